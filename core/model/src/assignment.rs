@@ -1,0 +1,118 @@
+//! What one node has been assigned, and the chain of messages that keeps it current.
+//!
+//! A session begins with the whole (`Complete`) and goes on with changes that name the revision they apply to and
+//! the one they result in. A revision is the Raft index the assignment was derived at, so it means the same on
+//! every manager.
+
+use crate::{Endpoint, EndpointId, Network, NetworkId, NodeId};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use serde::{Deserialize, Serialize};
+
+/// A Raft log index.
+pub type Revision = u64;
+
+/// Everything one node needs: its networks, every endpoint on them, and the nodes those endpoints are on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    pub revision: Revision,
+    pub defaults: DriverDefaults,
+    pub managers: Vec<ManagerPeer>,
+    pub networks: BTreeMap<NetworkId, Network>,
+    pub endpoints: BTreeMap<EndpointId, Endpoint>,
+    pub peers: BTreeMap<NodeId, Peer>,
+}
+
+/// Cluster settings that reach the kernel or the session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverDefaults {
+    pub data_path_port: u16,
+    pub heartbeat_ms: u64,
+}
+
+/// Where a manager is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerPeer {
+    pub node: NodeId,
+    pub addr: SocketAddr,
+}
+
+/// A node as the data plane sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    pub node: NodeId,
+    pub hostname: String,
+    /// Its VTEP.
+    pub data_path_addr: IpAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    PutNetwork(Network),
+    DropNetwork(NetworkId),
+    PutEndpoint(Endpoint),
+    DropEndpoint(EndpointId),
+    PutPeer(Peer),
+    DropPeer(NodeId),
+    Managers(Vec<ManagerPeer>),
+    Defaults(DriverDefaults),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Assignment {
+    Complete(Assigned),
+    Incremental { applies_to: Revision, results_in: Revision, changes: Vec<Change> },
+}
+
+/// A message that does not fit onto what is held: the session must start again from the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainError {
+    pub held: Revision,
+    pub applies_to: Revision,
+    pub results_in: Revision,
+}
+
+impl fmt::Display for ChainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "assignment {} → {} does not follow revision {}",
+            self.applies_to, self.results_in, self.held
+        )
+    }
+}
+
+impl core::error::Error for ChainError {}
+
+impl Assigned {
+    /// Takes the next message of the chain. On a gap nothing is changed.
+    pub fn take(&mut self, assignment: Assignment) -> Result<(), ChainError> {
+        match assignment {
+            Assignment::Complete(whole) => *self = whole,
+            Assignment::Incremental { applies_to, results_in, changes } => {
+                if applies_to != self.revision || results_in <= applies_to {
+                    return Err(ChainError { held: self.revision, applies_to, results_in });
+                }
+                changes.into_iter().for_each(|change| self.change(change));
+                self.revision = results_in;
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::PutNetwork(network) => drop(self.networks.insert(network.id, network)),
+            Change::DropNetwork(id) => drop(self.networks.remove(&id)),
+            Change::PutEndpoint(endpoint) => drop(self.endpoints.insert(endpoint.id, endpoint)),
+            Change::DropEndpoint(id) => drop(self.endpoints.remove(&id)),
+            Change::PutPeer(peer) => drop(self.peers.insert(peer.node, peer)),
+            Change::DropPeer(id) => drop(self.peers.remove(&id)),
+            Change::Managers(managers) => self.managers = managers,
+            Change::Defaults(defaults) => self.defaults = defaults,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The cluster as one object: its settings and the secrets new members show.
+
+use crate::ClusterId;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub id: ClusterId,
+    pub created_ms: u64,
+    pub settings: ClusterSettings,
+    pub join_secrets: JoinSecrets,
+    /// PEM.
+    pub root_ca_cert: String,
+    /// PEM (PKCS#8). Secret; replicated so that any manager can issue certificates, encrypted at rest.
+    pub root_ca_key: String,
+}
+
+/// The secret halves of the two join tokens: 25 characters of base 36 each.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinSecrets {
+    pub worker: String,
+    pub manager: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSettings {
+    pub default_addr_pools: Vec<Ipv4Net>,
+    /// Prefix length of the subnets cut from the pools.
+    pub subnet_prefix: u8,
+    /// A ULA /48 (RFC 4193) drawn at `init`; `--ipv6` networks get /64s of it.
+    pub ipv6_pool: Ipv6Net,
+    /// UDP port of VXLAN.
+    pub data_path_port: u16,
+    pub cert_expiry_ms: u64,
+    pub heartbeat_ms: u64,
+    /// Log entries between two Raft snapshots.
+    pub snapshot_interval: u64,
+    /// Old snapshots kept beside the newest.
+    pub max_snapshots: u32,
+    pub autolock: bool,
+}
+
+impl ClusterSettings {
+    pub const DEFAULT_POOL: &'static str = "10.0.0.0/8";
+    pub const DEFAULT_SUBNET_PREFIX: u8 = 24;
+    pub const DEFAULT_DATA_PATH_PORT: u16 = 4789;
+    pub const DEFAULT_CERT_EXPIRY_MS: u64 = 90 * 24 * 3_600_000;
+    pub const DEFAULT_HEARTBEAT_MS: u64 = 1_500;
+    pub const DEFAULT_SNAPSHOT_INTERVAL: u64 = 10_000;
+
+    pub fn check(&self) -> Result<(), SettingsError> {
+        const HOUR_MS: u64 = 3_600_000;
+        const YEAR_MS: u64 = 365 * 24 * HOUR_MS;
+        if !(1024..=49151).contains(&self.data_path_port) {
+            return Err(SettingsError::DataPathPort { port: self.data_path_port });
+        }
+        if !(HOUR_MS..=10 * YEAR_MS + 3 * 24 * HOUR_MS).contains(&self.cert_expiry_ms) {
+            return Err(SettingsError::CertExpiry);
+        }
+        if !(100..=60_000).contains(&self.heartbeat_ms) {
+            return Err(SettingsError::Heartbeat);
+        }
+        if self.snapshot_interval == 0 {
+            return Err(SettingsError::SnapshotInterval);
+        }
+        self.check_pools()
+    }
+
+    fn check_pools(&self) -> Result<(), SettingsError> {
+        let pools = &self.default_addr_pools;
+        if pools.is_empty() {
+            return Err(SettingsError::NoPool);
+        }
+        for (i, pool) in pools.iter().enumerate() {
+            let first = pool.network().octets()[0];
+            if pool.addr() != pool.network() {
+                return Err(SettingsError::PoolHostBits { pool: *pool });
+            }
+            if first == 0 || first == 127 || first >= 224 {
+                return Err(SettingsError::PoolNotUnicast { pool: *pool });
+            }
+            if self.subnet_prefix < pool.prefix_len() || !(16..=30).contains(&self.subnet_prefix) {
+                return Err(SettingsError::SubnetPrefix { prefix: self.subnet_prefix, pool: *pool });
+            }
+            let shares = |other: &&Ipv4Net| other.contains(pool) || pool.contains(*other);
+            if let Some(other) = pools.iter().skip(i + 1).find(shares) {
+                return Err(SettingsError::PoolOverlap { one: *pool, other: *other });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingsError {
+    DataPathPort { port: u16 },
+    CertExpiry,
+    Heartbeat,
+    SnapshotInterval,
+    NoPool,
+    PoolHostBits { pool: Ipv4Net },
+    PoolNotUnicast { pool: Ipv4Net },
+    PoolOverlap { one: Ipv4Net, other: Ipv4Net },
+    SubnetPrefix { prefix: u8, pool: Ipv4Net },
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataPathPort { port } => {
+                write!(f, "data path port {port} is not in valid range: 1024 to 49151")
+            }
+            Self::CertExpiry => f.write_str("certificate expiry is out of range: 1h to 10 years"),
+            Self::Heartbeat => f.write_str("dispatcher heartbeat is out of range: 100ms to 60s"),
+            Self::SnapshotInterval => f.write_str("snapshot interval must be at least 1"),
+            Self::NoPool => f.write_str("at least one default address pool is needed"),
+            Self::PoolHostBits { pool } => {
+                write!(f, "default address pool {pool} has host bits set: did you mean {}?", pool.trunc())
+            }
+            Self::PoolNotUnicast { pool } => write!(f, "default address pool {pool} is not for hosts"),
+            Self::PoolOverlap { one, other } => write!(f, "default address pools {one} and {other} overlap"),
+            Self::SubnetPrefix { prefix, pool } => write!(
+                f,
+                "subnets of length /{prefix} cannot be cut from pool {pool}: \
+                 the length must be 16 to 30 and not shorter than the pool's"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SettingsError {}

@@ -1,0 +1,29 @@
+//! The words everybody shares: ids, names, addresses, specs, objects and assignments.
+//!
+//! Knows: shapes and their own validity (a name is a DNS label, a CIDR has no host bits).
+//! Must not know: sockets, clocks, threads, randomness. It is `no_std`, so they cannot compile here.
+#![no_std]
+
+extern crate alloc;
+
+mod address;
+mod assignment;
+mod cluster;
+mod endpoint;
+mod id;
+mod name;
+mod network;
+mod node;
+
+pub use address::{MacAddr, ParseMacError, mac_for_ip};
+pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
+pub use cluster::{Cluster, ClusterSettings, JoinSecrets, SettingsError};
+pub use endpoint::Endpoint;
+pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
+pub use name::{
+    DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
+};
+pub use network::{
+    Driver, IpamConfig, MAX_NETWORK_PREFIX, Network, NetworkSpec, Scope, SpecError, Subnet, Vni, overlaps,
+};
+pub use node::{Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, Role, UnknownWord};

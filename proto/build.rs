@@ -1,0 +1,17 @@
+//! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let files = ["objects", "control", "ca", "dispatcher", "raft", "local"]
+        .map(|name| format!("proto/swarm/v1/{name}.proto"));
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(&files, ["proto"])?;
+    std::fs::write(
+        std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin"),
+        prost_encode(&descriptors),
+    )?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn prost_encode(descriptors: &impl prost::Message) -> Vec<u8> {
+    descriptors.encode_to_vec()
+}

@@ -1,0 +1,16 @@
+//! The wire: generated types and services of `swarm.v1`, and their checked conversions to the model's words.
+//!
+//! Knows: how things are spelled on the wire, and which field is wrong when one is.
+//! Must not know: any decision.
+
+/// Generated from `proto/swarm/v1/*.proto`.
+#[allow(clippy::all, clippy::pedantic)]
+pub mod v1 {
+    tonic::include_proto!("swarm.v1");
+}
+
+/// The compiled descriptors of every service above, for tests that walk them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Most bytes one message may have on any of our connections; a larger one is refused by both sides.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
