@@ -1,0 +1,58 @@
+# Everything a developer or an operator types. Root is needed where namespaces are made: demo, test, bench, crash.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+export CARGO_TERM_COLOR ?= auto
+
+PACKAGES := iproute2 nftables iputils-ping procps dnsutils busybox-static iperf3 strace e2fsprogs tcpdump
+BENCH_PACKAGES := docker.io etcd-server etcd-client
+DENY_VERSION := 0.20.2
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: help build demo check test bench crash sim fmt packages bench-packages clean
+
+help: ## what there is to type
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## release binaries: target/release/swarmd and swarmctl
+	cargo build --release --locked -p swarmd -p swarmctl
+
+demo: ## three hosts out of namespaces, one overlay network, pings by name; cleans up after itself
+	deploy/demo.sh
+
+fmt: ## format the code
+	cargo fmt --all
+
+check: $(DENY) ## formatting, lints, dependencies, unit and property tests, 200 simulation seeds
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(DENY) --locked --all-features check --hide-inclusion-graph bans licenses sources
+	tests/no-os.sh
+	cargo test --locked --workspace --lib --bins
+	cargo test --locked -p swarm-model -p swarm-state -p swarm-overlay -p swarm-proto -p swarm-identity -p swarmctl
+	SIM_SEEDS=200 cargo test --locked -p swarm-tests --test sim
+
+test: packages check ## all tests: also the kernel, real daemons, crash images, and the demo (root)
+	cargo build --locked -p swarmd -p swarmctl
+	cargo test --locked --workspace
+	DEMO_PROFILE=debug deploy/demo.sh
+
+crash: packages ## the storage crash test in full
+	CRASH_ROUNDS=$${CRASH_ROUNDS:-60} cargo test --locked -p swarm-raft --test crash -- --nocapture
+
+sim: ## the simulated world: make sim SEEDS=10000
+	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests --test sim -- --nocapture
+
+bench: packages bench-packages build ## measure beside the peers and write BENCHMARKS.md
+	cargo run --release --locked -p swarm-tests --bin bench
+
+packages:
+	@deploy/packages.sh $(PACKAGES)
+
+bench-packages:
+	@deploy/packages.sh $(BENCH_PACKAGES)
+
+$(DENY):
+	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug --root target/tools
+
+clean: ## remove what was built
+	cargo clean
