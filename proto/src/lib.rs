@@ -3,6 +3,17 @@
 //! Knows: how things are spelled on the wire, and which field is wrong when one is.
 //! Must not know: any decision.
 
+mod assignment;
+mod cluster;
+mod convert;
+mod endpoint;
+mod enums;
+mod network;
+mod node;
+
+pub use convert::{ConvertError, optional, parse, parse_all, required};
+pub use enums::{word, word_or};
+
 /// Generated from `proto/swarm/v1/*.proto`.
 #[allow(clippy::all, clippy::pedantic)]
 pub mod v1 {
