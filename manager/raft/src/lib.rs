@@ -1,1 +1,15 @@
+//! Raft between managers: an ordered, durable, encrypted log of opaque commands, applied to a [`Machine`].
+//!
+//! Knows: openraft, the store on disk, and how Raft messages travel between managers.
+//! Must not know: what a command means, who may propose one, or what a node of the cluster is.
 
+mod api;
+mod config;
+mod error;
+mod node;
+
+pub use api::{Committed, Dial, Machine, MachineError, Member, Role, SenderCheck, Status};
+pub use config::{RaftConfig, StoreKey, Timing};
+pub use error::{MemberError, ProposeError, ReadError, StartError, WaitError};
+pub use node::{RaftNode, RaftService};
+pub use swarm_proto::v1::raft_server::RaftServer;

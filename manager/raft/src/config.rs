@@ -1,0 +1,63 @@
+//! What a Raft node is started with. Knows: sizes and times, and their bounds. Must not know: how they are used.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// The 256-bit key that everything at rest of one manager is sealed with. Wiped from memory on drop, never printed.
+#[derive(Clone)]
+pub struct StoreKey(Zeroizing<[u8; 32]>);
+
+impl StoreKey {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreKey(…)")
+    }
+}
+
+/// Raft's clocks, in milliseconds. A leader is replaced about 1.6 × `election_max_ms` after its last sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    /// How long a proposal, a read index or a membership step may take before its outcome counts as unknown.
+    pub request_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { heartbeat_ms: 75, election_min_ms: 300, election_max_ms: 600, request_ms: 5_000 }
+    }
+}
+
+/// Everything a Raft node needs to start.
+#[derive(Debug, Clone)]
+pub struct RaftConfig {
+    /// This manager's Raft id, chosen at random by whoever added it and never reused: a wiped manager is a new one.
+    pub id: u64,
+    /// The node's own directory, made if missing (0700): `log/` and `snapshots/` live below it.
+    pub dir: PathBuf,
+    pub key: StoreKey,
+    pub timing: Timing,
+    /// Entries between two snapshots.
+    pub snapshot_interval: u64,
+    /// Older snapshot files kept beside the newest.
+    pub keep_snapshots: usize,
+}
+
+impl RaftConfig {
+    /// A configuration with the default times, a snapshot every 10,000 entries and no older one kept.
+    pub fn new(id: u64, dir: PathBuf, key: StoreKey) -> Self {
+        Self { id, dir, key, timing: Timing::default(), snapshot_interval: 10_000, keep_snapshots: 0 }
+    }
+}
