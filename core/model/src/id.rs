@@ -57,7 +57,7 @@ impl<K> FromStr for Id<K> {
     fn from_str(given: &str) -> Result<Self, IdParseError> {
         let ours = |c: &u8| c.is_ascii_digit() || c.is_ascii_lowercase();
         match <[u8; ID_LEN]>::try_from(given.as_bytes()) {
-            Ok(text) if text.iter().all(|c| ours(c)) => Ok(Self { text, kind: PhantomData }),
+            Ok(text) if text.iter().all(ours) => Ok(Self { text, kind: PhantomData }),
             _ => Err(IdParseError { given: given.chars().take(64).collect() }),
         }
     }
