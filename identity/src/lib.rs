@@ -1,1 +1,43 @@
+//! Who a peer is: the cluster's CA, join tokens, certificates on disk, TLS on both sides, the one dialler.
+//!
+//! Knows: keys, certificates, tokens, TLS, TCP connections and how many of them are allowed.
+//! Must not know: Raft, the kernel, what a peer may do (that is the manager's permission table).
+//!
+//! A node's identity is its certificate: CN = node id, OU = role, O = cluster id. An address is none of it.
+//! TLS is 1.3 only and never resumed: a resumed session would carry a verdict on a certificate past the
+//! certificate's renewal or the CA's replacement.
 
+mod base36;
+mod credentials;
+mod dial;
+mod disk;
+mod issue;
+mod key;
+mod listen;
+mod node;
+mod peer;
+pub mod random;
+mod tls;
+mod token;
+
+pub use credentials::{Credentials, CredentialsError};
+pub use dial::{
+    Address, AddressError, CONNECT_DEADLINE, DialError, DialErrorKind, Dialler, admission, probe,
+};
+pub use disk::StoreError;
+pub use issue::{CaError, RootCa, Subject, Validity};
+pub use key::{KeyError, NodeKey, new_key_and_csr};
+pub use listen::{
+    Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, OpenCounts,
+};
+pub use node::{IdentityError, NodeIdentity};
+pub use peer::{Peer, PeerError};
+pub use token::{CaDigest, JoinToken, PartFault, TokenError, secrets_equal};
+
+/// The name every manager's certificate carries, and no worker's.
+pub const MANAGER_NAME: &str = "manager.swarm";
+
+/// The name of one node's certificate.
+pub fn node_name(node: swarm_model::NodeId) -> String {
+    format!("{node}.node.swarm")
+}

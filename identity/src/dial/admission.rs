@@ -1,0 +1,16 @@
+//! Dialling a manager before being a member: no certificate to show, and of the CA only the digest in the join token.
+
+use super::DialError;
+use super::connect::{Trust, Wanted};
+use crate::tls;
+use crate::token::CaDigest;
+use std::sync::Arc;
+use tonic::transport::Channel;
+
+/// To a manager at `addr` (`HOST:PORT`) whose chain ends in the root CA with this digest. One handshake: nothing is
+/// sent to, or believed from, anybody else. Fails with `DialError::DigestMismatch` if another cluster answers there.
+pub async fn channel(addr: &str, digest: &CaDigest) -> Result<Channel, DialError> {
+    let config = tls::joiner(*digest).map_err(|e| DialError::Tls { why: e.to_string() })?;
+    let trust = Trust::Pinned { digest: *digest, config: Arc::new(config) };
+    super::channel(addr.parse()?, trust, Wanted::Manager).await
+}

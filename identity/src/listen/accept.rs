@@ -1,0 +1,141 @@
+//! Accepting, shaking hands, looking at the certificate once. Must not know gRPC.
+
+use super::conn::{Conn, ConnectedPeer};
+use super::limits::{Limits, Pass};
+use super::open::Connections;
+use crate::credentials::Credentials;
+use crate::peer::{Peer, PeerError};
+use nix::errno::Errno;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::ClusterId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What every handshake needs.
+pub(super) struct Doorman {
+    credentials: Credentials,
+    deadline: Duration,
+    pub(super) connections: Connections,
+}
+
+/// Why somebody who called is not let in.
+#[derive(Debug, thiserror::Error)]
+enum TurnedAway {
+    #[error("the handshake took too long")]
+    Slow,
+    #[error("the handshake failed: {0}")]
+    Handshake(#[from] io::Error),
+    #[error("the certificate names nobody: {0}")]
+    Subject(#[from] PeerError),
+    #[error("the certificate is of cluster {0}")]
+    Cluster(ClusterId),
+    #[error("too many connections are open")]
+    Full,
+    #[error("nobody serves connections any more")]
+    Closed,
+}
+
+impl Doorman {
+    pub(super) fn new(credentials: Credentials, limits: Limits) -> Self {
+        let connections = Connections::new(&limits);
+        Self { credentials, deadline: limits.handshake_deadline, connections }
+    }
+
+    async fn admit(&self, tcp: TcpStream, addr: SocketAddr) -> Result<Conn, TurnedAway> {
+        // Small answers wait for nobody; a kernel that refuses this only makes them slower.
+        let _ = tcp.set_nodelay(true);
+        let acceptor = TlsAcceptor::from(self.credentials.server_config());
+        let io = timeout(self.deadline, acceptor.accept(tcp)).await.map_err(|_| TurnedAway::Slow)??;
+        let peer = self.peer(&io)?;
+        let gate = if peer.is_some() { &self.connections.members } else { &self.connections.strangers };
+        let pass = gate.enter(addr.ip()).ok_or(TurnedAway::Full)?;
+        let registered = self.connections.register(peer.as_ref().map(|p| p.node));
+        Ok(Conn::new(io, ConnectedPeer { addr, peer }, registered, pass))
+    }
+
+    /// The certificate is of our CA if there is one: the handshake saw to that.
+    fn peer(&self, io: &TlsStream<TcpStream>) -> Result<Option<Peer>, TurnedAway> {
+        let Some(leaf) = io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else {
+            return Ok(None);
+        };
+        let peer = Peer::from_der(leaf)?;
+        if peer.cluster != self.credentials.peer().cluster {
+            return Err(TurnedAway::Cluster(peer.cluster));
+        }
+        Ok(Some(peer))
+    }
+
+    async fn bring_in(
+        &self,
+        tcp: TcpStream,
+        addr: SocketAddr,
+        conns: &mpsc::Sender<Conn>,
+    ) -> Result<(), TurnedAway> {
+        let conn = self.admit(tcp, addr).await?;
+        match timeout(self.deadline, conns.send(conn)).await {
+            Err(_) => Err(TurnedAway::Full),
+            Ok(Err(_)) => Err(TurnedAway::Closed),
+            Ok(Ok(())) => Ok(()),
+        }
+    }
+}
+
+/// Runs until nobody takes the connections any more.
+pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, conns: mpsc::Sender<Conn>) {
+    let mut failures = 0;
+    loop {
+        let accepted = tokio::select! {
+            () = conns.closed() => return,
+            accepted = tcp.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, addr)) => {
+                failures = 0;
+                match doorman.connections.handshakes.enter(addr.ip()) {
+                    Some(pass) => shake_hands(doorman.clone(), (stream, addr), pass, conns.clone()),
+                    None => tracing::debug!(%addr, "closed a connection: too many unfinished handshakes"),
+                }
+            }
+            Err(error) => {
+                let pause = pause_after(&error, failures);
+                failures = failures.saturating_add(1);
+                tracing::warn!(%error, ?pause, "could not accept a connection");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+fn shake_hands(
+    doorman: Arc<Doorman>,
+    (stream, addr): (TcpStream, SocketAddr),
+    pass: Pass,
+    conns: mpsc::Sender<Conn>,
+) {
+    tokio::spawn(async move {
+        if let Err(why) = doorman.bring_in(stream, addr, &conns).await {
+            tracing::debug!(%addr, %why, "turned a connection away");
+        }
+        drop(pass);
+    });
+}
+
+/// How long to rest after a failed accept. Errors of the one connection cost nothing; while the process or the host is
+/// out of something, the error comes back at once and would turn the loop into a busy one.
+pub(super) fn pause_after(error: &io::Error, failures: u32) -> Duration {
+    let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(errno) if !exhausted.contains(&errno) => Duration::ZERO,
+        _ => Duration::from_millis(10 << failures.min(6)).min(Duration::from_millis(500)),
+    }
+}
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

@@ -1,0 +1,100 @@
+//! One connection as the server sees it: bytes, and who sends them.
+
+use super::limits::Pass;
+use super::open::Registered;
+use crate::peer::Peer;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::Connected;
+
+/// Who is at the other end. Handlers find it by `request.extensions().get::<ConnectedPeer>()`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectedPeer {
+    pub addr: SocketAddr,
+    /// `None`: a caller without a certificate, who may only ask to be admitted.
+    pub peer: Option<Peer>,
+}
+
+/// A connection that is through its handshake. Ends with an error once it is cut.
+pub struct Conn {
+    io: TlsStream<TcpStream>,
+    who: ConnectedPeer,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    // Given back when the connection is dropped.
+    _registered: Registered,
+    _pass: Pass,
+}
+
+impl Conn {
+    pub(super) fn new(
+        io: TlsStream<TcpStream>,
+        who: ConnectedPeer,
+        registered: Registered,
+        pass: Pass,
+    ) -> Self {
+        let cut = Box::pin(registered.cut.clone().cancelled_owned());
+        Self { io, who, cut, _registered: registered, _pass: pass }
+    }
+
+    pub fn who(&self) -> &ConnectedPeer {
+        &self.who
+    }
+}
+
+impl Connected for Conn {
+    type ConnectInfo = ConnectedPeer;
+
+    fn connect_info(&self) -> ConnectedPeer {
+        self.who.clone()
+    }
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was cut by this side")
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // HTTP/2 always has a read pending, so this is what wakes a connection that is to end.
+        if Future::poll(self.cut.as_mut(), cx).is_ready() {
+            return Poll::Ready(Err(cut()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,106 @@
+//! How many connections are allowed, in all and from one address. Pure counting; must not know sockets.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most of something in all, and from one address (for IPv6: one /64, which is what one host can fill).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cap {
+    pub total: usize,
+    pub per_address: usize,
+}
+
+/// A connection above a cap is closed at once; those there stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Handshakes not finished yet.
+    pub handshakes: Cap,
+    /// Connections of callers without a certificate.
+    pub strangers: Cap,
+    /// Connections of members. Many nodes may stand behind one address.
+    pub members: Cap,
+    /// Most time a handshake may take.
+    pub handshake_deadline: Duration,
+}
+
+impl Default for Limits {
+    /// For the documented 10,000 nodes; 64 hosts behind one address may start at the same moment.
+    fn default() -> Self {
+        Self {
+            handshakes: Cap { total: 512, per_address: 64 },
+            strangers: Cap { total: 512, per_address: 64 },
+            members: Cap { total: 32_768, per_address: 4_096 },
+            handshake_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Counts who is inside and lets nobody above the cap in.
+pub(super) struct Gate {
+    cap: Cap,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A place inside; given back when dropped.
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    address: IpAddr,
+}
+
+impl Gate {
+    pub(super) fn new(cap: Cap) -> Arc<Self> {
+        Arc::new(Self { cap, inside: Mutex::default() })
+    }
+
+    /// `None` when a cap is reached.
+    pub(super) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Pass> {
+        let address = one_host(ip);
+        let mut inside = self.inside.lock();
+        if inside.total >= self.cap.total {
+            return None;
+        }
+        let here = inside.by_address.get(&address).copied().unwrap_or(0);
+        if here >= self.cap.per_address {
+            return None;
+        }
+        inside.by_address.insert(address, here + 1);
+        inside.total += 1;
+        Some(Pass { gate: self.clone(), address })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.inside.lock().total
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut inside = self.gate.inside.lock();
+        inside.total = inside.total.saturating_sub(1);
+        // An address without connections takes no memory.
+        match inside.by_address.get_mut(&self.address) {
+            Some(here) if *here > 1 => *here -= 1,
+            _ => drop(inside.by_address.remove(&self.address)),
+        }
+    }
+}
+
+fn one_host(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+//! Which connections are open, by node, so that they can be cut. Must not know why they are.
+
+use super::limits::{Gate, Limits};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use swarm_model::NodeId;
+use tokio_util::sync::CancellationToken;
+
+/// What is open at one port. Clones are the same.
+#[derive(Clone)]
+pub struct Connections {
+    pub(super) handshakes: Arc<Gate>,
+    pub(super) strangers: Arc<Gate>,
+    pub(super) members: Arc<Gate>,
+    nodes: Arc<Mutex<HashMap<NodeId, Node>>>,
+    all: CancellationToken,
+}
+
+struct Node {
+    cut: CancellationToken,
+    open: usize,
+}
+
+/// How much is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenCounts {
+    pub handshakes: usize,
+    pub strangers: usize,
+    pub members: usize,
+}
+
+impl Connections {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            handshakes: Gate::new(limits.handshakes),
+            strangers: Gate::new(limits.strangers),
+            members: Gate::new(limits.members),
+            nodes: Arc::default(),
+            all: CancellationToken::new(),
+        }
+    }
+
+    pub fn counts(&self) -> OpenCounts {
+        OpenCounts {
+            handshakes: self.handshakes.count(),
+            strangers: self.strangers.count(),
+            members: self.members.count(),
+        }
+    }
+
+    /// Cuts every open connection of a node, in the middle of whatever it does. A node whose certificate is still
+    /// valid may connect again: that it may do nothing there is the permission table's matter.
+    pub fn close_node(&self, node: NodeId) {
+        if let Some(entry) = self.nodes.lock().remove(&node) {
+            entry.cut.cancel();
+        }
+    }
+
+    /// Cuts every connection that is open now, and every one that still comes.
+    pub fn close_all(&self) {
+        self.all.cancel();
+    }
+
+    pub(super) fn register(&self, node: Option<NodeId>) -> Registered {
+        let Some(node) = node else {
+            return Registered { of: self.clone(), node, cut: self.all.child_token() };
+        };
+        let mut nodes = self.nodes.lock();
+        let entry = nodes.entry(node).or_insert_with(|| Node { cut: self.all.child_token(), open: 0 });
+        entry.open += 1;
+        Registered { of: self.clone(), node: Some(node), cut: entry.cut.clone() }
+    }
+}
+
+/// One open connection; forgotten when dropped.
+pub(super) struct Registered {
+    of: Connections,
+    node: Option<NodeId>,
+    pub(super) cut: CancellationToken,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let Some(node) = self.node else { return };
+        // Cut ones were forgotten by `close_node`; the entry there now is that of newer connections.
+        if self.cut.is_cancelled() {
+            return;
+        }
+        let mut nodes = self.of.nodes.lock();
+        if let Some(entry) = nodes.get_mut(&node) {
+            entry.open = entry.open.saturating_sub(1);
+            if entry.open == 0 {
+                nodes.remove(&node);
+            }
+        }
+    }
+}

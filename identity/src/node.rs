@@ -1,0 +1,135 @@
+//! A node's own identity: its key, its certificate and the roots it trusts, checked to belong together.
+//! Must not know where they are kept, nor whether the clock says they are still valid.
+
+use crate::issue::Validity;
+use crate::key::{KeyError, NodeKey};
+use crate::peer::{Peer, PeerError, to_ms};
+use crate::token::CaDigest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::fmt;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Certificates in one PEM text; ours has two.
+const MOST_CERTIFICATES: usize = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    #[error("{what} is not PEM with 1 to {MOST_CERTIFICATES} certificates")]
+    Pem { what: &'static str },
+    #[error("the node's certificate cannot be used: {0}")]
+    Certificate(#[from] PeerError),
+    #[error("the node's key cannot be used: {0}")]
+    Key(#[from] KeyError),
+    #[error("the node's key does not belong to its certificate")]
+    KeyMismatch,
+    #[error("the node's certificate was not issued by the cluster's root CA")]
+    NotIssuedByRoot,
+    #[error("the certificate was issued by another CA than the one the join token names (digest {expected})")]
+    OtherRoot { expected: CaDigest },
+}
+
+/// Key, chain and roots of one node. Debug shows the peer only.
+pub struct NodeIdentity {
+    pub(crate) key: NodeKey,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) roots: Vec<CertificateDer<'static>>,
+    chain_pem: String,
+    root_pem: String,
+    peer: Peer,
+    validity: Validity,
+}
+
+impl NodeIdentity {
+    /// From a key and PEM texts: the chain (node's certificate, then the root) and the roots to trust.
+    /// An expired certificate is accepted: whoever uses it says so better.
+    pub fn new(key: NodeKey, chain_pem: &str, root_pem: &str) -> Result<Self, IdentityError> {
+        let chain = certificates(chain_pem, "the certificate chain")?;
+        let roots = certificates(root_pem, "the root CA file")?;
+        let leaf = chain.first().ok_or(IdentityError::Pem { what: "the certificate chain" })?;
+        let (peer, validity) = check(leaf, &roots, &key.public_key()?)?;
+        let (chain_pem, root_pem) = (chain_pem.to_owned(), root_pem.to_owned());
+        Ok(Self { key, chain, roots, chain_pem, root_pem, peer, validity })
+    }
+
+    /// From what a manager issued in answer to a join token: the root is the chain's certificate with `digest`.
+    pub fn issued(key: NodeKey, chain_pem: &str, digest: &CaDigest) -> Result<Self, IdentityError> {
+        let root = certificates(chain_pem, "the certificate chain")?
+            .into_iter()
+            .skip(1)
+            .find(|cert| CaDigest::of_certificate(cert) == *digest)
+            .ok_or(IdentityError::OtherRoot { expected: *digest })?;
+        Self::new(key, chain_pem, &to_pem(&root))
+    }
+
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// PEM: the node's certificate, then the root.
+    pub fn chain_pem(&self) -> &str {
+        &self.chain_pem
+    }
+
+    /// PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
+    }
+
+    /// Digest of the (first) root, as join tokens carry it.
+    pub fn ca_digest(&self) -> CaDigest {
+        CaDigest::of_certificate(self.roots.first().map(AsRef::as_ref).unwrap_or_default())
+    }
+}
+
+fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let certs: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(pem.as_bytes()).take(MOST_CERTIFICATES + 1).collect();
+    match certs {
+        Ok(certs) if (1..=MOST_CERTIFICATES).contains(&certs.len()) => Ok(certs),
+        _ => Err(IdentityError::Pem { what }),
+    }
+}
+
+fn check(
+    leaf: &CertificateDer<'_>,
+    roots: &[CertificateDer<'_>],
+    public_key: &[u8],
+) -> Result<(Peer, Validity), IdentityError> {
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| PeerError::Encoding)?;
+    let peer = Peer::from_certificate(&leaf)?;
+    if leaf.public_key().subject_public_key.data.as_ref() != public_key {
+        return Err(IdentityError::KeyMismatch);
+    }
+    let issued_by = |root: &CertificateDer<'_>| match X509Certificate::from_der(root) {
+        Ok((_, root)) => leaf.verify_signature(Some(root.public_key())).is_ok(),
+        Err(_) => false,
+    };
+    if !roots.iter().any(issued_by) {
+        return Err(IdentityError::NotIssuedByRoot);
+    }
+    let from_ms = to_ms(leaf.validity().not_before.timestamp());
+    let until_ms = peer.expires_ms;
+    Ok((peer, Validity { from_ms, until_ms }))
+}
+
+fn to_pem(der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|c| char::from(*c)));
+        pem.push('\n');
+    }
+    pem + "-----END CERTIFICATE-----\n"
+}
+
+impl fmt::Debug for NodeIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeIdentity({:?})", self.peer)
+    }
+}

@@ -1,0 +1,74 @@
+//! rustls configurations of both sides: TLS 1.3 with ring, ALPN h2, nothing ever resumed.
+//! Knows what a certificate must show; must not know sockets.
+
+mod verify;
+
+pub(crate) use verify::{Refused, Verifier};
+
+use crate::node::NodeIdentity;
+use crate::token::CaDigest;
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::sync::Arc;
+
+pub(crate) const ALPN: &[u8] = b"h2";
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Answers callers with a certificate of our CA, and callers with none: those may still ask to be admitted.
+pub(crate) fn server(identity: &NodeIdentity) -> Result<ServerConfig, rustls::Error> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&identity.roots)?, provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| rustls::Error::General(e.to_string()))?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.for_tls())?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session skips the client certificate: see the head of the crate.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// Shows our certificate, and takes managers of our cluster.
+pub(crate) fn member(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
+    let leaf = identity.chain.iter().take(1).cloned().collect();
+    let config = client(verifier)?.with_client_auth_cert(leaf, identity.key.for_tls())?;
+    Ok(finish(config))
+}
+
+/// Shows nothing, and takes a manager whose chain ends in the root with this digest.
+pub(crate) fn joiner(digest: CaDigest) -> Result<ClientConfig, rustls::Error> {
+    Ok(finish(client(Verifier::pinned(digest))?.with_no_client_auth()))
+}
+
+type WantsCertificate = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+
+fn client(verifier: Verifier) -> Result<WantsCertificate, rustls::Error> {
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+fn finish(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config
+}
+
+pub(crate) fn roots(certs: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    certs.iter().try_for_each(|cert| store.add(cert.clone()))?;
+    Ok(Arc::new(store))
+}
