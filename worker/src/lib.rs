@@ -12,3 +12,5 @@ pub use config::WorkerConfig;
 pub use dial::Dial;
 pub use error::WorkerError;
 pub use handle::{PendingRun, Worker, WorkerHandle, WorkerStatus};
+pub mod kernel;
+pub mod reconcile;

@@ -1,0 +1,257 @@
+//! What this host should look like. Knows: how an assignment and the local sandboxes become bridges, ports and
+//! entries. Must not know: what the kernel holds.
+
+use crate::gateway;
+use crate::mtu::overlay_mtu;
+use crate::names::{GATEWAY_IFNAME, OverlayNs, PortName};
+use crate::rules;
+use crate::{Bridge, FdbEntry, Inside, NetnsPath, Port, PortLink, Route, Scope, Segment, Vxlan};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use swarm_model::{
+    Assigned, DnsName, Endpoint, EndpointId, MacAddr, Network, NetworkId, NodeId, SandboxId, mac_for_ip,
+};
+
+/// What the worker knows of one sandbox beyond the assignment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSandbox {
+    pub id: SandboxId,
+    /// Path of its network namespace's nsfs file. Two sandboxes never share a namespace.
+    pub netns: NetnsPath,
+    /// Name of the interface of each of its endpoints. An endpoint that stands here but not in the assignment (not
+    /// yet, or not any more) is not programmed; one assigned to this node that stands nowhere here is not either.
+    pub interfaces: BTreeMap<EndpointId, Arc<str>>,
+    /// Its address on the gateway bridge, as [`gateway::choose`] gave it when the sandbox was made, kept by the worker so that it
+    /// survives a restart. `None` or one outside the gateway's subnet: chosen by `derive`.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// What the host itself says. Read again whenever the host's links or routes change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    pub node: NodeId,
+    /// Outer source address of everything we send, the VTEP of this host.
+    pub data_path_addr: IpAddr,
+    /// Bytes a packet from `data_path_addr` may have.
+    pub underlay_mtu: u32,
+    /// MTU of the way to the outside (the default route's link).
+    pub outside_mtu: u32,
+    /// The gateway bridge's address and subnet; `None` when no candidate is free, and then nobody gets out.
+    pub gateway: Option<Ipv4Net>,
+}
+
+/// What this host should look like, place by place. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    pub segments: BTreeMap<Scope, Arc<Segment>>,
+    /// Names of the networks, for messages.
+    pub names: BTreeMap<OverlayNs, DnsName>,
+    /// In which places a sandbox has ports.
+    pub places: BTreeMap<SandboxId, BTreeSet<(Scope, PortName)>>,
+}
+
+impl Desired {
+    /// A host that is to carry nothing of ours.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    pub fn derive(assigned: &Assigned, sandboxes: &[LocalSandbox], facts: &HostFacts) -> Self {
+        let local = local_endpoints(assigned, sandboxes, facts.node);
+        let mut desired = Self::default();
+        for (network, locals) in &local {
+            if let Some(network) = assigned.networks.get(network) {
+                desired.add_overlay(network, locals, &Context { assigned, facts });
+            }
+        }
+        if let Some(uplink) = facts.gateway {
+            desired.add_gateway(uplink, sandboxes, &outgoing(assigned, &local), facts);
+        }
+        desired
+    }
+
+    fn add_overlay(&mut self, network: &Network, locals: &[Local<'_>], context: &Context<'_>) {
+        let ns = OverlayNs::of(network.id);
+        let segment = overlay(network, locals, context);
+        for local in locals {
+            let port = (Scope::Overlay(ns), PortName::of_endpoint(local.endpoint.id));
+            self.places.entry(local.sandbox.id).or_default().insert(port);
+        }
+        self.names.insert(ns, network.name().clone());
+        self.segments.insert(Scope::Overlay(ns), Arc::new(segment));
+    }
+
+    fn add_gateway(
+        &mut self,
+        uplink: Ipv4Net,
+        sandboxes: &[LocalSandbox],
+        outgoing: &BTreeSet<SandboxId>,
+        facts: &HostFacts,
+    ) {
+        let mtu = facts.outside_mtu.clamp(576, 65_535);
+        let addresses = gateway::assign(uplink, sandboxes.iter().map(|s| (s.id, s.gateway)));
+        let mut ports = BTreeMap::new();
+        for sandbox in sandboxes.iter().filter(|s| outgoing.contains(&s.id)) {
+            if let Some(address) = addresses.get(&sandbox.id) {
+                let name = PortName::of_gateway(sandbox.id);
+                ports.insert(name, gateway_port(&sandbox.netns, *address, uplink, mtu));
+                self.places.entry(sandbox.id).or_default().insert((Scope::Gateway, name));
+            }
+        }
+        let segment = Segment {
+            namespace: true,
+            bridge: Some(Bridge { mtu, up: true, address: Some(uplink), tuned: true }),
+            rules: Some(rules::expected(Scope::Gateway, Some(uplink)).digest),
+            ports,
+            ..Segment::default()
+        };
+        self.segments.insert(Scope::Gateway, Arc::new(segment));
+    }
+
+    pub fn segment(&self, scope: Scope) -> Option<&Arc<Segment>> {
+        self.segments.get(&scope)
+    }
+
+    /// How a place is called in a message to people.
+    pub fn title(&self, scope: Scope) -> alloc::string::String {
+        match scope {
+            Scope::Gateway => alloc::format!("bridge {scope}"),
+            Scope::Overlay(ns) => match self.names.get(&ns) {
+                Some(name) => alloc::format!("network {name} ({scope})"),
+                None => alloc::format!("network {scope}"),
+            },
+        }
+    }
+}
+
+struct Context<'a> {
+    assigned: &'a Assigned,
+    facts: &'a HostFacts,
+}
+
+/// An endpoint of this node with the sandbox it is in.
+struct Local<'a> {
+    endpoint: &'a Endpoint,
+    sandbox: &'a LocalSandbox,
+    ifname: &'a Arc<str>,
+}
+
+fn local_endpoints<'a>(
+    assigned: &'a Assigned,
+    sandboxes: &'a [LocalSandbox],
+    node: NodeId,
+) -> BTreeMap<NetworkId, alloc::vec::Vec<Local<'a>>> {
+    let mut local: BTreeMap<NetworkId, alloc::vec::Vec<Local<'a>>> = BTreeMap::new();
+    for sandbox in sandboxes {
+        for (id, ifname) in &sandbox.interfaces {
+            if let Some(endpoint) = assigned.endpoints.get(id).filter(|e| e.node == node) {
+                local.entry(endpoint.network).or_default().push(Local { endpoint, sandbox, ifname });
+            }
+        }
+    }
+    local
+}
+
+/// Sandboxes with an endpoint on a network that leads outside.
+fn outgoing(
+    assigned: &Assigned,
+    local: &BTreeMap<NetworkId, alloc::vec::Vec<Local<'_>>>,
+) -> BTreeSet<SandboxId> {
+    let leads_outside = |id: &NetworkId| assigned.networks.get(id).is_some_and(|n| !n.spec.internal);
+    local
+        .iter()
+        .filter(|(id, _)| leads_outside(id))
+        .flat_map(|(_, l)| l.iter().map(|l| l.sandbox.id))
+        .collect()
+}
+
+fn overlay(network: &Network, locals: &[Local<'_>], context: &Context<'_>) -> Segment {
+    let (facts, defaults) = (context.facts, &context.assigned.defaults);
+    let mtu = overlay_mtu(facts.underlay_mtu, facts.data_path_addr, network.spec.mtu, network.spec.ipv6);
+    let vxlan = Vxlan {
+        vni: network.vni,
+        port: defaults.data_path_port,
+        local: facts.data_path_addr,
+        nolearning: true,
+        mtu,
+        up: true,
+        guarded: true,
+    };
+    let mut segment = Segment {
+        namespace: true,
+        bridge: Some(Bridge { mtu, up: true, address: None, tuned: true }),
+        vxlan: Some(vxlan),
+        rules: Some(rules::expected(Scope::Overlay(OverlayNs::of(network.id)), None).digest),
+        ..Segment::default()
+    };
+    for local in locals {
+        segment.ports.insert(PortName::of_endpoint(local.endpoint.id), overlay_port(local, network, mtu));
+    }
+    add_remote(&mut segment, network.id, context);
+    segment
+}
+
+/// Entries for endpoints of other nodes. One whose node is not known (yet) is left out.
+fn add_remote(segment: &mut Segment, network: NetworkId, context: &Context<'_>) {
+    let remote = |e: &&Endpoint| e.network == network && e.node != context.facts.node;
+    for endpoint in context.assigned.endpoints.values().filter(remote) {
+        if let Some(peer) = context.assigned.peers.get(&endpoint.node) {
+            let entry = FdbEntry { vtep: Some(peer.data_path_addr), bridged: true };
+            segment.fdb.insert(endpoint.mac, entry);
+            segment.neighbours.extend(endpoint.ips().map(|ip| (ip, endpoint.mac)));
+        }
+    }
+}
+
+fn overlay_port(local: &Local<'_>, network: &Network, mtu: u32) -> Port {
+    let endpoint = local.endpoint;
+    let mut addresses: BTreeSet<IpNet> = endpoint.addresses.iter().copied().collect();
+    if endpoint.ips().any(|ip| ip.is_ipv6()) {
+        addresses.extend(Ipv6Net::new(link_local(endpoint.mac), 64).map(IpNet::V6));
+    }
+    let own: BTreeSet<IpNet> = endpoint.addresses.iter().map(IpNet::trunc).collect();
+    let family = |net: &IpNet| addresses.iter().any(|a| a.addr().is_ipv4() == net.addr().is_ipv4());
+    let further = network.subnets.iter().map(|s| s.cidr).filter(|net| !own.contains(net) && family(net));
+    Port {
+        routes: further.map(|to| Route { to, via: None }).collect(),
+        allowed: addresses.iter().map(IpNet::addr).collect(),
+        link: PortLink {
+            inside: Inside { sandbox: local.sandbox.netns.clone(), ifname: local.ifname.clone() },
+            mac: endpoint.mac,
+            mtu,
+            host_mtu: mtu,
+            plugged: true,
+            up: true,
+            isolated: false,
+        },
+        addresses,
+    }
+}
+
+fn gateway_port(netns: &NetnsPath, address: Ipv4Addr, uplink: Ipv4Net, mtu: u32) -> Port {
+    let own = Ipv4Net::new(address, uplink.prefix_len()).map(IpNet::V4);
+    let everywhere = IpNet::V4(Ipv4Net::default());
+    Port {
+        addresses: own.into_iter().collect(),
+        routes: BTreeSet::from([Route { to: everywhere, via: Some(uplink.addr().into()) }]),
+        allowed: BTreeSet::from([address.into()]),
+        link: PortLink {
+            inside: Inside { sandbox: netns.clone(), ifname: Arc::from(GATEWAY_IFNAME) },
+            mac: mac_for_ip(address.into()),
+            mtu,
+            host_mtu: mtu,
+            plugged: true,
+            up: true,
+            isolated: true,
+        },
+    }
+}
+
+/// The link-local address of a MAC (RFC 4291, appendix A). Set by us and not by the kernel, so that it is there at
+/// once and nothing is sent to find out whether somebody else has it.
+fn link_local(mac: MacAddr) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0.map(u16::from);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f)
+}

@@ -1,0 +1,189 @@
+//! The difference between what is and what should be, as steps in an order the kernel accepts.
+//! Knows: what depends on what. Must not know: netlink.
+//!
+//! First everything that is too much, outermost last; then everything that lacks, outermost first. Entries for other
+//! hosts come before local ports, so that a sandbox's first packet finds its way.
+
+use crate::{Act, Allowed, Desired, Op, Port, Scope, Segment};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What the kernel holds, place by place: the same shape as [`Desired`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    pub segments: BTreeMap<Scope, Segment>,
+}
+
+/// Steps that make `observed` into `desired`. None exactly if nothing differs.
+pub fn diff(observed: &Observed, desired: &Desired) -> Vec<Op> {
+    let nothing = Segment::default();
+    let scopes: BTreeSet<Scope> = observed.segments.keys().chain(desired.segments.keys()).copied().collect();
+    let step = |scope: Scope| {
+        let have = observed.segments.get(&scope).unwrap_or(&nothing);
+        let want = desired.segments.get(&scope).map_or(&nothing, Arc::as_ref);
+        diff_segment(scope, have, want)
+    };
+    scopes.into_iter().flat_map(step).collect()
+}
+
+/// Steps that make a host that looks like `old` into one that looks like `new`: what [`diff`] would say, without
+/// looking at the kernel. A place shared by both costs nothing.
+pub fn delta(old: &Desired, new: &Desired) -> Vec<Op> {
+    let nothing = Arc::new(Segment::default());
+    let scopes: BTreeSet<Scope> = old.segments.keys().chain(new.segments.keys()).copied().collect();
+    let step = |scope: Scope| {
+        let have = old.segments.get(&scope).unwrap_or(&nothing);
+        let want = new.segments.get(&scope).unwrap_or(&nothing);
+        if Arc::ptr_eq(have, want) { Vec::new() } else { diff_segment(scope, have, want) }
+    };
+    scopes.into_iter().flat_map(step).collect()
+}
+
+/// The same for one place.
+pub fn diff_segment(scope: Scope, have: &Segment, want: &Segment) -> Vec<Op> {
+    let mut steps = Steps::default();
+    if want.namespace {
+        steps.entries(have, want);
+        steps.ports(have, want);
+        steps.devices(have, want);
+        steps.rules(have, want);
+    } else {
+        steps.removal(scope, have);
+    }
+    steps.in_order().into_iter().map(|act| Op { scope, act }).collect()
+}
+
+/// Steps gathered by what they are about; `in_order` strings them together.
+#[derive(Default)]
+struct Steps {
+    less: Vec<Act>,
+    less_devices: Vec<Act>,
+    devices: Vec<Act>,
+    entries: Vec<Act>,
+    ports: Vec<Act>,
+}
+
+impl Steps {
+    fn in_order(self) -> Vec<Act> {
+        [self.less, self.less_devices, self.devices, self.entries, self.ports].concat()
+    }
+
+    fn removal(&mut self, scope: Scope, have: &Segment) {
+        self.less.extend(have.ports.keys().copied().map(Act::DeletePort));
+        self.less_devices.extend(have.vxlan.iter().map(|_| Act::DeleteVxlan));
+        match scope {
+            Scope::Gateway => {
+                self.less_devices.extend(have.bridge.iter().map(|_| Act::DeleteBridge));
+                self.less_devices.extend(have.rules.iter().map(|_| Act::DeleteRules));
+            }
+            Scope::Overlay(_) if have.namespace => self.less_devices.push(Act::DeleteNamespace),
+            Scope::Overlay(_) => {}
+        }
+    }
+
+    fn devices(&mut self, have: &Segment, want: &Segment) {
+        if !have.namespace {
+            self.devices.push(Act::AddNamespace);
+        }
+        match (&have.bridge, &want.bridge) {
+            (Some(have), Some(want)) if have == want => {}
+            (Some(_), Some(want)) => self.devices.push(Act::SetBridge(want.clone())),
+            (None, Some(want)) => self.devices.push(Act::AddBridge(want.clone())),
+            (Some(_), None) => self.less_devices.push(Act::DeleteBridge),
+            (None, None) => {}
+        }
+        match (&have.vxlan, &want.vxlan) {
+            (Some(have), Some(want)) if have == want => {}
+            (Some(have), Some(want)) if have.same_device(want) => {
+                self.devices.push(Act::SetVxlan(want.clone()))
+            }
+            (have, want) => {
+                self.less_devices.extend(have.iter().map(|_| Act::DeleteVxlan));
+                self.devices.extend(want.clone().map(Act::AddVxlan));
+            }
+        }
+    }
+
+    /// A new table comes with its elements, so a table that is not as it should be needs no step per element.
+    fn rules(&mut self, have: &Segment, want: &Segment) {
+        if have.rules == want.rules {
+            return self.elements(have, want);
+        }
+        match want.rules {
+            Some(_) => {
+                let uplink = want.bridge.as_ref().and_then(|bridge| bridge.address);
+                self.devices.push(Act::LoadRules { uplink, allowed: want.allowed().collect() });
+            }
+            None => self.less_devices.push(Act::DeleteRules),
+        }
+    }
+
+    fn elements(&mut self, have: &Segment, want: &Segment) {
+        let (have, want): (BTreeSet<Allowed>, BTreeSet<Allowed>) =
+            (have.allowed().collect(), want.allowed().collect());
+        self.less.extend(have.difference(&want).copied().map(Act::Forbid));
+        self.ports.extend(want.difference(&have).copied().map(Act::Allow));
+    }
+
+    fn entries(&mut self, have: &Segment, want: &Segment) {
+        let keep_device = match (&have.vxlan, &want.vxlan) {
+            (Some(have), Some(want)) => have.same_device(want),
+            _ => false,
+        };
+        // Entries live and die with the device (and the bridge) they are on.
+        let none = BTreeMap::new();
+        let fdb = if keep_device { &have.fdb } else { &none };
+        let gone = fdb.iter().filter(|(mac, _)| !want.fdb.contains_key(mac));
+        self.less.extend(gone.map(|(mac, entry)| Act::DeleteFdb(*mac, *entry)));
+        for (mac, entry) in want.fdb.iter().filter(|(mac, entry)| fdb.get(mac) != Some(entry)) {
+            self.entries.extend(entry.vtep.map(|vtep| Act::PutFdb(*mac, vtep)));
+        }
+        let none = BTreeMap::new();
+        let neighbours = if have.bridge.is_some() { &have.neighbours } else { &none };
+        let gone = neighbours.keys().filter(|ip| !want.neighbours.contains_key(ip));
+        self.less.extend(gone.copied().map(Act::DeleteNeighbour));
+        let lacking = want.neighbours.iter().filter(|(ip, mac)| neighbours.get(ip) != Some(mac));
+        self.entries.extend(lacking.map(|(ip, mac)| Act::PutNeighbour(*ip, *mac)));
+    }
+
+    fn ports(&mut self, have: &Segment, want: &Segment) {
+        for name in have.ports.keys().filter(|name| !want.ports.contains_key(name)) {
+            self.less.push(Act::DeletePort(*name));
+        }
+        for (name, want) in &want.ports {
+            match have.ports.get(name) {
+                Some(have) if have.link.inside.sandbox == want.link.inside.sandbox => {
+                    self.port(*name, have, want);
+                }
+                old => {
+                    self.less.extend(old.map(|_| Act::DeletePort(*name)));
+                    self.new_port(*name, want);
+                }
+            }
+        }
+    }
+
+    fn new_port(&mut self, name: crate::PortName, want: &Port) {
+        let inside = &want.link.inside;
+        self.ports.push(Act::AddPort(name, want.link.clone()));
+        self.ports.extend(want.addresses.iter().map(|a| Act::AddAddress(name, inside.clone(), *a)));
+        self.ports.extend(want.routes.iter().map(|r| Act::PutRoute(name, inside.clone(), *r)));
+    }
+
+    fn port(&mut self, name: crate::PortName, have: &Port, want: &Port) {
+        let inside = &want.link.inside;
+        if have.link != want.link {
+            let (want, have) = (want.link.clone(), have.link.clone());
+            self.ports.push(Act::SetPort { port: name, want, have });
+        }
+        let gone = have.routes.difference(&want.routes);
+        self.ports.extend(gone.map(|r| Act::DeleteRoute(name, inside.clone(), *r)));
+        let gone = have.addresses.difference(&want.addresses);
+        self.ports.extend(gone.map(|a| Act::DeleteAddress(name, inside.clone(), *a)));
+        let lacking = want.addresses.difference(&have.addresses);
+        self.ports.extend(lacking.map(|a| Act::AddAddress(name, inside.clone(), *a)));
+        let lacking = want.routes.difference(&have.routes);
+        self.ports.extend(lacking.map(|r| Act::PutRoute(name, inside.clone(), *r)));
+    }
+}

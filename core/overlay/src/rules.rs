@@ -1,0 +1,150 @@
+//! The nftables tables of one place, as text for `nft -f`. Knows: who may send what. Must not know: how to load them.
+//!
+//! Overlay: a port sends from its own MAC and addresses only, in IP, ARP and neighbour discovery; every other
+//! EtherType (VLAN tags too) is dropped, and so are router advertisements and redirects: no endpoint is a router.
+//! Gateway: the same check on its ports, no way from port to port, masquerade towards everywhere else.
+
+use crate::names::{GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, TABLE, VXLAN};
+use crate::{Allowed, Scope};
+use alloc::format;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use core::net::IpAddr;
+use ipnet::Ipv4Net;
+
+/// Stands in the comment of every rule, so that a rule lost, changed or of another version is seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RulesDigest(pub u32);
+
+impl fmt::Debug for RulesDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// Names of the sets the port check looks into, and of its family's table.
+pub const SET_V4: &str = "v4";
+/// See [`SET_V4`].
+pub const SET_V6: &str = "v6";
+
+const SOURCE: [&str; 7] = [
+    "ether type ip iifname . ether saddr . ip saddr @v4 accept",
+    "ether type arp iifname . ether saddr . arp saddr ip != @v4 drop",
+    "ether type arp iifname . arp saddr ether . arp saddr ip @v4 accept",
+    "icmpv6 type { nd-router-advert, nd-redirect } drop",
+    // The target of an advertisement (RFC 4861 §4.4), raw because older nft has no name for it.
+    "icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @v6 drop",
+    "ether type ip6 iifname . ether saddr . @nh,64,128 @v6 accept",
+    "drop",
+];
+
+/// The rules of the chain `source`, in order.
+fn source_rules(scope: Scope) -> impl Iterator<Item = String> {
+    let others = match scope {
+        Scope::Gateway => format!("iifname != \"{GATEWAY_PORT_PREFIX}*\" accept"),
+        Scope::Overlay(_) => format!("iifname \"{VXLAN}\" accept"),
+    };
+    core::iter::once(others).chain(SOURCE.into_iter().map(String::from))
+}
+
+fn gateway_rules(uplink: Ipv4Net) -> [(&'static str, String); 5] {
+    let (subnet, bridge) = (uplink.trunc(), GATEWAY_BRIDGE);
+    [
+        ("forward", format!("iifname \"{bridge}\" oifname \"{bridge}\" drop")),
+        ("forward", format!("iifname \"{bridge}\" ip saddr != {subnet} drop")),
+        ("forward", format!("iifname \"{bridge}\" accept")),
+        // Nobody outside opens a connection into a sandbox through the gateway.
+        ("forward", format!("oifname \"{bridge}\" ct state != {{ established, related }} drop")),
+        ("nat", format!("ip saddr {subnet} oifname != \"{bridge}\" masquerade")),
+    ]
+}
+
+/// How many rules each chain has, with the digest of all: what an intact table shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    pub digest: RulesDigest,
+    pub rules: usize,
+}
+
+/// What an intact set of tables looks like in the kernel.
+pub fn expected(scope: Scope, uplink: Option<Ipv4Net>) -> Expected {
+    let mut digest = Fnv(0x811c_9dc5);
+    let mut rules = 0;
+    let mut count = |rule: &str| {
+        digest.add(rule.as_bytes());
+        rules += 1;
+    };
+    source_rules(scope).for_each(|rule| count(&rule));
+    uplink.map(gateway_rules).into_iter().flatten().for_each(|(_, rule)| count(&rule));
+    Expected { digest: RulesDigest(digest.0), rules }
+}
+
+/// The comment rule `number` (counted from 0 over the whole text) carries.
+pub fn comment(digest: RulesDigest, number: usize) -> String {
+    format!("swarmd {digest:?} {number}")
+}
+
+/// The whole text: removes what is there and loads the tables with `allowed` in one transaction, so that no frame
+/// passes between the old check and the new one and none of an allowed port is lost.
+pub fn text(scope: Scope, uplink: Option<Ipv4Net>, allowed: &[Allowed]) -> String {
+    let digest = expected(scope, uplink).digest;
+    let mut out = removal(scope);
+    let mut number = 0;
+    let mut next = |rule: String| {
+        number += 1;
+        format!("    {rule} comment \"{}\"\n", comment(digest, number - 1))
+    };
+    let source: String = source_rules(scope).map(&mut next).collect();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "table bridge {TABLE} {{\n  set {SET_V4} {{\n    type ifname . ether_addr . ipv4_addr\n{}  }}\n  \
+         set {SET_V6} {{\n    typeof iifname . ether saddr . @nh,64,128\n{}  }}\n  chain source {{\n    \
+         type filter hook prerouting priority -300; policy accept;\n{source}  }}\n}}\n",
+        elements(allowed, IpAddr::is_ipv4),
+        elements(allowed, IpAddr::is_ipv6),
+    );
+    if let Some(uplink) = uplink {
+        let rules = gateway_rules(uplink).map(|(chain, rule)| (chain, next(rule)));
+        let of = |chain: &str| {
+            rules.iter().filter(|(c, _)| *c == chain).map(|(_, r)| r.as_str()).collect::<String>()
+        };
+        let _ = write!(
+            out,
+            "table inet {TABLE} {{\n  chain forward {{\n    type filter hook forward priority -10; policy accept;\n{}  }}\n  \
+             chain nat {{\n    type nat hook postrouting priority 100; policy accept;\n{}  }}\n}}\n",
+            of("forward"),
+            of("nat"),
+        );
+    }
+    out
+}
+
+/// Text that removes our tables, whether they are there or not.
+pub fn removal(scope: Scope) -> String {
+    let families: &[&str] = match scope {
+        Scope::Gateway => &["bridge", "inet"],
+        Scope::Overlay(_) => &["bridge"],
+    };
+    families.iter().map(|f| format!("table {f} {TABLE} {{}}\ndelete table {f} {TABLE}\n")).collect()
+}
+
+fn elements(allowed: &[Allowed], family: fn(&IpAddr) -> bool) -> String {
+    let one = |a: &Allowed| match a.ip {
+        IpAddr::V4(ip) => format!("\"{}\" . {} . {ip}", a.port, a.mac),
+        IpAddr::V6(ip) => format!("\"{}\" . {} . {:#034x}", a.port, a.mac, ip.to_bits()),
+    };
+    let list: alloc::vec::Vec<String> = allowed.iter().filter(|a| family(&a.ip)).map(one).collect();
+    if list.is_empty() { String::new() } else { format!("    elements = {{ {} }}\n", list.join(", ")) }
+}
+
+/// FNV-1a, 32 bits: not a protection, only a short name for a text.
+struct Fnv(u32);
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+}

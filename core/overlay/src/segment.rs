@@ -1,0 +1,127 @@
+//! One bridge and everything on it, as it should be or as it is: the same shape for both, so that they compare.
+//! Knows: attributes that matter to us. Must not know: netlink, or which of the two a value is.
+
+use crate::{NetnsPath, PortName, RulesDigest};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use ipnet::{IpNet, Ipv4Net};
+use swarm_model::{MacAddr, Vni};
+
+/// One place. Empty (the default) is what a host looks like that never saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Its namespace exists. Always true for the gateway, whose namespace is the daemon's own.
+    pub namespace: bool,
+    pub bridge: Option<Bridge>,
+    /// Overlays only.
+    pub vxlan: Option<Vxlan>,
+    /// The nftables tables, whole and in this version.
+    pub rules: Option<RulesDigest>,
+    pub ports: BTreeMap<PortName, Port>,
+    /// Where frames for endpoints of other hosts go.
+    pub fdb: BTreeMap<MacAddr, FdbEntry>,
+    /// What the bridge answers to ARP and neighbour solicitations for endpoints of other hosts.
+    pub neighbours: BTreeMap<IpAddr, MacAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    pub mtu: u32,
+    pub up: bool,
+    /// The gateway's own address; none on overlays.
+    pub address: Option<Ipv4Net>,
+    /// No spanning tree, no forward delay, no multicast snooping; on the gateway also: packets are forwarded.
+    pub tuned: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vxlan {
+    pub vni: Vni,
+    /// Outer UDP destination port.
+    pub port: u16,
+    /// Outer source address; unspecified when the device has none.
+    pub local: IpAddr,
+    /// Learns nothing from received packets.
+    pub nolearning: bool,
+    pub mtu: u32,
+    pub up: bool,
+    /// On the bridge, answering for its neighbours, neither learning nor flooded to.
+    pub guarded: bool,
+}
+
+impl Vxlan {
+    /// True when the one can be made from the other without making the device anew.
+    pub fn same_device(&self, other: &Self) -> bool {
+        let identity = |v: &Self| (v.vni, v.port, v.local, v.nolearning);
+        identity(self) == identity(other)
+    }
+}
+
+/// One sandbox's interface and its host end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    pub link: PortLink,
+    /// On the interface inside the sandbox.
+    pub addresses: BTreeSet<IpNet>,
+    /// Through the interface inside the sandbox; only those that carry our protocol number.
+    pub routes: BTreeSet<Route>,
+    /// Source addresses the port check lets pass together with the port's MAC.
+    pub allowed: BTreeSet<IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortLink {
+    pub inside: Inside,
+    pub mac: MacAddr,
+    /// Of the end inside the sandbox.
+    pub mtu: u32,
+    pub host_mtu: u32,
+    /// The host end is up, on its bridge, and isolated from other ports exactly if `isolated`.
+    pub plugged: bool,
+    /// The end inside the sandbox is up, and so is its loopback.
+    pub up: bool,
+    /// May talk to the bridge itself, not to other isolated ports.
+    pub isolated: bool,
+}
+
+/// Where the inner end of a port is, and under which name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Inside {
+    /// Empty when it is not known: the inner end was not found where it should be.
+    pub sandbox: NetnsPath,
+    pub ifname: Arc<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    pub to: IpNet,
+    /// `None` for a route on the link.
+    pub via: Option<IpAddr>,
+}
+
+/// One MAC in the two tables one message writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FdbEntry {
+    /// In the VXLAN device's table (`self`).
+    pub vtep: Option<IpAddr>,
+    /// In the bridge's table (`master`), pointing at the VXLAN device, static.
+    pub bridged: bool,
+}
+
+/// One element of the port check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Allowed {
+    pub port: PortName,
+    pub mac: MacAddr,
+    pub ip: IpAddr,
+}
+
+impl Segment {
+    /// Every element of the port check.
+    pub fn allowed(&self) -> impl Iterator<Item = Allowed> + '_ {
+        self.ports.iter().flat_map(|(name, port)| {
+            port.allowed.iter().map(|ip| Allowed { port: *name, mac: port.link.mac, ip: *ip })
+        })
+    }
+}
