@@ -21,6 +21,8 @@ pub struct Assigned {
     pub revision: Revision,
     pub defaults: DriverDefaults,
     pub managers: Vec<ManagerPeer>,
+    /// Those the node has endpoints on, and the predefined ones: these are for showing, and need nothing in the
+    /// kernel unless the node has an endpoint on one.
     pub networks: BTreeMap<NetworkId, Network>,
     pub endpoints: BTreeMap<EndpointId, Endpoint>,
     pub peers: BTreeMap<NodeId, Peer>,
@@ -52,6 +54,7 @@ pub struct Peer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     PutNetwork(Network),
+    /// Takes the endpoints on it along.
     DropNetwork(NetworkId),
     PutEndpoint(Endpoint),
     DropEndpoint(EndpointId),
@@ -106,7 +109,7 @@ impl Assigned {
     fn change(&mut self, change: Change) {
         match change {
             Change::PutNetwork(network) => drop(self.networks.insert(network.id, network)),
-            Change::DropNetwork(id) => drop(self.networks.remove(&id)),
+            Change::DropNetwork(id) => self.drop_network(id),
             Change::PutEndpoint(endpoint) => drop(self.endpoints.insert(endpoint.id, endpoint)),
             Change::DropEndpoint(id) => drop(self.endpoints.remove(&id)),
             Change::PutPeer(peer) => drop(self.peers.insert(peer.node, peer)),
@@ -114,5 +117,10 @@ impl Assigned {
             Change::Managers(managers) => self.managers = managers,
             Change::Defaults(defaults) => self.defaults = defaults,
         }
+    }
+
+    fn drop_network(&mut self, id: NetworkId) {
+        self.networks.remove(&id);
+        self.endpoints.retain(|_, endpoint| endpoint.network != id);
     }
 }

@@ -1,0 +1,208 @@
+//! What goes into the log: one `Entry` per change. Knows shapes only; the rules are in `apply`.
+//!
+//! Everything random (ids, secrets) and the time are chosen by the proposer. Adding a command is a new variant at
+//! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use swarm_model::{
+    Availability, ClusterId, ClusterSettings, DnsName, EndpointId, JoinSecrets, Labels, MacAddr, ManagerInfo,
+    NetworkId, NetworkSpec, NodeId, NodeState, RequestId, Role, SandboxId, SessionId,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Chosen by whoever asks; asked again with the same one, the first reply is given again and nothing is done.
+    /// Refusals are remembered too: who wants another answer asks under another id.
+    pub request: Option<RequestId>,
+    /// The proposer's wall clock, milliseconds since the epoch. May jump either way.
+    pub now_ms: u64,
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    NoOp,
+    /// First of all commands, once: the cluster, its first node and `ingress`. → `Reply::Node`.
+    CreateCluster(CreateCluster),
+    /// → `Done`.
+    RotateJoinSecret(RotateJoinSecret),
+    /// From the CA, after it has judged the token. → `Reply::Node` (on a retry the node of the first time).
+    AdmitNode(AdmitNode),
+    /// From the dispatcher when a session begins: the node is `Ready`. → `Reply::Node`.
+    RegisterNode(RegisterNode),
+    /// From the dispatcher or the leader. With `session`, nothing happens unless it is still the node's current
+    /// one (refused as `SessionSuperseded`). → `Done`.
+    SetNodeStatus {
+        node: NodeId,
+        state: NodeState,
+        message: String,
+        session: Option<SessionId>,
+    },
+    /// From the leader's membership loop: the node's place in Raft, or none. → `Done`.
+    SetManager {
+        node: NodeId,
+        manager: Option<ManagerInfo>,
+    },
+    /// The node said good-bye: its endpoints are released, it is `Disconnected` for good. → `Done`.
+    LeaveNode {
+        node: NodeId,
+    },
+    /// → `Reply::Network`.
+    CreateNetwork(CreateNetwork),
+    /// → `Reply::Removed`.
+    RemoveNetwork {
+        network: NetworkId,
+    },
+    /// Removes every network that nothing uses. → `Reply::Pruned`.
+    PruneNetworks,
+    /// → `Reply::Endpoints`.
+    CreateEndpoints(CreateEndpoints),
+    /// Ids that do not exist (any more) are passed over; one of another node refuses the whole.
+    /// At most `MAX_RELEASES_PER_COMMAND`. → `Reply::Released`.
+    ReleaseEndpoints {
+        node: NodeId,
+        endpoints: Vec<EndpointId>,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateCluster {
+    pub cluster: ClusterId,
+    pub settings: ClusterSettings,
+    pub join_secrets: JoinSecrets,
+    /// PEM.
+    pub root_ca_cert: String,
+    /// PEM (PKCS#8). Secret.
+    pub root_ca_key: String,
+    pub first: AdmitNode,
+    pub manager: ManagerInfo,
+    /// The id `ingress` gets.
+    pub ingress: NetworkId,
+    /// Routes of the first host that `ingress` must keep clear of.
+    #[serde(default)]
+    pub avoid: Vec<IpNet>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateJoinSecret {
+    pub role: Role,
+    /// 25 characters of base 36. Secret.
+    pub secret: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmitNode {
+    pub node: NodeId,
+    pub hostname: String,
+    pub role: Role,
+    pub availability: Availability,
+    #[serde(default)]
+    pub labels: Labels,
+    pub addr: IpAddr,
+    pub data_path_addr: IpAddr,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterNode {
+    pub node: NodeId,
+    pub session: SessionId,
+    /// The manager that holds the session.
+    pub manager: NodeId,
+    pub hostname: String,
+    pub addr: IpAddr,
+    pub data_path_addr: IpAddr,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateNetwork {
+    pub id: NetworkId,
+    pub spec: NetworkSpec,
+    /// The proposer's own routes (without default routes): a subnet given by the user must not overlap them, one
+    /// taken from the pools keeps clear of them.
+    #[serde(default)]
+    pub avoid: Vec<IpNet>,
+}
+
+/// All or none of the endpoints of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateEndpoints {
+    pub node: NodeId,
+    /// At most `MAX_ENDPOINTS_PER_COMMAND`.
+    pub endpoints: Vec<NewEndpoint>,
+}
+
+/// Idempotent by `id`: one that exists as asked for is answered as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewEndpoint {
+    pub id: EndpointId,
+    pub network: NetworkId,
+    pub sandbox: SandboxId,
+    pub name: DnsName,
+    #[serde(default)]
+    pub aliases: Vec<DnsName>,
+    /// `None`: any free one. Its family only; the other family's is allocated.
+    pub ip: Option<IpAddr>,
+    /// `None`: derived from the address.
+    pub mac: Option<MacAddr>,
+}
+
+/// A command's name without its content: for logs, and to tell that a request id was used for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verb {
+    NoOp,
+    CreateCluster,
+    RotateJoinSecret,
+    AdmitNode,
+    RegisterNode,
+    SetNodeStatus,
+    SetManager,
+    LeaveNode,
+    CreateNetwork,
+    RemoveNetwork,
+    PruneNetworks,
+    CreateEndpoints,
+    ReleaseEndpoints,
+}
+
+impl Command {
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::NoOp => Verb::NoOp,
+            Self::CreateCluster(_) => Verb::CreateCluster,
+            Self::RotateJoinSecret(_) => Verb::RotateJoinSecret,
+            Self::AdmitNode(_) => Verb::AdmitNode,
+            Self::RegisterNode(_) => Verb::RegisterNode,
+            Self::SetNodeStatus { .. } => Verb::SetNodeStatus,
+            Self::SetManager { .. } => Verb::SetManager,
+            Self::LeaveNode { .. } => Verb::LeaveNode,
+            Self::CreateNetwork(_) => Verb::CreateNetwork,
+            Self::RemoveNetwork { .. } => Verb::RemoveNetwork,
+            Self::PruneNetworks => Verb::PruneNetworks,
+            Self::CreateEndpoints(_) => Verb::CreateEndpoints,
+            Self::ReleaseEndpoints { .. } => Verb::ReleaseEndpoints,
+        }
+    }
+}
+
+// The two commands that carry secrets print without them.
+impl fmt::Debug for CreateCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateCluster")
+            .field("cluster", &self.cluster)
+            .field("settings", &self.settings)
+            .field("first", &self.first)
+            .finish_non_exhaustive()
+    }
+}
+impl fmt::Debug for RotateJoinSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateJoinSecret").field("role", &self.role).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+//! Why a command or a reference was refused: what was wrong, what was expected, what to do next.
+//! Knows sentences and kinds; must not know gRPC codes or exit codes.
+
+use crate::Verb;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use swarm_model::{
+    Availability, DnsName, Driver, EndpointId, MacAddr, NetworkId, NodeId, NodeState, Revision, Vni,
+};
+
+/// What a caller can do about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalKind {
+    /// The thing referred to does not exist.
+    NotFound,
+    /// The reference fits several things.
+    Ambiguous,
+    /// Something like it exists already.
+    AlreadyExists,
+    /// The request makes no sense, whatever the state of the cluster.
+    Invalid,
+    /// The cluster is not in a state for it.
+    Precondition,
+    /// A pool or a limit is used up.
+    Exhausted,
+    /// Not allowed.
+    Denied,
+}
+
+/// An endpoint that keeps a network in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub endpoint: DnsName,
+    /// Host name of its node.
+    pub host: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no cluster yet: the first command creates it")]
+    NoCluster,
+    #[error("this cluster exists already")]
+    ClusterExists,
+    #[error("entry {index} was applied before (the state is at {applied})")]
+    AlreadyApplied { index: Revision, applied: Revision },
+    #[error(
+        "the request id was used before, for {first:?}, and cannot be used for {now:?}: choose a new one"
+    )]
+    RequestReused { first: Verb, now: Verb },
+    /// The sentence of a spec, settings or labels error.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{what} is too long: {bytes} bytes where at most {limit} are allowed")]
+    TooLong { what: String, bytes: usize, limit: usize },
+    #[error("the cluster has no room for more {what}: the limit is {limit}")]
+    Limit { what: String, limit: usize },
+    #[error("one request may name at most {limit} {what}: split it")]
+    TooMany { what: String, limit: usize },
+
+    #[error("node {0} not found")]
+    NodeNotFound(String),
+    #[error("network {0} not found")]
+    NetworkNotFound(String),
+    #[error("endpoint {0} not found")]
+    EndpointNotFound(String),
+    #[error("{what} {reference} is ambiguous ({matches} matches): use the full id")]
+    Ambiguous { what: String, reference: String, matches: usize },
+
+    #[error("node {0} exists already")]
+    NodeExists(NodeId),
+    #[error("node {0} has left the cluster: join it again to get a new identity")]
+    NodeLeft(NodeId),
+    #[error("node {node} is {from} and cannot become {to}")]
+    NodeTransition { node: NodeId, from: NodeState, to: NodeState },
+    #[error("node {0} has a newer session")]
+    SessionSuperseded(NodeId),
+    #[error("node {0} is a worker: only a manager has a place among the managers")]
+    NotAManager(NodeId),
+    #[error("Raft member {raft_id} is node {node}: a member id is never used twice")]
+    RaftIdTaken { raft_id: u64, node: NodeId },
+    #[error("node {host} takes no new endpoints: its availability is {availability}")]
+    NodeUnavailable { host: String, availability: Availability },
+
+    #[error("network id {0} exists already")]
+    NetworkExists(NetworkId),
+    #[error("network with name {name} already exists ({id}): choose another name")]
+    NetworkNameTaken { name: DnsName, id: NetworkId },
+    #[error("driver {0} makes networks of one host only: use overlay for a network of the cluster")]
+    DriverNotOfCluster(Driver),
+    #[error("VNI {vni} is used by network {network}: choose another one, or none to have one allocated")]
+    VniTaken { vni: Vni, network: String },
+    #[error("no VNI is free: remove networks that are not used")]
+    VnisExhausted,
+    #[error("subnet {subnet} overlaps {other} of network {network}: choose another one")]
+    SubnetOverlap { subnet: IpNet, other: IpNet, network: String },
+    #[error("subnet {subnet} overlaps {route}, a route of this host: choose another one")]
+    SubnetOverlapsRoute { subnet: IpNet, route: IpNet },
+    #[error(
+        "no free subnet of length /{prefix} is left in the default address pools ({}): remove networks that are not used, or give --subnet",
+        Listed(.pools)
+    )]
+    SubnetsExhausted { prefix: u8, pools: Vec<IpNet> },
+    #[error(
+        "every free subnet of length /{prefix} in the default address pools ({}) overlaps a route of this host: give --subnet",
+        Listed(.pools)
+    )]
+    SubnetsAllRouted { prefix: u8, pools: Vec<IpNet> },
+    #[error("no address is left for a gateway in subnet {0}: give --gateway or fewer --aux-address")]
+    NoGateway(IpNet),
+    #[error("network {0} belongs to the cluster and cannot be removed")]
+    NetworkPredefined(DnsName),
+    #[error("network {network} is in use by {}: release these first", Users(.users, *.more))]
+    NetworkInUse { network: DnsName, users: Vec<User>, more: usize },
+
+    #[error("network {0} is not manually attachable: create it with --attachable")]
+    NotAttachable(DnsName),
+    #[error("endpoint id {0} is used by another endpoint")]
+    EndpointIdTaken(EndpointId),
+    #[error("endpoint {endpoint} is on another node")]
+    EndpointElsewhere { endpoint: EndpointId },
+    #[error("name {name} is used on network {network} by an endpoint on host {host}: choose another name")]
+    EndpointNameTaken { name: DnsName, network: DnsName, host: String },
+    #[error("network {network} has {limit} endpoints on host {host} and cannot have more there")]
+    HostFull { network: DnsName, host: String, limit: usize },
+    #[error("MAC address {0} cannot be an endpoint's: it must be unicast and not all zero")]
+    MacUnusable(MacAddr),
+    #[error("MAC address {mac} is used on network {network} by endpoint {user}: give another --mac")]
+    MacTaken { mac: MacAddr, network: DnsName, user: DnsName },
+    #[error("address {ip} is not in network {network} ({}): choose one inside it", Listed(.subnets))]
+    AddressOutside { ip: IpAddr, network: DnsName, subnets: Vec<IpNet> },
+    #[error(
+        "address {ip} of network {network} is reserved (gateway, auxiliary, network or broadcast address): choose another one"
+    )]
+    AddressReserved { ip: IpAddr, network: DnsName },
+    #[error("address {ip} of network {network} is used by endpoint {user} on host {host}")]
+    AddressTaken { ip: IpAddr, network: DnsName, user: DnsName, host: String },
+    #[error("no free address is left in network {network} ({})", Listed(.subnets))]
+    AddressesExhausted { network: DnsName, subnets: Vec<IpNet> },
+    #[error(
+        "no free address is left in network {network}: {resting} released ones still rest, the first for {wait_ms} ms; try again then, or ask for one by --ip"
+    )]
+    AddressesResting { network: DnsName, resting: usize, wait_ms: u64 },
+}
+
+impl Refusal {
+    pub fn kind(&self) -> RefusalKind {
+        use RefusalKind as Kind;
+        match self {
+            Self::NodeNotFound(_) | Self::NetworkNotFound(_) | Self::EndpointNotFound(_) => Kind::NotFound,
+            Self::Ambiguous { .. } => Kind::Ambiguous,
+            Self::ClusterExists
+            | Self::NodeExists(_)
+            | Self::RaftIdTaken { .. }
+            | Self::NetworkExists(_)
+            | Self::NetworkNameTaken { .. }
+            | Self::VniTaken { .. }
+            | Self::EndpointIdTaken(_)
+            | Self::EndpointNameTaken { .. }
+            | Self::MacTaken { .. }
+            | Self::AddressTaken { .. } => Kind::AlreadyExists,
+            Self::RequestReused { .. }
+            | Self::Invalid(_)
+            | Self::TooLong { .. }
+            | Self::TooMany { .. }
+            | Self::DriverNotOfCluster(_)
+            | Self::NoGateway(_)
+            | Self::MacUnusable(_)
+            | Self::AddressOutside { .. }
+            | Self::AddressReserved { .. } => Kind::Invalid,
+            Self::NoCluster
+            | Self::AlreadyApplied { .. }
+            | Self::NodeLeft(_)
+            | Self::NodeTransition { .. }
+            | Self::SessionSuperseded(_)
+            | Self::NotAManager(_)
+            | Self::NodeUnavailable { .. }
+            | Self::SubnetOverlap { .. }
+            | Self::SubnetOverlapsRoute { .. }
+            | Self::NetworkInUse { .. } => Kind::Precondition,
+            Self::Limit { .. }
+            | Self::VnisExhausted
+            | Self::SubnetsExhausted { .. }
+            | Self::SubnetsAllRouted { .. }
+            | Self::HostFull { .. }
+            | Self::AddressesExhausted { .. }
+            | Self::AddressesResting { .. } => Kind::Exhausted,
+            Self::NetworkPredefined(_) | Self::NotAttachable(_) | Self::EndpointElsewhere { .. } => {
+                Kind::Denied
+            }
+        }
+    }
+}
+
+/// `10.0.0.0/8, 172.30.0.0/16`
+struct Listed<'a>(&'a [IpNet]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, net) in self.0.iter().enumerate() {
+            write!(f, "{}{net}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// `endpoint web on host h1, endpoint db on host h2 and 3 more`
+struct Users<'a>(&'a [User], usize);
+
+impl fmt::Display for Users<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, User { endpoint, host }) in self.0.iter().enumerate() {
+            write!(f, "{}endpoint {endpoint} on host {host}", if i == 0 { "" } else { ", " })?;
+        }
+        match self.1 {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
