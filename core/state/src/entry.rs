@@ -3,6 +3,7 @@
 //! Everything random (ids, secrets) and the time are chosen by the proposer. Adding a command is a new variant at
 //! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -28,7 +29,7 @@ pub struct Entry {
 pub enum Command {
     NoOp,
     /// First of all commands, once: the cluster, its first node and `ingress`. → `Reply::Node`.
-    CreateCluster(CreateCluster),
+    CreateCluster(Box<CreateCluster>),
     /// → `Done`.
     RotateJoinSecret(RotateJoinSecret),
     /// From the CA, after it has judged the token. → `Reply::Node` (on a retry the node of the first time).

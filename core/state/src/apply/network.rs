@@ -94,13 +94,13 @@ impl Chosen<'_> {
         }
         let mut subnets = Vec::new();
         for config in &spec.ipam {
-            let net = config.subnet.map_or_else(|| self.from_pool(true), Ok)?;
+            let net = config.subnet.map_or_else(|| self.take_from_pool(true), Ok)?;
             subnets.push(subnet(net, config)?);
         }
         for ipv4 in [true, false] {
             let has = subnets.iter().any(|subnet| subnet.cidr.addr().is_ipv4() == ipv4);
             if !has && (ipv4 || spec.ipv6) {
-                subnets.push(subnet(self.from_pool(ipv4)?, &IpamConfig::default())?);
+                subnets.push(subnet(self.take_from_pool(ipv4)?, &IpamConfig::default())?);
             }
         }
         Ok(subnets)
@@ -119,7 +119,7 @@ impl Chosen<'_> {
         }
     }
 
-    fn from_pool(&mut self, ipv4: bool) -> Result<IpNet, Refusal> {
+    fn take_from_pool(&mut self, ipv4: bool) -> Result<IpNet, Refusal> {
         let indices = &self.step.state.indices;
         let clear_of = (self.nets.as_slice(), self.avoid);
         let net = if ipv4 {
