@@ -25,3 +25,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 
 /// Most bytes one message may have on any of our connections; a larger one is refused by both sides.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The exceptions: a whole assignment (`Dispatcher/Session`), and the control API's lists. 100,000 endpoints are about
+/// 25 MB; clients of these two raise their decoding limit to this.
+pub const MAX_WHOLE_BYTES: usize = 64 * 1024 * 1024;
