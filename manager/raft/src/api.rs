@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 /// The replicated state machine. Every manager applies the same entries at the same indexes, one at a time.
 ///
 /// `apply` and `restore` run on the Raft worker and must not block; what `snapshot` returns runs on a blocking thread.
-pub trait Machine: Send + Sync + 'static {
+pub trait Machine: Send + 'static {
     /// Applies the command at `index` and returns the reply for its proposer. An error means this manager cannot
     /// go on (an undecodable or unknown command): it stops, and nothing later is applied.
     fn apply(&mut self, index: u64, entry: &[u8]) -> Result<Vec<u8>, MachineError>;

@@ -4,12 +4,19 @@
 //! Must not know: what a command means, who may propose one, or what a node of the cluster is.
 
 mod api;
+mod apply;
 mod config;
 mod error;
+pub mod log;
 mod node;
+mod snapshots;
+pub mod types;
+mod vault;
+mod wire;
 
 pub use api::{Committed, Dial, Machine, MachineError, Member, Role, SenderCheck, Status};
 pub use config::{RaftConfig, StoreKey, Timing};
 pub use error::{MemberError, ProposeError, ReadError, StartError, WaitError};
-pub use node::{RaftNode, RaftService};
+pub use node::{MAX_COMMAND_BYTES, RaftNode};
 pub use swarm_proto::v1::raft_server::RaftServer;
+pub use wire::RaftService;

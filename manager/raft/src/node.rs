@@ -1,127 +1,184 @@
-//! The handle a manager holds on Raft. Knows: what can be asked of it. Must not know: what a command means.
+//! The handle a manager holds on Raft: starting, stopping, proposing and reading.
+//!
+//! Knows: what can be asked of Raft, and the deadline of each question. Must not know: what a command means.
+
+mod answers;
+mod members;
+mod start;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
 
-use crate::api::{Committed, Dial, Machine, Member, SenderCheck, Status};
-use crate::config::RaftConfig;
+use crate::api::{Committed, Dial, Machine, Member, Role, SenderCheck, Status};
+use crate::config::{RaftConfig, Timing};
 use crate::error::{MemberError, ProposeError, ReadError, StartError, WaitError};
+use crate::log::LogWatch;
+use crate::types::{Command, Raft};
+use crate::wire::RaftService;
+
+/// Largest command: with its entry it must fit one replication message, and several must fit one batch.
+pub const MAX_COMMAND_BYTES: usize = 512 * 1024;
+/// For leadership to move elsewhere before this manager stops all the same.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// For the log's files to be let go of after Raft has stopped.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// A running Raft node; cheap to clone, all clones are the same node.
 #[derive(Clone)]
 pub struct RaftNode {
-    status: watch::Receiver<Status>,
+    inner: Arc<Inner>,
 }
 
-const SOON: &str = "not wired yet";
+struct Inner {
+    id: u64,
+    timing: Timing,
+    raft: Raft,
+    applied: watch::Receiver<u64>,
+    status: watch::Receiver<Status>,
+    log: LogWatch,
+    /// Held while shutting down, so that a second call waits for the first.
+    closing: Mutex<()>,
+}
 
 impl RaftNode {
-    /// Opens the store (made if missing), replays what is committed, and starts Raft. An empty node waits to be
-    /// added by a leader, or for [`RaftNode::bootstrap`].
+    /// Opens the store (made if missing), replays what is known to be committed, and starts Raft. An empty node
+    /// waits to be added by a leader, or for [`RaftNode::bootstrap`].
     pub async fn start<M: Machine>(
         config: RaftConfig,
         machine: M,
         dial: Arc<dyn Dial>,
     ) -> Result<Self, StartError> {
-        let _ = (config, machine, dial);
-        Err(StartError::Raft(SOON.to_owned()))
+        start::start(config, Box::new(machine), dial).await
     }
 
     /// Makes an empty node the only voter of a new group and waits until it leads.
     pub async fn bootstrap(&self, me: Member) -> Result<(), MemberError> {
-        let _ = me;
-        Err(MemberError::Stopped(SOON.to_owned()))
+        members::bootstrap(&self.inner, me).await
     }
 
     /// Commits one command and returns its reply. Tries once; nothing is retried here.
     pub async fn propose(&self, command: Vec<u8>) -> Result<Committed, ProposeError> {
-        let _ = command;
-        Err(ProposeError::Stopped(SOON.to_owned()))
+        if command.len() > MAX_COMMAND_BYTES {
+            return Err(ProposeError::TooLarge { bytes: command.len(), limit: MAX_COMMAND_BYTES });
+        }
+        let write = self.inner.raft.client_write(Command(command.into()));
+        match timeout(self.inner.patience(), write).await {
+            Ok(Ok(response)) => Ok(Committed { index: response.log_id.index, reply: response.data.0 }),
+            Ok(Err(error)) => Err(answers::propose_error(error)),
+            Err(_) => Err(ProposeError::Unknown),
+        }
     }
 
-    /// The index that a linearizable read must wait for (with [`RaftNode::wait_applied`]). Leader only.
+    /// The index that a linearizable read must wait for (with [`RaftNode::wait_applied`]). Leader only: it asks a
+    /// majority whether it still is.
     pub async fn read_index(&self) -> Result<u64, ReadError> {
-        Err(ReadError::Stopped(SOON.to_owned()))
+        match timeout(self.inner.patience(), self.inner.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await
+        {
+            Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
+            Ok(Err(error)) => Err(answers::read_error(error)),
+            Err(_) => Err(ReadError::NoQuorum),
+        }
     }
 
     /// Waits until this manager has applied `index`.
     pub async fn wait_applied(&self, index: u64, deadline: Duration) -> Result<(), WaitError> {
-        let _ = (index, deadline);
-        Err(WaitError::Stopped(SOON.to_owned()))
+        let mut applied = self.inner.applied.clone();
+        match timeout(deadline, applied.wait_for(|applied| *applied >= index)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(WaitError::Stopped(self.inner.stop_reason())),
+            Err(_) => Err(WaitError::Deadline { wanted: index, applied: *self.inner.applied.borrow() }),
+        }
     }
 
-    /// Leader: begins to replicate to `member` under a fresh Raft id and waits until it has nearly caught up.
+    /// Leader: begins to replicate to `member` under a fresh Raft id and waits until it has caught up with what the
+    /// log held when this was called. An id that is already a member is left as it is.
     pub async fn add_learner(&self, id: u64, member: Member) -> Result<(), MemberError> {
-        let _ = (id, member);
-        Err(MemberError::Stopped(SOON.to_owned()))
+        members::add_learner(&self.inner, id, member).await
     }
 
-    /// Leader: makes a caught-up learner a voter. A voter is left as it is.
+    /// Leader: makes a learner a voter once it has caught up. A voter is left as it is.
     pub async fn promote(&self, id: u64) -> Result<(), MemberError> {
-        let _ = id;
-        Err(MemberError::Stopped(SOON.to_owned()))
+        members::promote(&self.inner, id).await
     }
 
-    /// Leader: takes a voter or learner out of the group. An id that is not in it is fine.
+    /// Leader: takes a voter or learner out of the group. An id that is not in it is fine. A leader that removes
+    /// itself hands over shortly afterwards; better transfer first.
     pub async fn remove(&self, id: u64) -> Result<(), MemberError> {
-        let _ = id;
-        Err(MemberError::Stopped(SOON.to_owned()))
+        members::remove(&self.inner, id).await
     }
 
     /// Leader: hands leadership to a voter and waits until it leads.
     pub async fn transfer_leader(&self, to: u64) -> Result<(), MemberError> {
-        let _ = to;
-        Err(MemberError::Stopped(SOON.to_owned()))
+        members::transfer_leader(&self.inner, to, self.inner.patience()).await
     }
 
     /// What this manager knows now.
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        status::status(&metrics, *self.inner.applied.borrow(), &self.inner.timing)
     }
 
-    /// Changes of [`RaftNode::status`], the last value always being available.
+    /// Changes of [`RaftNode::status`], the last value always being available. Closed when Raft has stopped.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        self.inner.status.clone()
+    }
+
+    /// The last applied index, as it moves.
+    pub fn watch_applied(&self) -> watch::Receiver<u64> {
+        self.inner.applied.clone()
     }
 
     /// The gRPC service other managers call; `check` ties a connection's identity to the Raft id it speaks for.
     pub fn service(&self, check: SenderCheck) -> crate::RaftServer<RaftService> {
-        let _ = check;
-        crate::RaftServer::new(RaftService {})
+        let service = RaftService::new(self.inner.id, self.inner.raft.clone(), check);
+        crate::RaftServer::new(service)
+            .max_decoding_message_size(swarm_proto::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(swarm_proto::MAX_MESSAGE_BYTES)
     }
 
     /// Hands leadership over if this node leads several voters, stops Raft and closes the store. Idempotent.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let _turn = self.inner.closing.lock().await;
+        if let Some(to) = status::successor(&self.status())
+            && let Err(error) = members::transfer_leader(&self.inner, to, HAND_OVER).await
+        {
+            tracing::warn!(%error, "leadership was not handed over before stopping");
+        }
+        if timeout(CLOSING, self.inner.raft.shutdown()).await.is_err() {
+            tracing::warn!("Raft did not stop within {CLOSING:?}");
+        }
+        let closed = async {
+            while !self.inner.log.is_closed() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if timeout(CLOSING, closed).await.is_err() {
+            tracing::warn!("the Raft log was not closed within {CLOSING:?}");
+        }
+    }
 }
 
-/// The server side of Raft's transport.
-pub struct RaftService {}
+impl Inner {
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.timing.request_ms)
+    }
 
-type Answer<T> = Result<tonic::Response<T>, tonic::Status>;
-use swarm_proto::v1::{RaftPayload, SnapshotChunk};
+    fn stop_reason(&self) -> String {
+        let metrics = self.raft.metrics();
+        let state = metrics.borrow_watched().running_state.clone();
+        state.err().map_or_else(|| "it was shut down".to_owned(), |fatal| fatal.to_string())
+    }
 
-#[tonic::async_trait]
-impl swarm_proto::v1::raft_server::Raft for RaftService {
-    type AppendStream = tokio_stream::Empty<Result<RaftPayload, tonic::Status>>;
-
-    async fn append(&self, _: tonic::Request<tonic::Streaming<RaftPayload>>) -> Answer<Self::AppendStream> {
-        Err(tonic::Status::unavailable(SOON))
-    }
-    async fn vote(&self, _: tonic::Request<RaftPayload>) -> Answer<RaftPayload> {
-        Err(tonic::Status::unavailable(SOON))
-    }
-    async fn pre_vote(&self, _: tonic::Request<RaftPayload>) -> Answer<RaftPayload> {
-        Err(tonic::Status::unavailable(SOON))
-    }
-    async fn install_snapshot(
-        &self,
-        _: tonic::Request<tonic::Streaming<SnapshotChunk>>,
-    ) -> Answer<RaftPayload> {
-        Err(tonic::Status::unavailable(SOON))
-    }
-    async fn transfer_leader(&self, _: tonic::Request<RaftPayload>) -> Answer<RaftPayload> {
-        Err(tonic::Status::unavailable(SOON))
+    fn is_leader(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        status::role(&metrics) == Role::Leader
     }
 }

@@ -1,0 +1,145 @@
+//! Drives the caller's machine with what Raft has committed, and takes and installs its snapshots.
+//!
+//! Knows: openraft's state machine contract. Must not know: what a command does.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::api::{Machine, MachineError};
+use crate::snapshots::Snapshots;
+use crate::types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, Types};
+
+/// The machine, how far it has got, and where its snapshots lie.
+pub struct Applier {
+    // Never contended: a mutex only because openraft wants its parts shareable and a machine need not be.
+    machine: Mutex<Box<dyn Machine>>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    snapshots: Arc<Snapshots>,
+    progress: watch::Sender<u64>,
+}
+
+impl Applier {
+    /// An applier for a machine in its initial state; openraft restores the newest snapshot and the rest of the log.
+    pub fn new(machine: Box<dyn Machine>, snapshots: Arc<Snapshots>, progress: watch::Sender<u64>) -> Self {
+        let (applied, membership) = Default::default();
+        Self { machine: Mutex::new(machine), applied, membership, snapshots, progress }
+    }
+
+    fn apply_entry(
+        &mut self,
+        index: u64,
+        payload: EntryPayload<crate::types::Command, u64, crate::Member>,
+        id: LogId,
+    ) -> io::Result<Reply> {
+        let reply = match payload {
+            EntryPayload::Normal(command) => {
+                self.machine.get_mut().apply(index, &command.0).map_err(|e| stop(index, e))?
+            }
+            EntryPayload::Blank => Vec::new(),
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(id), membership);
+                Vec::new()
+            }
+        };
+        self.applied = Some(id);
+        self.progress.send_replace(index);
+        Ok(Reply(reply))
+    }
+}
+
+fn stop(index: u64, error: MachineError) -> io::Error {
+    io::Error::other(format!(
+        "entry {index} of the log cannot be applied: {error}; this manager stops rather than guess"
+    ))
+}
+
+impl RaftStateMachine<Types> for Applier {
+    type SnapshotData = Bytes;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
+    where
+        Strm: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
+    {
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let reply = self.apply_entry(entry.log_id.index, entry.payload, entry.log_id)?;
+            if let Some(responder) = responder {
+                responder.send(reply);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            encode: Mutex::new(Some(self.machine.get_mut().snapshot())),
+            meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
+            snapshots: self.snapshots.clone(),
+        }
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
+        let index = meta.last_log_id.map_or(0, |id| id.index);
+        // Restored first: a snapshot this version cannot read must not become the one it starts from.
+        self.machine.get_mut().restore(index, &snapshot).map_err(|error| {
+            io::Error::other(format!("the snapshot at entry {index} cannot be restored: {error}"))
+        })?;
+        let (snapshots, meta_to_save) = (self.snapshots.clone(), meta.clone());
+        blocking(move || match snapshots.is_newest(meta_to_save.last_log_id.as_ref())? {
+            true => Ok(()),
+            false => snapshots.save(&meta_to_save, &snapshot),
+        })
+        .await?;
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        self.progress.send_replace(index);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let snapshots = self.snapshots.clone();
+        blocking(move || snapshots.newest()).await
+    }
+}
+
+/// One snapshot being taken, beside further applies.
+pub struct Builder {
+    // In a mutex only because openraft wants a builder to be shareable.
+    encode: Mutex<Option<Box<dyn FnOnce() -> Vec<u8> + Send>>>,
+    meta: SnapshotMeta,
+    snapshots: Arc<Snapshots>,
+}
+
+impl RaftSnapshotBuilder<Types> for Builder {
+    type SnapshotData = Bytes;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let encode =
+            self.encode.get_mut().take().ok_or_else(|| io::Error::other("a snapshot is built once"))?;
+        let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
+        blocking(move || {
+            let snapshot = Bytes::from(encode());
+            snapshots.save(&meta, &snapshot)?;
+            Ok(Snapshot { meta, snapshot })
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, crate::snapshots::SnapshotError> + Send + 'static,
+) -> io::Result<T> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??)
+}

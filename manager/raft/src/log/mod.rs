@@ -1,0 +1,14 @@
+//! The log on disk: what a storage engine must do, and the store openraft sees on top of it.
+//!
+//! Knows: entries, votes and their order. Must not know: what a command means, or who else is a member.
+
+mod engine;
+mod recover;
+mod sled_engine;
+mod store;
+mod tail;
+mod writer;
+
+pub use engine::{Engine, EngineError};
+pub use sled_engine::SledEngine;
+pub use store::{LogReader, LogStore, LogWatch};

@@ -1,0 +1,148 @@
+//! The one thread that writes the log: everything in the order it was asked, many requests to one flush.
+//!
+//! Knows: what must be on disk before whom it may tell. Must not know: why something is written.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use openraft::storage::IOFlushed;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::Engine;
+use super::recover::{COMMITTED, LogError, PURGED, Records, VOTE};
+use super::tail::Tail;
+use crate::types::{Entry, LogId, Types, Vote};
+use crate::vault::Vault;
+
+/// Requests that may wait for the disk; beyond this, appending waits.
+const QUEUE: usize = 4096;
+/// Requests that share one flush at most, so that the first of them does not wait for ever.
+const BATCH: usize = 1024;
+
+/// What the log's one writer is asked to do.
+pub enum Op {
+    Append { entries: Vec<Entry>, generation: u64, done: IOFlushed<Types> },
+    Vote(Vote, oneshot::Sender<io::Result<()>>),
+    Committed(LogId),
+    TruncateFrom(u64),
+    Purge(LogId),
+}
+
+/// What the writer shares with readers.
+pub struct Shared {
+    pub engine: Box<dyn Engine>,
+    pub vault: Vault,
+    pub tail: Mutex<Tail>,
+    pub vote: Mutex<Option<Vote>>,
+    /// Set once, when a write or flush has failed: nothing is written or acknowledged after that.
+    pub failed: OnceLock<String>,
+}
+
+impl Shared {
+    pub fn records(&self) -> Records<'_> {
+        Records { engine: self.engine.as_ref(), vault: &self.vault }
+    }
+
+    pub fn check(&self) -> io::Result<()> {
+        match self.failed.get() {
+            Some(reason) => Err(failure(reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn failure(reason: &str) -> io::Error {
+    io::Error::other(format!("the log has failed and takes nothing more: {reason}"))
+}
+
+/// Starts the writer; it ends when the last sender has gone, and lets go of the engine then.
+pub fn spawn(shared: Arc<Shared>) -> io::Result<mpsc::Sender<Op>> {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    std::thread::Builder::new().name("raft-log".to_owned()).spawn(move || run(&shared, receiver))?;
+    Ok(sender)
+}
+
+fn run(shared: &Shared, mut queue: mpsc::Receiver<Op>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH
+            && let Ok(op) = queue.try_recv()
+        {
+            batch.push(op);
+        }
+        if let Err(reason) = write_batch(shared, &batch) {
+            tracing::error!(%reason, "the Raft log cannot be written; this manager stops");
+            let _ = shared.failed.set(reason);
+        }
+        finish(shared, batch);
+    }
+    // What was only noted (committed, purged) goes to disk with an orderly end.
+    if shared.failed.get().is_none()
+        && let Err(error) = shared.engine.flush()
+    {
+        tracing::warn!(%error, "the Raft log was not flushed at its end");
+    }
+}
+
+/// Writes a batch and flushes if somebody waits for it. sled panics on some I/O errors: that is a failure too.
+fn write_batch(shared: &Shared, batch: &[Op]) -> Result<(), String> {
+    if let Some(reason) = shared.failed.get() {
+        return Err(reason.clone());
+    }
+    let write = std::panic::AssertUnwindSafe(|| {
+        let mut awaited = false;
+        for op in batch {
+            awaited |= write_op(&shared.records(), op)?;
+        }
+        if awaited {
+            shared.engine.flush()?;
+        }
+        Ok::<(), LogError>(())
+    });
+    match std::panic::catch_unwind(write) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the storage engine panicked; see the log above".to_owned()),
+    }
+}
+
+/// Whether somebody waits for this operation to be on disk.
+fn write_op(records: &Records<'_>, op: &Op) -> Result<bool, LogError> {
+    match op {
+        Op::Append { entries, .. } => {
+            entries.iter().try_for_each(|entry| records.put_entry(entry))?;
+            Ok(true)
+        }
+        Op::Vote(vote, _) => records.put_named(VOTE, vote).map(|()| true),
+        Op::Committed(id) => records.put_named(COMMITTED, id).map(|()| false),
+        Op::TruncateFrom(index) => Ok(records.engine.remove_from(*index).map(|()| false)?),
+        Op::Purge(through) => {
+            // The other order could leave a log that begins nowhere.
+            records.put_named(PURGED, through)?;
+            Ok(records.engine.remove_through(through.index).map(|()| false)?)
+        }
+    }
+}
+
+fn finish(shared: &Shared, batch: Vec<Op>) {
+    for op in batch {
+        let result = shared.check();
+        match op {
+            Op::Append { entries, generation, done } => {
+                if let (Ok(()), Some(last)) = (&result, entries.last()) {
+                    shared.tail.lock().written(generation, last.log_id.index);
+                }
+                done.io_completed(result);
+            }
+            Op::Vote(vote, done) => {
+                if result.is_ok() {
+                    *shared.vote.lock() = Some(vote);
+                }
+                // The asker may be gone; the vote stands all the same.
+                let _ = done.send(result);
+            }
+            Op::Committed(_) | Op::TruncateFrom(_) | Op::Purge(_) => {}
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Bringing a Raft node up: store, snapshots, openraft, and the task that reports its status.
+//!
+//! Knows: the order of things and openraft's configuration. Must not know: what happens afterwards.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, SnapshotPolicy};
+use tokio::sync::{Mutex, watch};
+
+use super::{Inner, RaftNode, status};
+use crate::api::{Dial, Machine, Status};
+use crate::apply::Applier;
+use crate::config::{RaftConfig, Timing};
+use crate::error::StartError;
+use crate::log::{LogStore, SledEngine};
+use crate::snapshots::Snapshots;
+use crate::types::Raft;
+use crate::wire::Network;
+
+/// Entries sent to another manager at a time, in number; their bytes are bounded by the log.
+const ENTRIES_PER_MESSAGE: u64 = 512;
+/// How long a pipelined append may go unanswered; a slow disk takes its time.
+const MIN_STALL: Duration = Duration::from_secs(3);
+
+pub async fn start(
+    config: RaftConfig,
+    machine: Box<dyn Machine>,
+    dial: Arc<dyn Dial>,
+) -> Result<RaftNode, StartError> {
+    let raft_config = raft_config(&config)?;
+    let (log, snapshots) = open_store(config.clone()).await?;
+    let watch_log = log.watch();
+    let (progress, applied) = watch::channel(0);
+    let applier = Applier::new(machine, Arc::new(snapshots), progress);
+    let stall = MIN_STALL.max(Duration::from_millis(config.timing.election_max_ms * 5));
+    let network = Network::new(config.id, stall, dial);
+    let raft = Raft::new(config.id, Arc::new(raft_config), network, log, applier)
+        .await
+        .map_err(|fatal| StartError::Raft(fatal.to_string()))?;
+    elect_alone(&raft, config.id).await?;
+    let status = report(&raft, applied.clone(), config.timing);
+    let inner = Inner {
+        id: config.id,
+        timing: config.timing,
+        raft,
+        applied,
+        status,
+        log: watch_log,
+        closing: Mutex::new(()),
+    };
+    Ok(RaftNode { inner: Arc::new(inner) })
+}
+
+fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
+    let Timing { heartbeat_ms, election_min_ms, election_max_ms, .. } = config.timing;
+    let kept = (config.snapshot_interval / 5).max(100);
+    let raft = Config {
+        cluster_name: "swarm".to_owned(),
+        heartbeat_interval: heartbeat_ms,
+        election_timeout_min: election_min_ms,
+        election_timeout_max: election_max_ms,
+        install_snapshot_timeout: 60_000,
+        max_payload_entries: ENTRIES_PER_MESSAGE,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_interval),
+        max_in_snapshot_log_to_keep: kept,
+        purge_batch_size: (kept / 2).max(1),
+        // Must exceed what a snapshot leaves, or a follower just served one would at once need the next.
+        replication_lag_threshold: config.snapshot_interval * 2 + kept,
+        api_channel_size: Some(4096),
+        notification_channel_size: Some(4096),
+        enable_pre_vote: Some(true),
+        // A leader without a majority falls silent, so that those who hear only it can elect another.
+        quorum_loss_probe_interval: Some(election_max_ms * 2),
+        // A restarted leader asks again: it may have applied more than its snapshot and noted commits say.
+        enable_leader_restore: Some(false),
+        backoff: "20ms 40ms 80ms ...500ms".to_owned(),
+        ..Config::default()
+    };
+    raft.validate().map_err(|error| StartError::Config(format!("Raft's times do not fit together: {error}")))
+}
+
+async fn open_store(config: RaftConfig) -> Result<(LogStore, Snapshots), StartError> {
+    let dir = config.dir.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || open_blocking(&config)).await;
+    let opened = opened.unwrap_or_else(|_| Err("the storage engine panicked; see the log above".to_owned()));
+    opened.map_err(|reason| StartError::Store { dir, reason })
+}
+
+fn open_blocking(config: &RaftConfig) -> Result<(LogStore, Snapshots), String> {
+    make_private(&config.dir).map_err(|error| error.to_string())?;
+    let engine = SledEngine::open(&config.dir.join("log")).map_err(|error| error.to_string())?;
+    let log = LogStore::open(Box::new(engine), &config.key, config.id).map_err(|error| error.to_string())?;
+    let snapshots = Snapshots::open(config.dir.join("snapshots"), &config.key, config.keep_snapshots);
+    Ok((log, snapshots.map_err(|error| error.to_string())?))
+}
+
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// A group of one need not wait for an election timeout: nobody else can lead.
+async fn elect_alone(raft: &Raft, id: u64) -> Result<(), StartError> {
+    let alone = raft.voter_ids().eq([id]);
+    if alone {
+        raft.trigger().elect(false).await.map_err(|fatal| StartError::Raft(fatal.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Keeps a status up to date until Raft stops; once a heartbeat at least, because silence makes others unheard.
+fn report(raft: &Raft, mut applied: watch::Receiver<u64>, timing: Timing) -> watch::Receiver<Status> {
+    let mut metrics = raft.metrics();
+    let first = status::status(&metrics.borrow_watched(), *applied.borrow(), &timing);
+    let (sender, receiver) = watch::channel(first);
+    let pause = Duration::from_millis(timing.heartbeat_ms);
+    tokio::spawn(async move {
+        loop {
+            let running = tokio::select! {
+                changed = metrics.changed() => changed.is_ok(),
+                changed = applied.changed() => changed.is_ok(),
+                () = tokio::time::sleep(pause) => !sender.is_closed(),
+            };
+            let now = status::status(&metrics.borrow_watched(), *applied.borrow(), &timing);
+            sender.send_if_modified(|status| {
+                let changed = *status != now;
+                *status = now;
+                changed
+            });
+            if !running {
+                return;
+            }
+        }
+    });
+    receiver
+}
