@@ -1,6 +1,6 @@
 //! Accepting, shaking hands, looking at the certificate once. Must not know gRPC.
 
-use super::conn::{Conn, ConnectedPeer};
+use super::conn::{Conn, ConnectedPeer, Stay};
 use super::limits::{Limits, Pass};
 use super::open::Connections;
 use crate::credentials::Credentials;
@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_model::ClusterId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 pub(super) struct Doorman {
     credentials: Credentials,
     deadline: Duration,
+    stranger_lifetime: Duration,
     pub(super) connections: Connections,
 }
 
@@ -44,7 +45,8 @@ enum TurnedAway {
 impl Doorman {
     pub(super) fn new(credentials: Credentials, limits: Limits) -> Self {
         let connections = Connections::new(&limits);
-        Self { credentials, deadline: limits.handshake_deadline, connections }
+        let Limits { handshake_deadline: deadline, stranger_lifetime, .. } = limits;
+        Self { credentials, deadline, stranger_lifetime, connections }
     }
 
     async fn admit(&self, tcp: TcpStream, addr: SocketAddr) -> Result<Conn, TurnedAway> {
@@ -56,7 +58,14 @@ impl Doorman {
         let gate = if peer.is_some() { &self.connections.members } else { &self.connections.strangers };
         let pass = gate.enter(addr.ip()).ok_or(TurnedAway::Full)?;
         let registered = self.connections.register(peer.as_ref().map(|p| p.node));
-        Ok(Conn::new(io, ConnectedPeer { addr, peer }, registered, pass))
+        let stay = Stay { registered, _pass: pass, at_most: self.at_most(peer.as_ref()) };
+        Ok(Conn::new(io, ConnectedPeer { addr, peer }, stay))
+    }
+
+    fn at_most(&self, peer: Option<&Peer>) -> Duration {
+        let Some(peer) = peer else { return self.stranger_lifetime };
+        let until = UNIX_EPOCH + Duration::from_millis(peer.expires_ms);
+        until.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
     }
 
     /// The certificate is of our CA if there is one: the handshake saw to that.

@@ -7,8 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
@@ -21,25 +23,28 @@ pub struct ConnectedPeer {
     pub peer: Option<Peer>,
 }
 
-/// A connection that is through its handshake. Ends with an error once it is cut.
+/// A connection that is through its handshake. Ends with an error once it is cut, and when its time is over: a
+/// member's when its certificate expires, a stranger's after a moment.
 pub struct Conn {
     io: TlsStream<TcpStream>,
     who: ConnectedPeer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    // Given back when the connection is dropped.
-    _registered: Registered,
-    _pass: Pass,
+    over: Pin<Box<Sleep>>,
+    _stay: Stay,
+}
+
+/// What a connection holds on to as long as it is open.
+pub(super) struct Stay {
+    pub(super) registered: Registered,
+    pub(super) _pass: Pass,
+    pub(super) at_most: Duration,
 }
 
 impl Conn {
-    pub(super) fn new(
-        io: TlsStream<TcpStream>,
-        who: ConnectedPeer,
-        registered: Registered,
-        pass: Pass,
-    ) -> Self {
-        let cut = Box::pin(registered.cut.clone().cancelled_owned());
-        Self { io, who, cut, _registered: registered, _pass: pass }
+    pub(super) fn new(io: TlsStream<TcpStream>, who: ConnectedPeer, stay: Stay) -> Self {
+        let cut = Box::pin(stay.registered.cut.clone().cancelled_owned());
+        let over = Box::pin(sleep(stay.at_most));
+        Self { io, who, cut, over, _stay: stay }
     }
 
     pub fn who(&self) -> &ConnectedPeer {
@@ -55,8 +60,8 @@ impl Connected for Conn {
     }
 }
 
-fn cut() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was cut by this side")
+fn ended(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, why)
 }
 
 impl AsyncRead for Conn {
@@ -67,7 +72,10 @@ impl AsyncRead for Conn {
     ) -> Poll<io::Result<()>> {
         // HTTP/2 always has a read pending, so this is what wakes a connection that is to end.
         if Future::poll(self.cut.as_mut(), cx).is_ready() {
-            return Poll::Ready(Err(cut()));
+            return Poll::Ready(Err(ended("the connection was cut by this side")));
+        }
+        if Future::poll(self.over.as_mut(), cx).is_ready() {
+            return Poll::Ready(Err(ended("the connection's time is over")));
         }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }

@@ -24,6 +24,8 @@ pub struct Limits {
     pub members: Cap,
     /// Most time a handshake may take.
     pub handshake_deadline: Duration,
+    /// Most time a caller without a certificate may stay: asking to be admitted takes a moment.
+    pub stranger_lifetime: Duration,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             strangers: Cap { total: 512, per_address: 64 },
             members: Cap { total: 32_768, per_address: 4_096 },
             handshake_deadline: Duration::from_secs(5),
+            stranger_lifetime: Duration::from_secs(60),
         }
     }
 }

@@ -52,13 +52,17 @@ impl Connections {
     /// Cuts every open connection of a node, in the middle of whatever it does. A node whose certificate is still
     /// valid may connect again: that it may do nothing there is the permission table's matter.
     pub fn close_node(&self, node: NodeId) {
-        if let Some(entry) = self.nodes.lock().remove(&node) {
+        // Cancelled under the lock: `Registered` tells by it whether the entry is still its own.
+        let mut nodes = self.nodes.lock();
+        if let Some(entry) = nodes.remove(&node) {
             entry.cut.cancel();
         }
     }
 
     /// Cuts every connection that is open now, and every one that still comes.
     pub fn close_all(&self) {
+        let mut nodes = self.nodes.lock();
+        nodes.clear();
         self.all.cancel();
     }
 
@@ -83,11 +87,11 @@ pub(super) struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let Some(node) = self.node else { return };
+        let mut nodes = self.of.nodes.lock();
         // Cut ones were forgotten by `close_node`; the entry there now is that of newer connections.
         if self.cut.is_cancelled() {
             return;
         }
-        let mut nodes = self.of.nodes.lock();
         if let Some(entry) = nodes.get_mut(&node) {
             entry.open = entry.open.saturating_sub(1);
             if entry.open == 0 {

@@ -1,0 +1,11 @@
+//! The identity room from outside: what its public API promises, on loopback and in temporary folders.
+
+mod address;
+mod ca;
+mod connections;
+mod disk;
+mod handshake;
+mod hostile;
+mod reload;
+mod token;
+mod world;

@@ -1,0 +1,129 @@
+//! A cluster's CA, its nodes, and a manager that tells callers who they are.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use swarm_identity::{
+    ConnectedPeer, Connections, Credentials, Dialler, Limits, Listener, NodeIdentity, RootCa, Subject,
+    Validity, new_key_and_csr, random,
+};
+use swarm_model::{ClusterId, NodeId, Role};
+use swarm_proto::v1::ca_client::CaClient;
+use swarm_proto::v1::ca_server::{Ca, CaServer};
+use swarm_proto::v1::{GetRootCaRequest, GetRootCaResponse, IssueRequest, IssueResponse, RenewRequest};
+use tokio::task::AbortHandle;
+use tonic::transport::{Channel, Server};
+use tonic::{Request, Response, Status};
+
+pub const DAY_MS: u64 = 24 * 3_600_000;
+
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
+}
+
+pub struct Cluster {
+    pub id: ClusterId,
+    pub ca: RootCa,
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        let id = random::new_id();
+        Self { id, ca: RootCa::generate(id, now_ms()).expect("a CA") }
+    }
+
+    pub fn subject(&self, role: Role) -> Subject {
+        Subject { node: random::new_id(), role, cluster: self.id }
+    }
+
+    pub fn node(&self, role: Role) -> NodeIdentity {
+        self.certify(&self.subject(role), Validity::starting(now_ms(), DAY_MS))
+    }
+
+    pub fn certify(&self, subject: &Subject, validity: Validity) -> NodeIdentity {
+        let (key, csr) = new_key_and_csr().expect("a key");
+        let chain = self.ca.sign(&csr, subject, validity).expect("a certificate");
+        NodeIdentity::issued(key, &chain, &self.ca.digest()).expect("an identity")
+    }
+
+    pub fn credentials(&self, role: Role) -> Credentials {
+        Credentials::new(self.node(role)).expect("credentials")
+    }
+
+    pub fn dialler(&self, role: Role) -> Dialler {
+        Dialler::new(self.credentials(role))
+    }
+}
+
+/// A listener with a server behind it; both end when it is dropped.
+pub struct Manager {
+    pub addr: SocketAddr,
+    pub node: NodeId,
+    pub connections: Connections,
+    pub credentials: Credentials,
+    task: AbortHandle,
+}
+
+impl Manager {
+    pub async fn of(cluster: &Cluster) -> Self {
+        Self::start(cluster.credentials(Role::Manager), Limits::default()).await
+    }
+
+    pub async fn start(credentials: Credentials, limits: Limits) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(any, credentials.clone(), limits).await.expect("a port");
+        let (addr, connections) = (listener.local_addr(), listener.connections());
+        let server = Server::builder().add_service(CaServer::new(WhoAmI));
+        let task = tokio::spawn(server.serve_with_incoming(listener.incoming())).abort_handle();
+        Self { addr, node: credentials.peer().node, connections, credentials, task }
+    }
+
+    pub fn at(&self) -> String {
+        self.addr.to_string()
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct WhoAmI;
+
+#[tonic::async_trait]
+impl Ca for WhoAmI {
+    /// Answers with the caller's node and role, or `stranger`.
+    async fn get_root_ca(
+        &self,
+        request: Request<GetRootCaRequest>,
+    ) -> Result<Response<GetRootCaResponse>, Status> {
+        let who = request.extensions().get::<ConnectedPeer>().ok_or_else(|| Status::internal("no peer"))?;
+        let root_ca_cert = match &who.peer {
+            Some(peer) => format!("{} {}", peer.role, peer.node),
+            None => "stranger".to_owned(),
+        };
+        Ok(Response::new(GetRootCaResponse { root_ca_cert }))
+    }
+
+    async fn issue(&self, _: Request<IssueRequest>) -> Result<Response<IssueResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+
+    async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<IssueResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+}
+
+pub async fn who_am_i(channel: &Channel) -> Result<String, Status> {
+    let answer = CaClient::new(channel.clone()).get_root_ca(GetRootCaRequest {}).await?;
+    Ok(answer.into_inner().root_ca_cert)
+}
+
+/// Polls until `holds`, at most 10 s.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "still not so after 10 s: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
