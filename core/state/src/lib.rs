@@ -24,6 +24,8 @@ mod rows;
 mod snapshot;
 mod state;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use apply::apply;
 pub use assigned::Touched;

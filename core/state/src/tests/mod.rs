@@ -1,0 +1,11 @@
+//! Tests of the whole state machine: properties over any sequence of commands, and the rules one by one.
+
+extern crate std;
+
+mod bounds;
+mod build;
+mod endpoints;
+mod networks;
+mod nodes;
+mod properties;
+mod script;
