@@ -1,1 +1,42 @@
+//! A manager: how decisions are made, agreed on and handed out.
+//!
+//! Knows: Raft as a service, the replicated state, who may do what, what workers have to be told.
+//! Must not know: netlink, namespaces, command lines.
+//!
+//! The order of things at the daemon: `Manager::start` → serve `tls_routes()` on TCP 2377 (with
+//! `swarm_identity::Listener`) and `local_control()` on the local socket → on a new directory `bootstrap` or
+//! `join_raft` → … → `leave`, if it leaves → `shutdown`.
 
+mod api;
+mod applied;
+mod attachments;
+mod authorise;
+mod bootstrap;
+mod ca;
+mod caller;
+mod codec;
+mod config;
+mod dispatcher;
+mod failure;
+mod gate;
+mod join_leave;
+mod leader;
+mod leadership;
+mod linearize;
+mod links;
+mod machine;
+mod manager;
+mod member_file;
+mod membership;
+mod method;
+mod propose;
+mod quorum;
+mod raft_door;
+mod seat;
+
+pub use api::ControlService;
+pub use config::{FirstNode, ManagerConfig, NewCluster};
+pub use manager::{Manager, ManagerError};
+pub use quorum::Quorum;
+pub use seat::HostRoutes;
+pub use swarm_raft::{StoreKey, Timing};

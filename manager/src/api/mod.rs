@@ -1,0 +1,105 @@
+//! The control API: convert → authorise → propose → convert, one file for each noun.
+//! Knows: which noun answers what. Must not know: Raft, who may call (that is the gate's).
+
+mod cluster;
+mod endpoint;
+mod network;
+mod node;
+mod reachability;
+
+use crate::authorise::Authorized;
+use crate::gate::Door;
+use crate::method::Method;
+use crate::seat::Seat;
+use std::sync::Arc;
+use swarm_proto::v1::control_server::Control;
+use swarm_proto::v1::*;
+use tonic::{Request, Response, Status};
+
+pub use cluster::{ca_digest, no_cluster};
+pub use reachability::quorum;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The same API by either door.
+#[derive(Clone)]
+pub struct ControlService {
+    seat: Arc<Seat>,
+    door: Door,
+}
+
+impl ControlService {
+    pub fn new(seat: Arc<Seat>, door: Door) -> Self {
+        Self { seat, door }
+    }
+
+    async fn admit<R>(&self, method: Method, request: Request<R>) -> Result<Authorized<R>, Status> {
+        Ok(self.seat.gate.admit(self.door, method, request).await?.permit)
+    }
+
+    /// Admits a call whose answer must hold everything that was committed before it.
+    async fn fresh<R>(&self, method: Method, request: Request<R>) -> Result<Authorized<R>, Status> {
+        let permit = self.admit(method, request).await?;
+        self.seat.linearizer.barrier().await?;
+        Ok(permit)
+    }
+}
+
+#[tonic::async_trait]
+impl Control for ControlService {
+    /// As this manager sees it, leader or not: whoever asks may be looking for why there is none.
+    async fn get_cluster(&self, request: Request<GetClusterRequest>) -> Answer<GetClusterResponse> {
+        self.admit(Method::GetCluster, request).await?;
+        cluster::get(&self.seat).await.map(Response::new)
+    }
+
+    async fn get_join_token(&self, request: Request<GetJoinTokenRequest>) -> Answer<JoinTokenResponse> {
+        let permit = self.fresh(Method::GetJoinToken, request).await?;
+        cluster::join_token(&self.seat, permit.request()).map(Response::new)
+    }
+
+    async fn rotate_join_token(&self, request: Request<RotateJoinTokenRequest>) -> Answer<JoinTokenResponse> {
+        let permit = self.admit(Method::RotateJoinToken, request).await?;
+        cluster::rotate(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
+        self.fresh(Method::ListNodes, request).await?;
+        Ok(Response::new(node::list(&self.seat).await))
+    }
+
+    async fn get_node(&self, request: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
+        let permit = self.fresh(Method::GetNode, request).await?;
+        node::get(&self.seat, permit.request()).await.map(Response::new)
+    }
+
+    async fn create_network(&self, request: Request<CreateNetworkRequest>) -> Answer<CreateNetworkResponse> {
+        let permit = self.admit(Method::CreateNetwork, request).await?;
+        network::create(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn list_networks(&self, request: Request<ListNetworksRequest>) -> Answer<ListNetworksResponse> {
+        self.fresh(Method::ListNetworks, request).await?;
+        Ok(Response::new(network::list(&self.seat)))
+    }
+
+    async fn get_network(&self, request: Request<GetNetworkRequest>) -> Answer<GetNetworkResponse> {
+        let permit = self.fresh(Method::GetNetwork, request).await?;
+        network::get(&self.seat, permit.request()).map(Response::new)
+    }
+
+    async fn remove_network(&self, request: Request<RemoveNetworkRequest>) -> Answer<RemoveNetworkResponse> {
+        let permit = self.fresh(Method::RemoveNetwork, request).await?;
+        network::remove(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn prune_networks(&self, request: Request<PruneNetworksRequest>) -> Answer<PruneNetworksResponse> {
+        let permit = self.admit(Method::PruneNetworks, request).await?;
+        network::prune(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn list_endpoints(&self, request: Request<ListEndpointsRequest>) -> Answer<ListEndpointsResponse> {
+        self.fresh(Method::ListEndpoints, request).await?;
+        Ok(Response::new(endpoint::list(&self.seat)))
+    }
+}

@@ -1,0 +1,67 @@
+//! This manager's own copy of the cluster's state: written by Raft alone, read by everybody.
+//! Knows: the lock around the state, and that sessions hear of each change in order. Must not know: Raft, RPCs.
+
+use crate::authorise::Roster;
+use crate::dispatcher::hub::{Hub, Outbox};
+use parking_lot::RwLock;
+use std::sync::Arc;
+use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId};
+use swarm_state::{Entry, Reply, State};
+
+/// Readers hold the lock for a lookup, never across an await; a clone of the whole copies pointers.
+#[derive(Default)]
+pub struct AppliedState {
+    state: RwLock<State>,
+    hub: Hub,
+}
+
+impl AppliedState {
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read())
+    }
+
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Applies the entry and queues what it changes for each session, before anybody sees a later state.
+    pub fn apply(&self, index: u64, entry: &Entry) -> Reply {
+        let mut state = self.state.write();
+        let applied = swarm_state::apply(&mut state, index, entry);
+        self.hub.offer(&state, index, &applied.events);
+        applied.reply
+    }
+
+    /// Takes a snapshot's state. What lay between is not known, so every session starts over.
+    pub fn replace(&self, state: State) {
+        let mut current = self.state.write();
+        *current = state;
+        self.hub.start_over();
+    }
+
+    /// Opens the session's queue and takes the whole it begins with, with no change between the two.
+    pub fn open_session(&self, node: NodeId, session: SessionId) -> (Assigned, Arc<Outbox>) {
+        let state = self.state.read();
+        let whole = state.assigned(&node);
+        let outbox = self.hub.open(node, session, whole.revision);
+        (whole, outbox)
+    }
+
+    /// The whole again, for a session that missed too much.
+    pub fn start_over(&self, node: NodeId, outbox: &Outbox) -> Assigned {
+        let state = self.state.read();
+        let whole = state.assigned(&node);
+        outbox.restart_at(whole.revision);
+        whole
+    }
+}
+
+impl Roster for State {
+    fn cluster(&self) -> Option<ClusterId> {
+        State::cluster(self).map(|cluster| cluster.id)
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        State::node(self, &id)
+    }
+}

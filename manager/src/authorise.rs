@@ -1,0 +1,190 @@
+//! Who may call what: the table Method × Standing, and the permit it gives.
+//! Knows: callers, methods, the cluster's nodes. Must not know: sockets, certificates' bytes, what a method does.
+
+use crate::caller::{Caller, Identity};
+use crate::method::Method;
+use swarm_model::{ClusterId, Node, NodeId, NodeState, Role};
+
+/// What a caller is once its certificate and the cluster's own records have been compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Came over the local socket, whose file mode is its permission.
+    LocalOperator,
+    Manager,
+    Worker,
+    /// No certificate.
+    Anonymous,
+}
+
+impl Standing {
+    pub const ALL: [Self; 4] = [Self::LocalOperator, Self::Manager, Self::Worker, Self::Anonymous];
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::LocalOperator => "the local operator",
+            Self::Manager => "a manager",
+            Self::Worker => "a worker",
+            Self::Anonymous => "a caller without a certificate",
+        }
+    }
+}
+
+/// A request that may be carried out. Only [`authorise`] makes one, and `propose` takes nothing else.
+#[derive(Debug, Clone)]
+pub struct Authorized<R> {
+    caller: Caller,
+    method: Method,
+    request: R,
+}
+
+impl<R> Authorized<R> {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    pub fn request(&self) -> &R {
+        &self.request
+    }
+
+    /// The node that calls; `None` for the local operator and callers without a certificate.
+    pub fn node(&self) -> Option<NodeId> {
+        self.caller.node()
+    }
+
+    /// The same permit for what the request comes to: a command, or the request split into parts.
+    pub fn map<T>(self, f: impl FnOnce(R) -> T) -> Authorized<T> {
+        Authorized { caller: self.caller, method: self.method, request: f(self.request) }
+    }
+
+    /// The permit, and the request on its own.
+    pub fn split(self) -> (Authorized<()>, R) {
+        (Authorized { caller: self.caller, method: self.method, request: () }, self.request)
+    }
+
+    pub fn try_map<T, E>(self, f: impl FnOnce(R) -> Result<T, E>) -> Result<Authorized<T>, E> {
+        Ok(Authorized { caller: self.caller, method: self.method, request: f(self.request)? })
+    }
+}
+
+impl<R> Authorized<R> {
+    /// What this manager does of its own accord: the leader's loops, its own bootstrap.
+    pub fn of_this_manager(me: Identity, request: R) -> Self {
+        Self { caller: Caller::Node(me), method: Method::Propose, request }
+    }
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("{method} needs a certificate of this cluster: join it first with `swarmctl join`")]
+    NoCertificate { method: Method },
+    #[error("{} may not call {method}: ask a manager of the cluster", standing.phrase())]
+    NotPermitted { method: Method, standing: Standing },
+    #[error(
+        "node {node} is not a member of this cluster: it left or was removed; `swarmctl leave --force` there, then join again"
+    )]
+    NotMember { node: NodeId },
+    #[error("the certificate is one of cluster {given}, this is cluster {ours}")]
+    OtherCluster { given: ClusterId, ours: ClusterId },
+}
+
+/// Whether callers of this standing may call this method.
+pub fn permits(method: Method, standing: Standing) -> bool {
+    use Method::*;
+    use Standing::{Anonymous, LocalOperator, Manager, Worker};
+    match method {
+        GetRootCa | Issue => match standing {
+            Manager | Worker | Anonymous => true,
+            LocalOperator => false,
+        },
+        Renew | Session | Leave | CreateEndpoints | ReleaseEndpoints => match standing {
+            Manager | Worker => true,
+            LocalOperator | Anonymous => false,
+        },
+        GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | CreateNetwork | ListNetworks
+        | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints => match standing {
+            LocalOperator | Manager => true,
+            Worker | Anonymous => false,
+        },
+        JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Append | Vote | PreVote | InstallSnapshot
+        | TransferLeader => match standing {
+            Manager => true,
+            LocalOperator | Worker | Anonymous => false,
+        },
+    }
+}
+
+/// True for methods judged by the certificate alone: what brings a manager its state cannot wait for that state.
+fn by_certificate(method: Method) -> bool {
+    use Method::*;
+    match method {
+        Append | Vote | PreVote | InstallSnapshot | TransferLeader => true,
+        GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
+        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
+        | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard
+        | Propose => false,
+    }
+}
+
+/// A node that left stays on record for people to see; it may do nothing more.
+fn has_left(node: &Node) -> bool {
+    node.status.state == NodeState::Disconnected
+}
+
+/// What a node that has said one good-bye may still have to say, or say again.
+fn is_farewell(method: Method) -> bool {
+    matches!(method, Method::Leave | Method::LeaveRaft) || by_certificate(method)
+}
+
+/// The cluster's own records, as far as they are needed to judge a caller.
+pub trait Roster {
+    fn cluster(&self) -> Option<ClusterId>;
+    fn node(&self, id: NodeId) -> Option<&Node>;
+}
+
+/// Judges a call against this manager's records. `NotMember` may only mean that the records are behind.
+pub fn authorise<R>(
+    caller: Caller,
+    method: Method,
+    request: R,
+    roster: &impl Roster,
+) -> Result<Authorized<R>, Denied> {
+    let standing = standing(&caller, method, roster)?;
+    if permits(method, standing) {
+        Ok(Authorized { caller, method, request })
+    } else if standing == Standing::Anonymous {
+        Err(Denied::NoCertificate { method })
+    } else {
+        Err(Denied::NotPermitted { method, standing })
+    }
+}
+
+fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Standing, Denied> {
+    let identity = match caller {
+        Caller::LocalOperator => return Ok(Standing::LocalOperator),
+        Caller::Anonymous => return Ok(Standing::Anonymous),
+        Caller::Node(identity) => identity,
+    };
+    if let Some(ours) = roster.cluster().filter(|ours| *ours != identity.cluster) {
+        return Err(Denied::OtherCluster { given: identity.cluster, ours });
+    }
+    let recorded = match roster.node(identity.node) {
+        Some(node) if has_left(node) && !is_farewell(method) => {
+            return Err(Denied::NotMember { node: identity.node });
+        }
+        Some(node) => node.role,
+        None if by_certificate(method) => identity.role,
+        // A token admits these, whatever else the caller may show.
+        None if permits(method, Standing::Anonymous) => return Ok(Standing::Anonymous),
+        None => return Err(Denied::NotMember { node: identity.node }),
+    };
+    // A certificate from before a demotion grants no more than the record; one from before a promotion no more than itself.
+    Ok(match (identity.role, recorded) {
+        (Role::Manager, Role::Manager) => Standing::Manager,
+        (Role::Worker, _) | (_, Role::Worker) => Standing::Worker,
+    })
+}

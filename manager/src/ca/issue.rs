@@ -1,0 +1,92 @@
+//! Letting a node in: token → role, request → record, key → certificate.
+//! Knows: the order of the steps. Must not know: TLS, how a record is written.
+
+use super::throttle::Throttle;
+use super::token::role_of;
+use super::{answer, certificate, sign};
+use crate::api::{ca_digest, no_cluster};
+use crate::failure::unexpected;
+use crate::gate::Admitted;
+use crate::seat::{Seat, request_id};
+use parking_lot::Mutex;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+use swarm_identity::{JoinToken, Subject, probe, random};
+use swarm_model::{Availability, Cluster, Role};
+use swarm_proto::{ConvertError, optional, v1, word_or};
+use swarm_state::{AdmitNode, Command, Reply};
+use tonic::Status;
+
+pub async fn issue(
+    seat: &Seat,
+    throttle: &Mutex<Throttle>,
+    admitted: Admitted<v1::IssueRequest>,
+) -> Result<v1::IssueResponse, Status> {
+    let Admitted { permit, addr, .. } = admitted;
+    let from = addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    if !throttle.lock().allows(from, Instant::now()) {
+        return Err(Status::resource_exhausted(format!(
+            "too many failed attempts to join from {from}: wait some seconds and try again"
+        )));
+    }
+    let asked = permit.request();
+    let request = request_id(&asked.request_id)?;
+    // A token rotated a moment ago on another manager must not be taken here any more.
+    seat.linearizer.barrier().await?;
+    let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
+    let role =
+        role_shown(&asked.token, &cluster).inspect_err(|_| throttle.lock().failed(from, Instant::now()))?;
+    let admit = record(asked, role, from)?;
+    // A request that cannot be signed must not leave a node behind.
+    let subject = Subject { node: admit.node, role, cluster: cluster.id };
+    certificate(&cluster, &subject, &asked.csr_der)?;
+    if role == Role::Manager {
+        dial_back(asked.listen_port, admit.addr).await?;
+    }
+    let (permit, asked) = permit.split();
+    let done = seat.proposer.propose(permit.map(|()| Command::AdmitNode(admit)), request).await?;
+    // On a retry this is the node of the first time.
+    let Reply::Node(node) = done.reply else {
+        return Err(unexpected(&done.reply));
+    };
+    let chain = sign(&cluster, &node, &asked.csr_der)?;
+    Ok(answer(seat, &node, chain))
+}
+
+/// Three different refusals: malformed, another cluster's, not valid (any more). All are exit code 5.
+fn role_shown(token: &str, cluster: &Cluster) -> Result<Role, Status> {
+    let token: JoinToken = token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
+    role_of(&token, &ca_digest(cluster)?, &cluster.join_secrets)
+        .map_err(|e| Status::permission_denied(e.to_string()))
+}
+
+fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNode, ConvertError> {
+    let addr = optional("addr", &asked.addr, "an IP address")?.unwrap_or(from);
+    let data_path = optional("data_path_addr", &asked.data_path_addr, "an IP address")?;
+    Ok(AdmitNode {
+        node: random::new_id(),
+        hostname: asked.hostname.clone(),
+        role,
+        availability: word_or("availability", asked.availability, Availability::Active)?,
+        labels: asked.labels.clone(),
+        addr,
+        data_path_addr: data_path.unwrap_or(addr),
+        version: asked.version.clone(),
+    })
+}
+
+/// A manager nobody can reach would cost the others their quorum, so it is not even recorded. Port 0: the joiner does
+/// not listen yet; `JoinRaft` dials it by its identity in any case.
+async fn dial_back(port: u32, addr: IpAddr) -> Result<(), Status> {
+    let port = u16::try_from(port)
+        .map_err(|_| Status::from(ConvertError::new("listen_port", &port, "a port: 1 to 65535")))?;
+    if port == 0 {
+        return Ok(());
+    }
+    probe(&std::net::SocketAddr::new(addr, port).into()).await.map_err(|e| {
+        Status::failed_precondition(format!(
+            "the advertised address cannot be reached from this manager: {e}; \
+             check --advertise-addr and that TCP port {port} is open"
+        ))
+    })
+}

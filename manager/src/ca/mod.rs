@@ -1,0 +1,88 @@
+//! The CA service: lets new nodes in by their token, renews members' certificates.
+//! Knows: what is asked and answered. Must not know: how certificates are made (that is `identity`).
+
+mod issue;
+mod throttle;
+mod token;
+
+use crate::api::no_cluster;
+use crate::gate::{Admitted, Door};
+use crate::method::Method;
+use crate::propose::now_ms;
+use crate::seat::Seat;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use swarm_identity::{RootCa, Subject, Validity};
+use swarm_model::{Cluster, Node};
+use swarm_proto::v1;
+use swarm_proto::v1::ca_server::Ca;
+use throttle::Throttle;
+use tonic::{Request, Response, Status};
+
+#[derive(Clone)]
+pub struct CaService {
+    seat: Arc<Seat>,
+    throttle: Arc<Mutex<Throttle>>,
+}
+
+impl CaService {
+    pub fn new(seat: Arc<Seat>) -> Self {
+        Self { seat, throttle: Arc::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl Ca for CaService {
+    async fn get_root_ca(
+        &self,
+        request: Request<v1::GetRootCaRequest>,
+    ) -> Result<Response<v1::GetRootCaResponse>, Status> {
+        self.seat.gate.admit(Door::Tls, Method::GetRootCa, request).await?;
+        let root = self.seat.applied.read(|state| state.cluster().map(|c| c.root_ca_cert.clone()));
+        let root_ca_cert = root.ok_or_else(no_cluster)?;
+        Ok(Response::new(v1::GetRootCaResponse { root_ca_cert }))
+    }
+
+    async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
+        let admitted = self.seat.gate.admit(Door::Tls, Method::Issue, request).await?;
+        issue::issue(&self.seat, &self.throttle, admitted).await.map(Response::new)
+    }
+
+    async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::IssueResponse>, Status> {
+        let Admitted { permit, .. } = self.seat.gate.admit(Door::Tls, Method::Renew, request).await?;
+        let id = crate::attachments::calling_node(&permit)?;
+        self.seat.linearizer.barrier().await?;
+        let (cluster, node) = self.seat.applied.read(|state| {
+            let cluster = state.cluster().cloned().ok_or_else(no_cluster)?;
+            let node = state.node(&id).cloned();
+            Ok::<_, Status>((cluster, node.ok_or_else(|| Status::permission_denied("the node was removed"))?))
+        })?;
+        let chain = sign(&cluster, &node, &permit.request().csr_der)?;
+        Ok(Response::new(answer(&self.seat, &node, chain)))
+    }
+}
+
+/// A certificate for this node in the role that the cluster wants for it, whatever its old one says.
+fn sign(cluster: &Cluster, node: &Node, csr_der: &[u8]) -> Result<String, Status> {
+    let subject = Subject { node: node.id, role: node.role, cluster: cluster.id };
+    certificate(cluster, &subject, csr_der)
+}
+
+fn certificate(cluster: &Cluster, subject: &Subject, csr_der: &[u8]) -> Result<String, Status> {
+    let ca = RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key)
+        .map_err(|e| Status::internal(e.to_string()))?;
+    let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);
+    ca.sign(csr_der, subject, validity).map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+fn answer(seat: &Seat, node: &Node, certificate_chain: String) -> v1::IssueResponse {
+    seat.applied.read(|state| v1::IssueResponse {
+        node: node.id.to_string(),
+        cluster: state.cluster().map(|c| c.id.to_string()).unwrap_or_default(),
+        role: v1::Role::from(node.role).into(),
+        certificate_chain,
+        managers: state.managers().iter().map(Into::into).collect(),
+        settings: state.cluster().map(|c| (&c.settings).into()),
+        addr: node.addr.to_string(),
+    })
+}

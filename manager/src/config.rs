@@ -1,0 +1,57 @@
+//! What a manager is started with, and what a new cluster is made of. Knows: shapes. Must not know: how they are used.
+
+use crate::seat::HostRoutes;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use swarm_identity::RootCa;
+use swarm_model::{Availability, ClusterId, ClusterSettings, Labels};
+use swarm_raft::{StoreKey, Timing};
+
+pub struct ManagerConfig {
+    /// Raft's own directory (`<state-dir>/raft`), made if missing (0700). Removing it ends this manager's Raft life.
+    pub dir: PathBuf,
+    /// What everything in it is sealed with.
+    pub key: StoreKey,
+    /// Where the other managers reach this one's port 2377; the port is the one it listens on.
+    pub advertise: SocketAddr,
+    pub timing: Timing,
+    /// Log entries between two snapshots, and older snapshots kept: as the cluster's settings say.
+    pub snapshot_interval: u64,
+    pub keep_snapshots: usize,
+    pub host_routes: HostRoutes,
+}
+
+impl ManagerConfig {
+    /// With default times, a snapshot every 10,000 entries, and no routes of the host to keep clear of.
+    pub fn new(dir: PathBuf, key: StoreKey, advertise: SocketAddr) -> Self {
+        Self {
+            dir,
+            key,
+            advertise,
+            timing: Timing::default(),
+            snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
+            keep_snapshots: 0,
+            host_routes: Arc::new(Vec::<IpNet>::new),
+        }
+    }
+}
+
+/// A cluster about to be made, with this node as its first manager.
+pub struct NewCluster {
+    pub id: ClusterId,
+    /// The CA that signed this node's certificate.
+    pub ca: RootCa,
+    pub settings: ClusterSettings,
+    pub first: FirstNode,
+}
+
+pub struct FirstNode {
+    pub hostname: String,
+    pub availability: Availability,
+    pub labels: Labels,
+    pub addr: IpAddr,
+    pub data_path_addr: IpAddr,
+    pub version: String,
+}

@@ -1,0 +1,142 @@
+//! Worker sessions, served from this manager's own applied state.
+//! Knows: how a session begins and ends. Must not know: how assignments are derived (that is `core/state`).
+
+pub mod hub;
+mod queue;
+mod registration;
+mod session;
+
+use crate::attachments::calling_node;
+use crate::authorise::Authorized;
+use crate::failure::unexpected;
+use crate::gate::{Admitted, Door};
+use crate::method::Method;
+use crate::seat::Seat;
+use registration::Registration;
+use session::Live;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::random;
+use swarm_model::{ClusterSettings, SessionId};
+use swarm_proto::v1;
+use swarm_proto::v1::dispatcher_server::Dispatcher;
+use swarm_proto::v1::worker_message::Message;
+use swarm_state::{Command, MAX_RELEASES_PER_COMMAND, Reply};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// A worker says who it is within this time of opening its stream.
+const REGISTER_DEADLINE: Duration = Duration::from_secs(5);
+/// Messages on their way to one worker. Changes beyond these wait in its `Queue`.
+const MESSAGES_IN_FLIGHT: usize = 8;
+
+#[derive(Clone)]
+pub struct DispatcherService {
+    pub seat: Arc<Seat>,
+}
+
+#[tonic::async_trait]
+impl Dispatcher for DispatcherService {
+    type SessionStream = ReceiverStream<Result<v1::ManagerMessage, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::WorkerMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let Admitted { permit, addr, .. } = self.seat.gate.admit(Door::Tls, Method::Session, request).await?;
+        let (permit, mut inbound) = permit.split();
+        let given = first_message(&mut inbound).await?;
+        let connection = addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let registration = Registration::read(calling_node(&permit)?, connection, given)?;
+        let session = register(&self.seat, &permit, &registration).await?;
+        release_surplus(&self.seat, &permit, &registration).await?;
+        let (out, messages) = mpsc::channel(MESSAGES_IN_FLIGHT);
+        let heartbeat = self.heartbeat();
+        let live = Live::begin((self.seat.clone(), permit), registration, (session, heartbeat), out)?;
+        self.seat.tasks.spawn(live.run(inbound));
+        Ok(Response::new(ReceiverStream::new(messages)))
+    }
+
+    async fn leave(
+        &self,
+        request: Request<v1::LeaveClusterRequest>,
+    ) -> Result<Response<v1::LeaveClusterResponse>, Status> {
+        let permit = self.seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
+        let node = calling_node(&permit)?;
+        let command = permit.map(|_| Command::LeaveNode { node });
+        match self.seat.proposer.propose(command, random::new_id()).await?.reply {
+            Reply::Done => Ok(Response::new(v1::LeaveClusterResponse {})),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl DispatcherService {
+    fn heartbeat(&self) -> Duration {
+        let setting = self.seat.applied.read(|state| state.cluster().map(|c| c.settings.heartbeat_ms));
+        Duration::from_millis(setting.unwrap_or(ClusterSettings::DEFAULT_HEARTBEAT_MS))
+    }
+}
+
+async fn first_message(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<v1::Register, Status> {
+    let expected = || Status::invalid_argument("a session begins with Register");
+    let first = timeout(REGISTER_DEADLINE, inbound.message()).await.map_err(|_| expected())??;
+    match first.and_then(|message| message.message) {
+        Some(Message::Register(register)) => Ok(register),
+        Some(Message::Heartbeat(_) | Message::Programmed(_)) | None => Err(expected()),
+    }
+}
+
+/// Makes the record say that the node is here. Writes only when it does not say so yet.
+async fn register(
+    seat: &Seat,
+    permit: &Authorized<()>,
+    registration: &Registration,
+) -> Result<SessionId, Status> {
+    seat.linearizer.barrier().await?;
+    let (node, me) = (registration.node, seat.me().node);
+    let known = seat.applied.read(|state| {
+        let record = state.node(&node)?;
+        registration.on_record(record, state.session(&node), me)
+    });
+    if let Some(session) = known {
+        return Ok(session);
+    }
+    let session = random::new_id();
+    write_registration(seat, permit, registration, session).await?;
+    Ok(session)
+}
+
+async fn write_registration(
+    seat: &Seat,
+    permit: &Authorized<()>,
+    registration: &Registration,
+    session: SessionId,
+) -> Result<(), Status> {
+    let entry = registration.entry(session, seat.me().node);
+    let command = permit.clone().map(|()| Command::RegisterNode(entry));
+    let done = seat.proposer.propose(command, random::new_id()).await?;
+    Ok(seat.linearizer.applied_here(done.index).await?)
+}
+
+/// Releases what a worker that died before it could use it has left behind. The records here hold everything this
+/// worker was ever told (`register` has waited for that).
+async fn release_surplus(
+    seat: &Seat,
+    permit: &Authorized<()>,
+    registration: &Registration,
+) -> Result<(), Status> {
+    let node = registration.node;
+    let Registration { held, listed_at, .. } = registration;
+    let surplus = seat.applied.read(|state| state.endpoints_not_held(&node, held, *listed_at));
+    for endpoints in surplus.chunks(MAX_RELEASES_PER_COMMAND) {
+        tracing::info!(%node, count = endpoints.len(), "releasing endpoints that the node does not hold");
+        let endpoints = endpoints.to_vec();
+        let command = permit.clone().map(|()| Command::ReleaseEndpoints { node, endpoints });
+        seat.proposer.propose(command, random::new_id()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! One worker's session while it lives: what comes in, what goes out, how it ends.
+//! Knows: heartbeats, the order of messages. Must not know: how assignments are derived, who else is served.
+
+use super::hub::{Ended, Outbox};
+use super::queue::Next;
+use super::registration::{Registration, Verdict, judge};
+use super::write_registration;
+use crate::authorise::Authorized;
+use crate::seat::Seat;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::{Assignment, NodeState, SessionId};
+use swarm_proto::v1::manager_message::Message;
+use swarm_proto::v1::{self, worker_message};
+use swarm_state::Command;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tonic::{Status, Streaming};
+
+/// Heartbeats that may be missed before the node counts as lost.
+const MISSED: u32 = 3;
+
+type Out = mpsc::Sender<Result<v1::ManagerMessage, Status>>;
+
+pub struct Live {
+    seat: Arc<Seat>,
+    permit: Authorized<()>,
+    registration: Registration,
+    heartbeat: Duration,
+    outbox: Arc<Outbox>,
+    out: Out,
+    /// Saying again that the node is here, when somebody said otherwise.
+    registering: Option<JoinHandle<()>>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// The stream is gone: the worker, its host or the path.
+    Closed,
+    Silent,
+    Replaced,
+    Stopping,
+    Gone,
+}
+
+impl End {
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Closed => None,
+            Self::Silent => Some(Status::deadline_exceeded("no heartbeat came in time: open a new session")),
+            Self::Replaced => Some(Status::aborted("the node has opened a newer session")),
+            Self::Stopping => {
+                Some(Status::unavailable("this manager stops: open a session with another one"))
+            }
+            Self::Gone => {
+                Some(Status::permission_denied("the node has left the cluster or was removed from it"))
+            }
+        }
+    }
+
+    /// What the record is to say of the node, unless it has come back by then.
+    fn loss(&self) -> Option<&'static str> {
+        match self {
+            Self::Closed => Some("its session ended"),
+            Self::Silent => Some("it missed its heartbeats"),
+            Self::Replaced | Self::Stopping | Self::Gone => None,
+        }
+    }
+}
+
+impl Live {
+    /// Opens the queue and sends the welcome and the whole.
+    pub fn begin(
+        (seat, permit): (Arc<Seat>, Authorized<()>),
+        registration: Registration,
+        (session, heartbeat): (SessionId, Duration),
+        out: Out,
+    ) -> Result<Self, Status> {
+        let (whole, outbox) = seat.applied.open_session(registration.node, session);
+        let heartbeat_ms = u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX);
+        let welcome = v1::Welcome { session: session.to_string(), heartbeat_ms };
+        let live = Self { seat, permit, registration, heartbeat, outbox, out, registering: None };
+        live.send_now(v1::ManagerMessage { message: Some(Message::Welcome(welcome)) })?;
+        live.send_now((&Assignment::Complete(whole)).into())?;
+        Ok(live)
+    }
+
+    fn send_now(&self, message: v1::ManagerMessage) -> Result<(), Status> {
+        self.out.try_send(Ok(message)).map_err(|_| Status::aborted("the session's stream is gone already"))
+    }
+
+    /// Serves until the session ends, then says so to both sides.
+    pub async fn run(mut self, inbound: Streaming<v1::WorkerMessage>) {
+        let end = self.serve(inbound).await;
+        let current = self.seat.applied.hub().close(self.registration.node, &self.outbox);
+        tracing::debug!(node = %self.registration.node, ?end, "session ended");
+        if let Some(status) = end.status() {
+            // A full or closed stream loses only the reason.
+            let _ = self.out.try_send(Err(status));
+        }
+        if let Some(message) = end.loss().filter(|_| current) {
+            self.report_loss(message).await;
+        }
+    }
+
+    async fn serve(&mut self, mut inbound: Streaming<v1::WorkerMessage>) -> End {
+        let patience = self.heartbeat * MISSED;
+        let mut silent = Instant::now() + patience;
+        let outbox = self.outbox.clone();
+        let out = self.out.clone();
+        let mut waiting = false;
+        loop {
+            tokio::select! {
+                message = inbound.message() => match message {
+                    Ok(Some(message)) => {
+                        silent = Instant::now() + patience;
+                        self.hear(&message);
+                    }
+                    Ok(None) | Err(_) => return End::Closed,
+                },
+                () = sleep_until(silent) => return End::Silent,
+                ended = outbox.ended() => return match ended {
+                    Ended::Replaced => End::Replaced,
+                    Ended::Stopping => End::Stopping,
+                },
+                () = outbox.node_changed() => match self.verdict() {
+                    Verdict::GoOn => {}
+                    Verdict::RegisterAgain => self.register_again(),
+                    Verdict::Superseded => return End::Replaced,
+                    Verdict::Gone => return End::Gone,
+                },
+                () = outbox.news(), if !waiting => waiting = true,
+                room = out.reserve(), if waiting => match (room, self.next()) {
+                    (Err(_), _) => return End::Closed,
+                    (Ok(room), Some(message)) => room.send(Ok(message)),
+                    (Ok(_), None) => waiting = false,
+                },
+            }
+        }
+    }
+
+    fn hear(&mut self, message: &v1::WorkerMessage) {
+        if let Some(worker_message::Message::Heartbeat(_)) = message.message {
+            // A stream too full for it has news enough to show that this manager lives.
+            let _ = self.send_now(v1::ManagerMessage { message: Some(Message::Heartbeat(v1::Heartbeat {})) });
+            if self.verdict() == Verdict::RegisterAgain {
+                self.register_again();
+            }
+        }
+    }
+
+    fn next(&self) -> Option<v1::ManagerMessage> {
+        match self.outbox.take() {
+            Next::Nothing => None,
+            Next::Incremental(assignment) => Some((&assignment).into()),
+            Next::StartOver => {
+                let whole = self.seat.applied.start_over(self.registration.node, &self.outbox);
+                Some((&Assignment::Complete(whole)).into())
+            }
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let node = self.registration.node;
+        self.seat.applied.read(|state| judge(state.node(&node), state.session(&node), self.outbox.session))
+    }
+
+    /// Beside the session, which must not wait for a leader. The next heartbeat tries again if it fails.
+    fn register_again(&mut self) {
+        if self.registering.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (seat, permit) = (self.seat.clone(), self.permit.clone());
+        let (registration, session) = (self.registration.clone(), self.outbox.session);
+        self.registering = Some(self.seat.tasks.spawn(async move {
+            if let Err(status) = write_registration(&seat, &permit, &registration, session).await {
+                tracing::warn!(node = %registration.node, reason = status.message(), "not registered again yet");
+            }
+        }));
+    }
+
+    /// The record is left alone if it names a newer session. Should nobody take this report now, the sweep makes it later.
+    async fn report_loss(&self, message: &str) {
+        let node = self.registration.node;
+        if self.verdict() != Verdict::GoOn {
+            return;
+        }
+        let session = Some(self.outbox.session);
+        let message = message.to_owned();
+        let command = Command::SetNodeStatus { node, state: NodeState::Unknown, message, session };
+        if let Err(e) = self.seat.propose_own(command).await {
+            tracing::debug!(%node, reason = %e, "the loss of a node was not recorded yet");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The gate every call passes: reads who calls, judges it, and waits for fresher records before it says "not a member".
+//! Knows: connections and the table of permissions. Must not know: what the call does.
+
+use crate::applied::AppliedState;
+use crate::authorise::{Authorized, Denied, authorise};
+use crate::caller::{Arrival, Caller};
+use crate::linearize::Linearizer;
+use crate::method::Method;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tonic::{Request, Status};
+
+/// By which way calls come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// TCP 2377: the certificate says who calls.
+    Tls,
+    /// The local socket: its file mode has let the operator through.
+    Local,
+}
+
+#[derive(Clone)]
+pub struct Gate {
+    applied: Arc<AppliedState>,
+    linearizer: Linearizer,
+}
+
+/// A permitted request, and where it came from.
+pub struct Admitted<R> {
+    pub permit: Authorized<R>,
+    /// `None` for the local socket.
+    pub addr: Option<IpAddr>,
+    /// True when another manager handed it on: it is not handed on again.
+    pub forwarded: bool,
+}
+
+impl Gate {
+    pub fn new(applied: Arc<AppliedState>, linearizer: Linearizer) -> Self {
+        Self { applied, linearizer }
+    }
+
+    /// Admits a call of `method` that came by `door`.
+    pub async fn admit<R>(
+        &self,
+        door: Door,
+        method: Method,
+        request: Request<R>,
+    ) -> Result<Admitted<R>, Status> {
+        let arrival = match door {
+            Door::Tls => Arrival::of(&request)?,
+            Door::Local => Arrival::local(),
+        };
+        let forwarded = arrival.forwarded.is_some();
+        let caller = match arrival.forwarded {
+            Some(caller) => {
+                self.judge(arrival.connection, Method::Propose, ()).await?;
+                caller
+            }
+            None => arrival.connection,
+        };
+        let permit = self.judge(caller, method, request.into_inner()).await?;
+        Ok(Admitted { permit, addr: arrival.addr, forwarded })
+    }
+
+    /// Judges a caller. One that is not on record may be newer than the records here, so these are brought up to date.
+    pub async fn judge<R>(
+        &self,
+        caller: Caller,
+        method: Method,
+        request: R,
+    ) -> Result<Authorized<R>, Status> {
+        match self.look(&caller, method) {
+            Ok(permit) => return Ok(permit.map(|()| request)),
+            Err(Denied::NotMember { .. }) => self.linearizer.barrier().await?,
+            Err(denied) => return Err(denied.into()),
+        }
+        Ok(self.look(&caller, method)?.map(|()| request))
+    }
+
+    fn look(&self, caller: &Caller, method: Method) -> Result<Authorized<()>, Denied> {
+        self.applied.read(|state| authorise(caller.clone(), method, (), state))
+    }
+}

@@ -1,0 +1,138 @@
+//! This manager comes into Raft, or goes.
+//! Knows: whom to ask and for how long. Must not know: what the leader does then (that is `membership`).
+
+use crate::leadership::{Leader, leader, settle};
+use crate::manager::{Manager, ManagerError};
+use std::time::Duration;
+use swarm_identity::Dialler;
+use swarm_proto::v1;
+use swarm_proto::v1::membership_client::MembershipClient;
+use swarm_raft::{MemberError, Status as RaftStatus};
+use tokio::time::{Instant, timeout};
+use tonic::{Code, Status};
+
+/// Longest a joining manager tries: catching up with a large state over a slow line takes its time.
+const JOIN_DEADLINE: Duration = Duration::from_secs(60);
+/// One attempt: the leader's dial, catching up, two changes of members.
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(200);
+const LEAVE_DEADLINE: Duration = Duration::from_secs(15);
+
+pub async fn join(manager: &Manager, managers: &[String]) -> Result<(), ManagerError> {
+    let deadline = Instant::now() + JOIN_DEADLINE;
+    let mut last = Status::unavailable("no manager to join was named: give at least one HOST:PORT");
+    loop {
+        for addr in managers {
+            match attempt(manager, addr).await {
+                Ok(()) => return settled(manager, deadline).await,
+                Err(status) if is_final(&status) => return Err(ManagerError::Refused(status)),
+                Err(status) => last = status,
+            }
+        }
+        if Instant::now() + PAUSE >= deadline || managers.is_empty() {
+            return Err(ManagerError::Refused(last));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// True for a decision; false for what another manager or another moment may change.
+fn is_final(status: &Status) -> bool {
+    !matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::Unknown | Code::Cancelled
+    )
+}
+
+async fn attempt(manager: &Manager, addr: &str) -> Result<(), Status> {
+    let seat = &manager.seat;
+    let channel = Dialler::new(seat.credentials.clone()).to_manager(addr).await.map_err(|e| e.to_status())?;
+    let request = v1::JoinRaftRequest { raft_id: seat.raft.status().id, addr: manager.advertise.to_string() };
+    let mut client = MembershipClient::new(channel);
+    let late =
+        |_| Status::deadline_exceeded(format!("{addr} did not take this manager in within the time allowed"));
+    timeout(ATTEMPT_DEADLINE, client.join_raft(request)).await.map_err(late)??;
+    Ok(())
+}
+
+/// The leader has made this manager a voter; waits until it knows so itself and has the cluster's state.
+async fn settled(manager: &Manager, deadline: Instant) -> Result<(), ManagerError> {
+    let raft = &manager.seat.raft;
+    let here = |status: &RaftStatus| {
+        status.stopped.is_some() || (status.voters.contains_key(&status.id) && manager.has_cluster())
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let mut status = raft.watch_status();
+    match timeout(left, status.wait_for(here)).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ManagerError::Refused(Status::deadline_exceeded(
+            "this manager was taken in, but has not received the cluster's state in time: it goes on catching up",
+        ))),
+    }
+}
+
+enum Step {
+    Done,
+    Again,
+}
+
+pub async fn leave(manager: &Manager, force: bool) -> Result<(), ManagerError> {
+    let deadline = Instant::now() + LEAVE_DEADLINE;
+    let raft = &manager.seat.raft;
+    let mut last = Status::unavailable("the managers have no leader: nobody can take this one out of Raft");
+    loop {
+        match step(manager, force).await {
+            Ok(Step::Done) => return Ok(()),
+            Ok(Step::Again) => {}
+            Err(ManagerError::Refused(status)) if !is_final(&status) => last = status,
+            Err(_) if force => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        if !settle(raft, deadline).await {
+            return if force { Ok(()) } else { Err(ManagerError::Refused(last)) };
+        }
+    }
+}
+
+async fn step(manager: &Manager, force: bool) -> Result<Step, ManagerError> {
+    let seat = &manager.seat;
+    let status = seat.raft.status();
+    match leader(&status) {
+        _ if !status.voters.keys().any(|id| *id != status.id) => {
+            if force {
+                Ok(Step::Done)
+            } else {
+                Err(ManagerError::LastManager)
+            }
+        }
+        Leader::Nowhere => Ok(Step::Again),
+        Leader::Here => hand_over(manager, &status).await.map(|()| Step::Again),
+        Leader::There(member) => {
+            let unreachable =
+                |e: crate::links::Unreachable| ManagerError::Refused(Status::unavailable(e.to_string()));
+            let mut client = seat.links.membership(&member).await.map_err(unreachable)?;
+            let asked = timeout(LEAVE_DEADLINE, client.leave_raft(v1::LeaveRaftRequest {})).await;
+            match asked {
+                Ok(Ok(_)) => Ok(Step::Done),
+                Ok(Err(status)) => Err(ManagerError::Refused(status)),
+                Err(_) => Ok(Step::Again),
+            }
+        }
+    }
+}
+
+/// To a voter that is heard; the others would only lose the leader.
+async fn hand_over(manager: &Manager, status: &RaftStatus) -> Result<(), ManagerError> {
+    let heir = status.voters.keys().find(|id| **id != status.id && status.heard.contains(id));
+    let Some(heir) = heir else {
+        return Err(ManagerError::Refused(Status::failed_precondition(
+            "no other manager is heard that could lead: bring them back first, or leave with --force",
+        )));
+    };
+    match manager.seat.raft.transfer_leader(*heir).await {
+        Ok(()) | Err(MemberError::NotLeader(_) | MemberError::Unknown) => Ok(()),
+        Err(e @ (MemberError::Refused(_) | MemberError::Stopped(_))) => {
+            Err(ManagerError::Refused(Status::unavailable(e.to_string())))
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Which nodes the leader declares unknown or down, from who serves whom and how long nobody did.
+//! Knows: states, sessions, durations. Must not know: Raft, RPCs, clocks (the caller says what time it is).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use swarm_model::{NodeId, NodeState};
+
+/// Nodes that nobody serves, and since when this leader has known it. A new leader begins anew, so that a change of
+/// leader gives every node its whole grace again.
+#[derive(Debug, Default)]
+pub struct Liveness {
+    unserved: BTreeMap<NodeId, (NodeState, Instant)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub node: NodeId,
+    pub state: NodeState,
+}
+
+impl Liveness {
+    /// Judges all nodes. `served`: nodes that hold a session with any manager the leader could ask.
+    pub fn judge(
+        &mut self,
+        nodes: impl Iterator<Item = (NodeId, NodeState)>,
+        served: &BTreeSet<NodeId>,
+        (now, grace): (Instant, Duration),
+    ) -> Vec<Verdict> {
+        let mut still = BTreeMap::new();
+        let mut verdicts = Vec::new();
+        for (node, state) in nodes {
+            let Some(next) = decline(state).filter(|_| !served.contains(&node)) else {
+                continue;
+            };
+            let since = self.since(node, state, now);
+            if now.saturating_duration_since(since) >= grace {
+                verdicts.push(Verdict { node, state: next });
+            }
+            still.insert(node, (state, since));
+        }
+        self.unserved = still;
+        verdicts
+    }
+
+    fn since(&self, node: NodeId, state: NodeState, now: Instant) -> Instant {
+        match self.unserved.get(&node) {
+            Some((known, since)) if *known == state => *since,
+            _ => now,
+        }
+    }
+}
+
+/// What becomes of a node in this state that nobody serves; `None`: it stays.
+fn decline(state: NodeState) -> Option<NodeState> {
+    match state {
+        NodeState::Ready => Some(NodeState::Unknown),
+        NodeState::Unknown => Some(NodeState::Down),
+        NodeState::Pending | NodeState::Down | NodeState::Disconnected => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(4);
+
+    fn node(number: u8) -> NodeId {
+        NodeId::from_random([number; 16])
+    }
+
+    #[test]
+    fn a_node_nobody_serves_is_unknown_after_its_grace_and_down_after_another() {
+        let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
+        let mut judge = |state, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            liveness.judge([(node(1), state)].into_iter(), &nobody, (now, GRACE))
+        };
+        assert_eq!(judge(NodeState::Ready, 0), []);
+        assert_eq!(judge(NodeState::Ready, 3), []);
+        assert_eq!(judge(NodeState::Ready, 4), [Verdict { node: node(1), state: NodeState::Unknown }]);
+        assert_eq!(judge(NodeState::Unknown, 5), []);
+        assert_eq!(judge(NodeState::Unknown, 9), [Verdict { node: node(1), state: NodeState::Down }]);
+        assert_eq!(judge(NodeState::Down, 100), []);
+    }
+
+    #[test]
+    fn a_session_anywhere_gives_the_whole_grace_again() {
+        let (mut liveness, start) = (Liveness::default(), Instant::now());
+        let (nobody, someone) = (BTreeSet::new(), BTreeSet::from([node(1)]));
+        let mut judge = |served: &BTreeSet<NodeId>, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            liveness.judge([(node(1), NodeState::Ready)].into_iter(), served, (now, GRACE))
+        };
+        assert_eq!(judge(&nobody, 0), []);
+        assert_eq!(judge(&someone, 3), []);
+        assert_eq!(judge(&nobody, 5), []);
+        assert_eq!(judge(&nobody, 8), []);
+        assert_eq!(judge(&nobody, 9).len(), 1);
+    }
+
+    #[test]
+    fn nodes_that_never_came_or_said_good_bye_stay_as_they_are() {
+        let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
+        let nodes = [(node(1), NodeState::Pending), (node(2), NodeState::Disconnected)];
+        for seconds in 0..20 {
+            let now = start + Duration::from_secs(seconds);
+            assert_eq!(liveness.judge(nodes.into_iter(), &nobody, (now, GRACE)), []);
+        }
+    }
+}

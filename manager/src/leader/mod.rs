@@ -1,0 +1,126 @@
+//! What every manager looks after now and then, and the leader for all.
+//! Knows: when to look. Must not know: what is decided then (that is `liveness` and `corrections`).
+
+mod corrections;
+mod liveness;
+
+use crate::leadership::{Leader, leader};
+use crate::seat::Seat;
+use corrections::corrections;
+use liveness::{Liveness, Verdict};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use swarm_model::{ClusterSettings, Node, NodeId, NodeState};
+use swarm_raft::Status;
+use swarm_state::{Command, State};
+use tokio_util::sync::CancellationToken;
+
+/// Heartbeats a node has to come back before it is declared unknown, and again before it is down.
+const GRACE: u32 = 3;
+
+/// Runs until stopped.
+pub async fn watch_over(seat: Arc<Seat>, stop: CancellationToken) {
+    let mut rounds = Rounds { leads: false, liveness: Liveness::default() };
+    while stop.run_until_cancelled(tokio::time::sleep(heartbeat(&seat))).await.is_some() {
+        if stop.run_until_cancelled(rounds.make(&seat)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn heartbeat(seat: &Seat) -> Duration {
+    let setting = seat.applied.read(|state| state.cluster().map(|c| c.settings.heartbeat_ms));
+    Duration::from_millis(setting.unwrap_or(ClusterSettings::DEFAULT_HEARTBEAT_MS))
+}
+
+struct Rounds {
+    leads: bool,
+    liveness: Liveness,
+}
+
+impl Rounds {
+    async fn make(&mut self, seat: &Seat) {
+        let status = seat.raft.status();
+        let leads = match leader(&status) {
+            Leader::Here => true,
+            Leader::There(_) => false,
+            // Nothing can be written; the graces begin anew with the next leader.
+            Leader::Nowhere => return self.liveness = Liveness::default(),
+        };
+        if leads != self.leads {
+            self.liveness = Liveness::default();
+        }
+        self.leads = leads;
+        self.judge_nodes(seat, &status).await;
+        if leads {
+            correct_record(seat, &status).await;
+        }
+    }
+
+    async fn judge_nodes(&mut self, seat: &Seat, status: &Status) {
+        let view = View { me: seat.me().node, leads: self.leads, status };
+        let grace = heartbeat(seat) * GRACE;
+        let verdicts = seat.applied.read(|state| {
+            let nodes = || state.nodes().filter(|node| view.concerns(state, node));
+            let served: BTreeSet<NodeId> =
+                nodes().filter(|node| view.is_served(seat, state, node)).map(|node| node.id).collect();
+            let judged = nodes().map(|node| (node.id, node.status.state));
+            self.liveness.judge(judged, &served, (Instant::now(), grace))
+        });
+        for Verdict { node, state } in verdicts {
+            // Guarded by the session: a node that has come back meanwhile is left alone.
+            let session = seat.applied.read(|s| s.session(&node).map(|session| session.id));
+            let message = "no manager has heard from it".to_owned();
+            let command = Command::SetNodeStatus { node, state, message, session };
+            if let Err(e) = seat.propose_own(command).await {
+                tracing::debug!(%node, %state, reason = %e, "a node's state was not recorded");
+            }
+        }
+    }
+}
+
+/// What one manager can say of nodes.
+struct View<'a> {
+    me: NodeId,
+    leads: bool,
+    status: &'a Status,
+}
+
+impl View<'_> {
+    /// The leader judges all; another manager only those whose sessions it should hold.
+    fn concerns(&self, state: &State, node: &Node) -> bool {
+        let mine = state.session(&node.id).is_some_and(|session| session.manager == self.me);
+        self.leads || (mine && node.status.state == NodeState::Ready)
+    }
+
+    /// By this manager's own word, or by that of another which the leader hears.
+    fn is_served(&self, seat: &Seat, state: &State, node: &Node) -> bool {
+        let Some(session) = state.session(&node.id) else {
+            return false;
+        };
+        if session.manager == self.me {
+            return seat.applied.hub().holds(node.id);
+        }
+        node.status.state == NodeState::Ready && self.hears(session.manager)
+    }
+
+    fn hears(&self, manager: NodeId) -> bool {
+        let manager = manager.to_string();
+        self.status.voters.iter().any(|(id, member)| member.node == manager && self.status.heard.contains(id))
+    }
+}
+
+/// Makes the record of managers say what Raft says. Left alone while somebody joins or leaves.
+async fn correct_record(seat: &Seat, status: &Status) {
+    let Ok(_turn) = seat.members.try_lock() else {
+        return;
+    };
+    let wrong = seat.applied.read(|state| corrections(status, state.nodes()));
+    for (node, manager) in wrong {
+        tracing::info!(%node, ?manager, "correcting a manager's record to what Raft says");
+        if let Err(e) = seat.propose_own(Command::SetManager { node, manager }).await {
+            tracing::warn!(%node, reason = %e, "a manager's record was not corrected");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Channels to the other managers, one per manager, kept while they work.
+//! Knows: how a manager is dialled. Must not know: what is asked over a channel.
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use swarm_identity::Dialler;
+use swarm_model::NodeId;
+use swarm_proto::MAX_MESSAGE_BYTES;
+use swarm_proto::v1::membership_client::MembershipClient;
+use swarm_raft::Member;
+use tonic::transport::Channel;
+
+/// Cheap to clone; all clones share the channels.
+#[derive(Clone)]
+pub struct Links {
+    dialler: Dialler,
+    open: Arc<Mutex<BTreeMap<NodeId, (SocketAddr, Channel)>>>,
+}
+
+/// The sentence says which manager could not be reached and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot reach the manager {member}: {reason}")]
+pub struct Unreachable {
+    pub member: String,
+    pub reason: String,
+}
+
+impl Links {
+    pub fn new(dialler: Dialler) -> Self {
+        Self { dialler, open: Arc::default() }
+    }
+
+    /// A client of that manager's Membership service; dialled when there is no channel to that address yet.
+    pub async fn membership(&self, member: &Member) -> Result<MembershipClient<Channel>, Unreachable> {
+        let channel = self.channel(member).await?;
+        let client = MembershipClient::new(channel);
+        Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    async fn channel(&self, member: &Member) -> Result<Channel, Unreachable> {
+        let unreachable = |reason: String| Unreachable { member: member.to_string(), reason };
+        let node: NodeId = member.node.parse().map_err(|e| unreachable(format!("{e}")))?;
+        if let Some((addr, channel)) = self.open.lock().get(&node)
+            && *addr == member.addr
+        {
+            return Ok(channel.clone());
+        }
+        let channel = self.dial(member.addr, node).await.map_err(unreachable)?;
+        self.open.lock().insert(node, (member.addr, channel.clone()));
+        Ok(channel)
+    }
+
+    /// A new channel that ends at this node and nobody else; made and proven before this returns.
+    pub async fn dial(&self, addr: SocketAddr, node: NodeId) -> Result<Channel, String> {
+        self.dialler.to_node(addr, node).await.map_err(|e| e.to_string())
+    }
+
+    /// Forgets the channel to a manager that failed to answer, so that the next call dials again.
+    pub fn failed(&self, member: &Member) {
+        if let Ok(node) = member.node.parse::<NodeId>() {
+            self.open.lock().remove(&node);
+        }
+    }
+}
+
+impl swarm_raft::Dial for Links {
+    fn channel(&self, member: &Member) -> BoxFuture<'static, Result<Channel, String>> {
+        let (links, member) = (self.clone(), member.clone());
+        Box::pin(async move {
+            let node = member.node.parse::<NodeId>().map_err(|e| e.to_string())?;
+            links.dial(member.addr, node).await
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! One manager: its parts started, wired and stopped.
+//! Knows: which parts there are and in which order they come and go. Must not know: what they decide. It does not
+//! listen: the daemon serves `tls_routes` on TCP 2377 and `local_control` on its own socket.
+
+use crate::api::{self, ControlService};
+use crate::applied::AppliedState;
+use crate::attachments::AttachmentsService;
+use crate::ca::CaService;
+use crate::config::{ManagerConfig, NewCluster};
+use crate::dispatcher::DispatcherService;
+use crate::gate::Door;
+use crate::leader::watch_over;
+use crate::links::Links;
+use crate::machine::StateMachine;
+use crate::member_file::{MemberFileError, load_or_make};
+use crate::membership::MembershipService;
+use crate::quorum::Quorum;
+use crate::raft_door::{check_sender, managers_only};
+use crate::seat::Seat;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::{Credentials, Dialler};
+use swarm_model::{ManagerPeer, Role};
+use swarm_proto::MAX_MESSAGE_BYTES;
+use swarm_proto::v1::attachments_server::AttachmentsServer;
+use swarm_proto::v1::ca_server::CaServer;
+use swarm_proto::v1::control_server::ControlServer;
+use swarm_proto::v1::dispatcher_server::DispatcherServer;
+use swarm_proto::v1::membership_server::MembershipServer;
+use swarm_raft::{RaftConfig, RaftNode, StartError};
+use swarm_state::State;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// Longest wait for sessions and loops to end when the manager stops.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    #[error(transparent)]
+    Member(#[from] MemberFileError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the certificate of this node is a worker's: it cannot be a manager with it")]
+    NotAManager,
+    #[error("the cluster could not be made: {0}")]
+    Bootstrap(String),
+    /// The sentence and code of the manager that refused, or of the last attempt.
+    #[error("{}", .0.message())]
+    Refused(tonic::Status),
+    #[error(
+        "this is the last manager: with it the cluster and everything in it is gone for good; leave with --force to do so"
+    )]
+    LastManager,
+}
+
+/// A running manager. Cheap to clone; all clones are the same one.
+#[derive(Clone)]
+pub struct Manager {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) advertise: SocketAddr,
+    ca: CaService,
+    stop: CancellationToken,
+}
+
+impl Manager {
+    /// Opens what is on disk, or an empty directory that waits for [`Manager::bootstrap`] or [`Manager::join_raft`].
+    /// Both of these need `tls_routes` to be served already.
+    pub async fn start(config: ManagerConfig, credentials: Credentials) -> Result<Self, ManagerError> {
+        if credentials.peer().role != Role::Manager {
+            return Err(ManagerError::NotAManager);
+        }
+        let applied = Arc::new(AppliedState::default());
+        let links = Links::new(Dialler::new(credentials.clone()));
+        let raft = RaftNode::start(
+            RaftConfig {
+                id: load_or_make(&config.dir)?,
+                dir: config.dir,
+                key: config.key,
+                timing: config.timing,
+                snapshot_interval: config.snapshot_interval,
+                keep_snapshots: config.keep_snapshots,
+            },
+            StateMachine(applied.clone()),
+            Arc::new(links.clone()),
+        )
+        .await?;
+        let seat = Arc::new(Seat::new(applied, raft, links, (credentials, config.host_routes)));
+        let stop = CancellationToken::new();
+        seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
+        let ca = CaService::new(seat.clone());
+        Ok(Self { seat, advertise: config.advertise, ca, stop })
+    }
+
+    /// Makes a new cluster of which this node is the first manager. Returns once it is committed.
+    pub async fn bootstrap(&self, cluster: NewCluster) -> Result<(), ManagerError> {
+        crate::bootstrap::bootstrap(self, cluster).await
+    }
+
+    /// Comes into the Raft of an existing cluster through any of its managers (`HOST:PORT`). Returns as a voter that
+    /// has the cluster's state. Asked again after a failure, it goes on from there.
+    pub async fn join_raft(&self, managers: &[String]) -> Result<(), ManagerError> {
+        crate::join_leave::join(self, managers).await
+    }
+
+    /// Takes this node out of Raft and off the record (its endpoints are released with it). The leader hands
+    /// leadership over first. With `force`, what cannot be done in time is passed over. Raft is to be shut down and its
+    /// directory removed afterwards.
+    pub async fn leave(&self, force: bool) -> Result<(), ManagerError> {
+        crate::join_leave::leave(self, force).await
+    }
+
+    /// Everything served on TCP 2377.
+    pub fn tls_routes(&self) -> Routes {
+        let seat = &self.seat;
+        let raft = seat.raft.service(check_sender());
+        let control = ControlService::new(seat.clone(), Door::Tls);
+        let attachments = AttachmentsServer::new(AttachmentsService { seat: seat.clone() });
+        // A whole assignment may be larger than what is taken from others.
+        let dispatcher = DispatcherServer::new(DispatcherService { seat: seat.clone() });
+        let membership = MembershipServer::new(MembershipService { seat: seat.clone() });
+        Routes::new(ControlServer::new(control).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(CaServer::new(self.ca.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(dispatcher.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(attachments.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(membership.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(managers_only(raft, seat.applied.clone()))
+    }
+
+    /// The control API for the local socket: its callers are the operator.
+    pub fn local_control(&self) -> ControlServer<ControlService> {
+        ControlServer::new(ControlService::new(self.seat.clone(), Door::Local))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The managers as this one sees them; asks the leader, for at most a second.
+    pub async fn quorum(&self) -> Quorum {
+        api::quorum(&self.seat).await
+    }
+
+    /// False on an empty directory: nothing was bootstrapped or joined yet.
+    pub fn has_cluster(&self) -> bool {
+        self.seat.applied.read(|state| state.cluster().is_some())
+    }
+
+    /// The managers on record: where workers and joiners may go.
+    pub fn managers(&self) -> Vec<ManagerPeer> {
+        self.seat.applied.read(State::managers)
+    }
+
+    /// Looks at the applied state, under its lock: briefly.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.seat.applied.read(look)
+    }
+
+    /// Returns when Raft has stopped by itself, with the reason: a broken file, an entry that cannot be understood.
+    pub async fn stopped(&self) -> String {
+        let mut status = self.seat.raft.watch_status();
+        let stopped = status.wait_for(|status| status.stopped.is_some()).await;
+        let reason = stopped.ok().and_then(|status| status.stopped.clone());
+        reason.unwrap_or_else(|| "Raft has ended".to_owned())
+    }
+
+    /// Ends sessions (without calling their nodes lost), hands leadership over, closes the log. Idempotent.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        self.seat.applied.hub().stop();
+        self.seat.tasks.close();
+        if timeout(STOP_DEADLINE, self.seat.tasks.wait()).await.is_err() {
+            tracing::warn!("some sessions did not end in time; they are cut with the process");
+        }
+        self.seat.raft.shutdown().await;
+    }
+}

@@ -1,0 +1,200 @@
+//! The one way into the log: takes permitted commands, finds the leader, retries while a new one settles.
+//! Knows: request ids, deadlines, the hop to the leader. Must not know: what a command does.
+
+use crate::authorise::Authorized;
+use crate::caller::FORWARDED;
+use crate::codec::{CodecError, decode, encode};
+use crate::leadership::{Leader, leader, settle, while_it_leads};
+use crate::links::Links;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use swarm_model::RequestId;
+use swarm_proto::v1;
+use swarm_raft::{Member, ProposeError, RaftNode};
+use swarm_state::{Command, Entry, Refusal, Reply};
+use tokio::time::Instant;
+use tonic::{Code, Request, Status};
+
+/// Longest a change waits for a leader before its caller is told.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A change that is in the log and applied on the leader.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub index: u64,
+    pub reply: Reply,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProposeFailed {
+    /// The cluster decided against it; nothing was changed.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Nothing was changed.
+    #[error(
+        "the cluster has no leader: this manager hears no majority of managers; \
+         check that more than half of them run and reach each other"
+    )]
+    NoLeader,
+    #[error(
+        "the managers did not confirm the change in time; whether it was made is unknown: \
+         look, or ask again with the same request id"
+    )]
+    Unknown,
+    /// Nothing was changed.
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("Raft has stopped on this manager: {0}")]
+    Stopped(String),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The leader's own judgement of the caller; nothing was changed.
+    #[error("{}", .0.message())]
+    Denied(Status),
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Proposer {
+    raft: RaftNode,
+    links: Links,
+}
+
+enum Attempt {
+    Done(Done),
+    /// Not done, and may be done elsewhere or later.
+    NotNow,
+    /// Perhaps done; asking again with the same request id is safe.
+    Perhaps,
+    Failed(ProposeFailed),
+}
+
+impl Proposer {
+    pub fn new(raft: RaftNode, links: Links) -> Self {
+        Self { raft, links }
+    }
+
+    /// Commits the command under this request id, here or at the leader. A refusal by the state is an error.
+    pub async fn propose(
+        &self,
+        permit: Authorized<Command>,
+        request: RequestId,
+    ) -> Result<Done, ProposeFailed> {
+        let deadline = Instant::now() + PROPOSE_DEADLINE;
+        let mut perhaps = false;
+        loop {
+            match self.attempt(&permit, request, deadline).await {
+                Attempt::Done(Done { reply: Reply::Refused(refusal), .. }) => {
+                    return Err(ProposeFailed::Refused(refusal));
+                }
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Failed(failed) => return Err(failed),
+                Attempt::NotNow => {}
+                Attempt::Perhaps => perhaps = true,
+            }
+            if !settle(&self.raft, deadline).await {
+                return Err(if perhaps { ProposeFailed::Unknown } else { ProposeFailed::NoLeader });
+            }
+        }
+    }
+
+    async fn attempt(&self, permit: &Authorized<Command>, request: RequestId, deadline: Instant) -> Attempt {
+        match leader(&self.raft.status()) {
+            Leader::Here => self.here(permit, request).await,
+            Leader::There(member) => self.there(&member, permit, request, deadline).await,
+            Leader::Nowhere => Attempt::NotNow,
+        }
+    }
+
+    async fn here(&self, permit: &Authorized<Command>, request: RequestId) -> Attempt {
+        match self.lead(permit, request).await {
+            Ok(done) => Attempt::Done(done),
+            Err(LeadFailed::Raft(ProposeError::NotLeader(_))) => Attempt::NotNow,
+            Err(LeadFailed::Raft(ProposeError::Unknown)) => Attempt::Perhaps,
+            Err(LeadFailed::Raft(e @ ProposeError::TooLarge { .. })) => {
+                Attempt::Failed(ProposeFailed::TooLarge(e.to_string()))
+            }
+            Err(LeadFailed::Raft(ProposeError::Stopped(reason))) => {
+                Attempt::Failed(ProposeFailed::Stopped(reason))
+            }
+            Err(LeadFailed::Codec(e)) => Attempt::Failed(e.into()),
+        }
+    }
+
+    /// Proposes as the leader: stamps the time and tries once. The reply may be a refusal.
+    pub async fn lead(&self, permit: &Authorized<Command>, request: RequestId) -> Result<Done, LeadFailed> {
+        let entry = Entry { request: Some(request), now_ms: now_ms(), command: permit.request().clone() };
+        let committed = self.raft.propose(encode("a change", &entry)?).await?;
+        Ok(Done { index: committed.index, reply: decode("a reply", &committed.reply)? })
+    }
+
+    async fn there(
+        &self,
+        member: &Member,
+        permit: &Authorized<Command>,
+        request: RequestId,
+        deadline: Instant,
+    ) -> Attempt {
+        let call = async {
+            let message = forwarded(permit, request).map_err(Attempt::Failed)?;
+            let mut client = self.links.membership(member).await.map_err(|_| Attempt::NotNow)?;
+            client.propose(message).await.map_err(|status| self.judge(member, status))
+        };
+        match while_it_leads(&self.raft, member, deadline, call).await {
+            None => Attempt::Perhaps,
+            Some(Err(attempt)) => attempt,
+            Some(Ok(answer)) => {
+                let answer = answer.into_inner();
+                match decode("a reply", &answer.reply) {
+                    Ok(reply) => Attempt::Done(Done { index: answer.index, reply }),
+                    Err(e) => Attempt::Failed(e.into()),
+                }
+            }
+        }
+    }
+
+    /// What the leader's error means for the change it was handed.
+    fn judge(&self, member: &Member, status: Status) -> Attempt {
+        match status.code() {
+            // The leader's answer to "you are not the leader": nothing was written.
+            Code::Aborted => Attempt::NotNow,
+            Code::PermissionDenied | Code::Unauthenticated | Code::InvalidArgument => {
+                Attempt::Failed(ProposeFailed::Denied(status))
+            }
+            Code::ResourceExhausted | Code::OutOfRange => {
+                Attempt::Failed(ProposeFailed::TooLarge(status.message().to_owned()))
+            }
+            _ => {
+                self.links.failed(member);
+                Attempt::Perhaps
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LeadFailed {
+    #[error(transparent)]
+    Raft(#[from] ProposeError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+fn forwarded(
+    permit: &Authorized<Command>,
+    request: RequestId,
+) -> Result<Request<v1::ProposeRequest>, ProposeFailed> {
+    let mut message = Request::new(v1::ProposeRequest {
+        method: permit.method().name().to_owned(),
+        request_id: request.to_string(),
+        command: encode("a change", permit.request())?,
+    });
+    let caller = permit.caller().to_metadata().map_err(ProposeFailed::Denied)?;
+    message.metadata_mut().insert(FORWARDED, caller);
+    Ok(message)
+}
+
+/// Milliseconds since the epoch by this manager's wall clock; the state uses it for stamps and resting times only.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

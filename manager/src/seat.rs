@@ -1,0 +1,76 @@
+//! What all services of one manager stand on.
+//! Knows: which parts there are. Must not know: what a service does with them.
+
+use crate::applied::AppliedState;
+use crate::authorise::Authorized;
+use crate::caller::Identity;
+use crate::gate::Gate;
+use crate::linearize::Linearizer;
+use crate::links::Links;
+use crate::propose::{Done, Proposer};
+use ipnet::IpNet;
+use std::sync::Arc;
+use swarm_identity::{Credentials, random};
+use swarm_model::RequestId;
+use swarm_raft::RaftNode;
+use swarm_state::Command;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+
+/// This host's own routes without the default ones; networks of the cluster must not hide them.
+pub type HostRoutes = Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>;
+
+pub struct Seat {
+    pub applied: Arc<AppliedState>,
+    pub raft: RaftNode,
+    pub links: Links,
+    pub gate: Gate,
+    pub linearizer: Linearizer,
+    pub proposer: Proposer,
+    pub credentials: Credentials,
+    pub host_routes: HostRoutes,
+    /// One change of the Raft members at a time.
+    pub members: tokio::sync::Mutex<()>,
+    /// Sessions and loops, waited for when the manager stops.
+    pub tasks: TaskTracker,
+}
+
+impl Seat {
+    pub fn new(
+        applied: Arc<AppliedState>,
+        raft: RaftNode,
+        links: Links,
+        (credentials, host_routes): (Credentials, HostRoutes),
+    ) -> Self {
+        let linearizer = Linearizer::new(raft.clone(), links.clone());
+        Self {
+            gate: Gate::new(applied.clone(), linearizer.clone()),
+            proposer: Proposer::new(raft.clone(), links.clone()),
+            members: tokio::sync::Mutex::new(()),
+            tasks: TaskTracker::new(),
+            applied,
+            raft,
+            links,
+            linearizer,
+            credentials,
+            host_routes,
+        }
+    }
+
+    /// This manager as its certificate names it.
+    pub fn me(&self) -> Identity {
+        Identity::from(&self.credentials.peer())
+    }
+
+    /// Proposes something this manager does of its own accord.
+    pub async fn propose_own(&self, command: Command) -> Result<Done, crate::propose::ProposeFailed> {
+        let permit = Authorized::of_this_manager(self.me(), command);
+        self.proposer.propose(permit, random::new_id()).await
+    }
+}
+
+/// The request id a caller chose, or a new one when it chose none.
+pub fn request_id(given: &str) -> Result<RequestId, Status> {
+    let id = swarm_proto::optional("request_id", given, "an id: 25 characters of 0-9a-z")?;
+    Ok(id.unwrap_or_else(random::new_id))
+}
