@@ -1,1 +1,29 @@
-fn main() {}
+//! `swarmctl`: what was typed becomes one request to the local daemon, and its answer is printed.
+//! Knows the way from arguments to exit code; must not know any verb.
+
+mod args;
+mod client;
+mod error;
+mod render;
+mod verbs;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let done = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| error::CliError::Failed(format!("cannot start: {e}")))
+        .and_then(|runtime| runtime.block_on(verbs::dispatch(&cli.host, cli.command)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(message) = error.message() {
+                verbs::say(&message);
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

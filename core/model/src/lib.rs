@@ -14,6 +14,7 @@ mod id;
 mod name;
 mod network;
 mod node;
+mod options;
 
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};

@@ -1,0 +1,66 @@
+//! What was typed. Knows flags and their syntax; must not know what a verb does or how an answer is printed.
+
+pub mod network;
+pub mod node;
+pub mod output;
+pub mod sandbox;
+pub mod swarm;
+pub mod values;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Networks across hosts: the command line of swarmd.
+#[derive(Debug, Parser)]
+#[command(name = "swarmctl", version, about, max_term_width = 110, propagate_version = true)]
+#[command(subcommand_required = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The daemon's local socket
+    #[arg(
+        short = 'H', long, global = true, env = "SWARM_HOST", value_name = "unix://PATH", hide_env_values = true,
+        default_value = "unix:///run/swarmd/swarmd.sock", value_parser = values::host
+    )]
+    pub host: PathBuf,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unavailable or timed out, 5 refused.
+run and exec pass the command's own exit code on; 125: they failed themselves, 126: the command cannot be \
+executed, 127: it was not found.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make this host the first manager of a new cluster
+    Init(swarm::InitArgs),
+    /// Make this host a member of a cluster
+    Join(swarm::JoinArgs),
+    /// Show or rotate the token that admits new members
+    JoinToken(swarm::JoinTokenArgs),
+    /// Leave the cluster
+    Leave(swarm::LeaveArgs),
+    /// Show this node, and the cluster as this node sees it
+    Info(swarm::InfoArgs),
+    /// Nodes of the cluster
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Networks of the cluster
+    #[command(subcommand)]
+    Network(network::NetworkCommand),
+    /// Run a command in network, mount and UTS namespaces of its own
+    Run(sandbox::RunArgs),
+    /// Attach an existing network namespace to a network
+    Attach(sandbox::AttachArgs),
+    /// Take a namespace off its networks again
+    Detach(sandbox::DetachArgs),
+    /// List this host's sandboxes
+    Ps(sandbox::PsArgs),
+    /// Remove a sandbox
+    Rm(sandbox::RmArgs),
+    /// Run a further command in a sandbox
+    Exec(sandbox::ExecArgs),
+}
+
+#[cfg(test)]
+mod tests;

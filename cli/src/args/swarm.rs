@@ -1,0 +1,115 @@
+//! `init`, `join`, `join-token`, `leave` and `info` as typed.
+
+use super::output::OneOutput;
+use super::values::{address, duration_ms, label};
+use clap::{Args, ValueEnum};
+use ipnet::Ipv4Net;
+use std::path::PathBuf;
+
+/// Where this node is reached.
+#[derive(Debug, Args)]
+pub struct AddressArgs {
+    /// How other nodes reach this one [default: the only address this host has, port 2377]
+    #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
+    pub advertise_addr: Option<String>,
+    /// Where a manager listens [default: 0.0.0.0:2377]
+    #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
+    pub listen_addr: Option<String>,
+    /// Source address of network traffic between nodes [default: the advertised address]
+    #[arg(long, value_name = "IP|IFACE", value_parser = address)]
+    pub data_path_addr: Option<String>,
+    /// Whether endpoints may be placed on this node
+    #[arg(long, value_enum, default_value = "active")]
+    pub availability: AvailabilityArg,
+    /// Label of this node (may be repeated)
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AvailabilityArg {
+    Active,
+    Pause,
+    Drain,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub addresses: AddressArgs,
+    /// UDP port of network traffic between nodes, 1024 to 49151 [default: 4789]
+    #[arg(long, value_name = "N")]
+    pub data_path_port: Option<u16>,
+    /// Pool that subnets are cut from (may be repeated) [default: 10.0.0.0/8]
+    #[arg(long = "default-addr-pool", value_name = "CIDR")]
+    pub default_addr_pools: Vec<Ipv4Net>,
+    /// Prefix length of the subnets cut from the pools, 16 to 30 [default: 24]
+    #[arg(long, value_name = "N")]
+    pub default_addr_pool_mask_length: Option<u8>,
+    /// Validity of node certificates [default: 2160h]
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub cert_expiry: Option<u64>,
+    /// How often nodes tell their manager that they live [default: 1500ms]
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub dispatcher_heartbeat: Option<u64>,
+    /// Log entries between two Raft snapshots [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub snapshot_interval: Option<u64>,
+    /// Old Raft snapshots kept [default: 0]
+    #[arg(long, value_name = "N")]
+    pub max_snapshots: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    #[command(flatten)]
+    pub token: TokenArgs,
+    #[command(flatten)]
+    pub addresses: AddressArgs,
+    /// Managers of the cluster, tried in turn
+    #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
+    pub managers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TokenArgs {
+    /// The join token, as `swarmctl join-token` on a manager prints it
+    #[arg(long)]
+    pub token: Option<String>,
+    /// Read the join token from a file, or from standard input with -
+    #[arg(long, value_name = "FILE|-")]
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct JoinTokenArgs {
+    /// Replace the token; the old one admits nobody any more
+    #[arg(long)]
+    pub rotate: bool,
+    /// Print the token only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The role it gives
+    #[arg(value_enum)]
+    pub role: RoleArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    Worker,
+    Manager,
+}
+
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Leave even when this loses the cluster's state or its quorum
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    #[command(flatten)]
+    pub output: OneOutput,
+}

@@ -1,0 +1,93 @@
+//! The connection to the local daemon. Knows the socket, deadlines and how to say that nobody answers; must not know
+//! what is asked.
+
+use crate::error::CliError;
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+use swarm_proto::v1::control_client::ControlClient;
+use swarm_proto::v1::local_client::LocalClient;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+/// For everything but `run`: longer than any wait inside the daemon, which says more about what it waited for.
+pub const DEADLINE: Duration = Duration::from_secs(25);
+/// For `run` until its command may start.
+pub const RUN_DEADLINE: Duration = Duration::from_secs(30);
+/// Lists of the largest cluster there may be (100,000 endpoints of some 300 bytes) come in one answer.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A connection to the daemon.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+}
+
+impl Client {
+    pub async fn connect(socket: &Path) -> Result<Self, CliError> {
+        let stream = tokio::time::timeout(CONNECT_DEADLINE, UnixStream::connect(socket)).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let stream = Mutex::new(Some(stream.map_err(|e| unreachable(socket, &e))?));
+        // tonic wants something it can call again to reconnect; one command is one connection.
+        let connector = tower::service_fn(move |_: http::Uri| {
+            let taken = stream.lock().ok().and_then(|mut stream| stream.take());
+            std::future::ready(taken.map(TokioIo::new).ok_or(io::Error::from(io::ErrorKind::NotConnected)))
+        });
+        let endpoint = Endpoint::from_static("http://swarmd.sock").connect_timeout(CONNECT_DEADLINE);
+        let channel = endpoint.connect_with_connector(connector).await;
+        channel.map(|channel| Self { channel }).map_err(|_| {
+            CliError::Unavailable(format!("what listens at {} does not speak as swarmd", socket.display()))
+        })
+    }
+
+    pub fn control(&self) -> ControlClient<Channel> {
+        ControlClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub fn local(&self) -> LocalClient<Channel> {
+        LocalClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> CliError {
+    let at = socket.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => CliError::Refused(format!(
+            "not permitted to speak to swarmd at {at}: be root or a member of the group swarm"
+        )),
+        _ => CliError::Unavailable(format!("cannot reach swarmd at {at}: is the daemon running? ({error})")),
+    }
+}
+
+/// Waits for one answer, not longer than [`DEADLINE`].
+pub async fn call<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
+    within(DEADLINE, answer).await.map(Response::into_inner)
+}
+
+/// Waits for one answer of any kind.
+pub async fn within<T>(
+    deadline: Duration,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, CliError> {
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answer) => answer.map_err(CliError::from),
+        Err(_) => Err(CliError::Unavailable(format!(
+            "swarmd did not answer within {} s: whether it did what was asked is not known",
+            deadline.as_secs()
+        ))),
+    }
+}
+
+/// A fresh id for a change, so that asking again does not do it twice.
+pub fn request_id() -> Result<String, CliError> {
+    use std::io::Read;
+    let mut bytes = [0u8; 16];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes));
+    read.map_err(|e| CliError::Failed(format!("cannot read random numbers from /dev/urandom: {e}")))?;
+    Ok(swarm_model::RequestId::from_random(bytes).to_string())
+}

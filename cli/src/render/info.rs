@@ -1,0 +1,226 @@
+//! `info` as printed: this node, and the cluster as it sees it. Names as in Docker's `info` under `Swarm`.
+
+use super::pretty::Lines;
+use super::time::{duration, rfc3339};
+use super::words::{self, capital};
+use super::{Object, View};
+use serde::Serialize;
+use swarm_proto::v1;
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InfoObject {
+    /// inactive, pending, active, error or locked.
+    local_node_state: String,
+    #[serde(rename = "NodeID")]
+    node_id: String,
+    hostname: String,
+    version: String,
+    role: String,
+    availability: String,
+    node_addr: String,
+    listen_addr: String,
+    data_path_addr: String,
+    data_path_port: u32,
+    /// This node is a manager.
+    control_available: bool,
+    #[serde(rename = "ClusterID")]
+    cluster_id: String,
+    remote_managers: Vec<ManagerAt>,
+    /// The manager that holds this node's session; empty: none now.
+    session_manager: String,
+    revision: u64,
+    sandboxes: u32,
+    /// Kernel objects put back since the daemon started.
+    repairs: u64,
+    state_dir: String,
+    /// While pending: why the last attempt to join failed.
+    error: String,
+    /// Empty when the kernel matches.
+    reconcile_error: String,
+    /// On managers that can say.
+    cluster: Option<ClusterView>,
+    /// On managers that cannot.
+    cluster_error: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManagerAt {
+    #[serde(rename = "NodeID")]
+    node_id: String,
+    addr: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClusterView {
+    #[serde(rename = "ID")]
+    id: String,
+    created_at: String,
+    nodes: u32,
+    networks: u32,
+    endpoints: u32,
+    managers: u32,
+    reachable_managers: u32,
+    /// How many more managers may be lost.
+    survives: u32,
+    /// Node id; empty: none.
+    leader: String,
+    raft_term: u64,
+    raft_applied: u64,
+    default_addr_pool: Vec<String>,
+    subnet_size: u32,
+    data_path_port: u32,
+    cert_expiry: String,
+    dispatcher_heartbeat: String,
+    snapshot_interval: u64,
+    max_snapshots: u32,
+}
+
+impl InfoObject {
+    /// `cluster` is what the manager's side said; `None` where there is none.
+    pub fn new(info: v1::InfoResponse, cluster: Option<Result<v1::GetClusterResponse, String>>) -> Self {
+        let member = !info.node.is_empty();
+        let word = |word: &str| if member { word.to_owned() } else { String::new() };
+        let (cluster, cluster_error) = match cluster {
+            Some(Ok(answer)) => (Some(cluster_view(answer)), String::new()),
+            Some(Err(said)) => (None, said),
+            None => (None, String::new()),
+        };
+        Self {
+            local_node_state: words::membership(info.state).to_owned(),
+            role: word(words::role(info.role)),
+            availability: word(words::availability(info.availability)),
+            control_available: is_manager(info.state, info.role),
+            node_id: info.node,
+            hostname: info.hostname,
+            version: info.version,
+            node_addr: info.node_addr,
+            listen_addr: info.listen_addr,
+            data_path_addr: info.data_path_addr,
+            data_path_port: info.data_path_port,
+            cluster_id: info.cluster,
+            remote_managers: info
+                .managers
+                .into_iter()
+                .map(|m| ManagerAt { node_id: m.node, addr: m.addr })
+                .collect(),
+            session_manager: info.session_manager,
+            revision: info.revision,
+            sandboxes: info.sandboxes,
+            repairs: info.repairs,
+            state_dir: info.state_dir,
+            error: info.join_error,
+            reconcile_error: info.last_error,
+            cluster,
+            cluster_error,
+        }
+    }
+}
+
+/// Whether the node answers for the cluster.
+pub fn is_manager(state: i32, role: i32) -> bool {
+    state == i32::from(v1::MembershipState::Active) && role == i32::from(v1::Role::Manager)
+}
+
+fn cluster_view(answer: v1::GetClusterResponse) -> ClusterView {
+    let cluster = answer.cluster.unwrap_or_default();
+    let settings = cluster.settings.unwrap_or_default();
+    let quorum = answer.quorum.unwrap_or_default();
+    ClusterView {
+        id: cluster.id,
+        created_at: rfc3339(cluster.created_ms),
+        nodes: answer.nodes,
+        networks: answer.networks,
+        endpoints: answer.endpoints,
+        managers: quorum.managers,
+        reachable_managers: quorum.reachable,
+        survives: quorum.survives,
+        leader: quorum.leader,
+        raft_term: quorum.term,
+        raft_applied: quorum.applied,
+        default_addr_pool: settings.default_addr_pools,
+        subnet_size: settings.subnet_prefix,
+        data_path_port: settings.data_path_port,
+        cert_expiry: duration(settings.cert_expiry_ms),
+        dispatcher_heartbeat: duration(settings.heartbeat_ms),
+        snapshot_interval: settings.snapshot_interval,
+        max_snapshots: settings.max_snapshots,
+    }
+}
+
+impl View for InfoObject {
+    fn example() -> Self {
+        Self { cluster: Some(ClusterView::default()), ..Self::default() }
+    }
+}
+
+impl Object for InfoObject {
+    fn id(&self) -> &str {
+        &self.node_id
+    }
+
+    fn pretty(&self) -> String {
+        let mut lines = Lines::default();
+        self.node_lines(&mut lines);
+        if let Some(cluster) = &self.cluster {
+            cluster.lines(&mut lines);
+        }
+        if !self.cluster_error.is_empty() {
+            lines.put("Cluster", format!("not known: {}", self.cluster_error));
+        }
+        lines.put("Version", &self.version).put("State directory", &self.state_dir);
+        lines.finish()
+    }
+}
+
+impl InfoObject {
+    fn node_lines(&self, lines: &mut Lines) {
+        lines.put("Swarm", &self.local_node_state).put("Error", &self.error);
+        lines.put("Hostname", &self.hostname);
+        if self.node_id.is_empty() {
+            return;
+        }
+        lines.put("Node ID", &self.node_id).put("Cluster ID", &self.cluster_id);
+        lines.put("Role", capital(&self.role)).put("Availability", capital(&self.availability));
+        lines.put("Node address", &self.node_addr).put("Listen address", &self.listen_addr);
+        lines.put("Data path address", &self.data_path_addr).put("Data path port", self.data_path_port);
+        let managers: Vec<_> = self.remote_managers.iter().map(|manager| manager.addr.as_str()).collect();
+        lines.put("Manager addresses", managers.join(", "));
+        let session = match self.session_manager.as_str() {
+            "" => "none: no manager answers now".to_owned(),
+            manager => format!("with manager {manager}, at revision {}", self.revision),
+        };
+        lines.put("Session", session);
+        lines.put("Sandboxes", self.sandboxes).put("Repairs", self.repairs);
+        lines.put("Reconcile error", &self.reconcile_error);
+    }
+}
+
+impl ClusterView {
+    fn lines(&self, lines: &mut Lines) {
+        lines.heading("Cluster");
+        let leader = if self.leader.is_empty() { "none" } else { &self.leader };
+        lines.indented(1, "Managers", format!("{} ({} reachable)", self.managers, self.reachable_managers));
+        lines.indented(1, "Survives", self.losses()).indented(1, "Leader", leader);
+        lines.indented(1, "Raft", format!("term {}, applied {}", self.raft_term, self.raft_applied));
+        lines.indented(1, "Nodes", self.nodes).indented(1, "Networks", self.networks);
+        lines.indented(1, "Endpoints", self.endpoints).indented(1, "Created at", &self.created_at);
+        let pools = self.default_addr_pool.join(", ");
+        lines.indented(1, "Address pools", format!("{pools} in subnets of /{}", self.subnet_size));
+        lines.indented(1, "Certificates", format!("valid {}", self.cert_expiry));
+        lines.indented(1, "Heartbeat", &self.dispatcher_heartbeat);
+        lines.indented(1, "Snapshots", format!("every {} entries", self.snapshot_interval));
+    }
+
+    fn losses(&self) -> String {
+        let majority = self.managers / 2 + 1;
+        match (self.reachable_managers >= majority, self.survives) {
+            (false, _) => "quorum is lost: nothing can be changed until a majority is back".to_owned(),
+            (true, 0) => "the loss of no manager".to_owned(),
+            (true, 1) => "the loss of 1 more manager".to_owned(),
+            (true, n) => format!("the loss of {n} more managers"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Nodes as printed: a line of `node ls`, and the whole of `node inspect`.
+
+use super::pretty::Lines;
+use super::time::rfc3339;
+use super::words::{self, capital};
+use super::{Object, Row, View};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use swarm_proto::v1;
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeRow {
+    #[serde(rename = "ID")]
+    pub id: String,
+    pub hostname: String,
+    /// The node that was asked.
+    #[serde(rename = "Self")]
+    pub own: bool,
+    pub status: String,
+    pub availability: String,
+    /// Leader, Reachable, Unreachable or empty.
+    pub manager_status: String,
+    pub version: String,
+    pub role: String,
+    pub addr: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+impl NodeRow {
+    pub fn new(node: v1::Node, own_id: &str) -> Self {
+        let state = node.status.as_ref().map_or(0, |status| status.state);
+        let reachability = node.manager.as_ref().map_or(0, |manager| manager.reachability);
+        Self {
+            own: node.id == own_id,
+            id: node.id,
+            hostname: node.hostname,
+            status: capital(words::node_state(state)),
+            availability: capital(words::availability(node.availability)),
+            manager_status: capital(words::reachability(reachability)),
+            version: node.version,
+            role: words::role(node.role).to_owned(),
+            addr: node.addr,
+            labels: node.labels,
+        }
+    }
+}
+
+impl View for NodeRow {
+    fn example() -> Self {
+        Self::default()
+    }
+}
+
+impl Row for NodeRow {
+    const HEADERS: &'static [&'static str] =
+        &["ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER STATUS", "VERSION"];
+
+    fn cells(&self, _: bool) -> Vec<String> {
+        let mark = if self.own { " *" } else { "" };
+        vec![
+            format!("{}{mark}", self.id),
+            self.hostname.clone(),
+            self.status.clone(),
+            self.availability.clone(),
+            self.manager_status.clone(),
+            self.version.clone(),
+        ]
+    }
+
+    fn id(&self, _: bool) -> &str {
+        &self.id
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeObject {
+    #[serde(rename = "ID")]
+    id: String,
+    created_at: String,
+    spec: Spec,
+    description: Description,
+    status: Status,
+    manager_status: Option<ManagerStatus>,
+    endpoints: Vec<EndpointOnNode>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Spec {
+    labels: BTreeMap<String, String>,
+    role: String,
+    availability: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Description {
+    hostname: String,
+    version: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Status {
+    state: String,
+    message: String,
+    since: String,
+    addr: String,
+    data_path_addr: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManagerStatus {
+    leader: bool,
+    /// reachable or unreachable; empty while the manager asked cannot say.
+    reachability: String,
+    addr: String,
+    member: String,
+    #[serde(rename = "RaftID")]
+    raft_id: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EndpointOnNode {
+    #[serde(rename = "ID")]
+    id: String,
+    name: String,
+    #[serde(rename = "NetworkID")]
+    network_id: String,
+    addresses: Vec<String>,
+    mac_address: String,
+}
+
+impl NodeObject {
+    pub fn new(node: v1::Node, endpoints: Vec<v1::Endpoint>) -> Self {
+        let status = node.status.unwrap_or_default();
+        Self {
+            id: node.id,
+            created_at: rfc3339(node.joined_ms),
+            spec: Spec {
+                labels: node.labels,
+                role: words::role(node.role).to_owned(),
+                availability: words::availability(node.availability).to_owned(),
+            },
+            description: Description { hostname: node.hostname, version: node.version },
+            status: Status {
+                state: words::node_state(status.state).to_owned(),
+                message: status.message,
+                since: rfc3339(status.since_ms),
+                addr: node.addr,
+                data_path_addr: node.data_path_addr,
+            },
+            manager_status: node.manager.map(manager_status),
+            endpoints: endpoints.into_iter().map(endpoint).collect(),
+        }
+    }
+}
+
+fn manager_status(manager: v1::ManagerInfo) -> ManagerStatus {
+    let reachability = words::reachability(manager.reachability);
+    let leader = reachability == "leader";
+    ManagerStatus {
+        leader,
+        reachability: if leader { "reachable" } else { reachability }.to_owned(),
+        addr: manager.addr,
+        member: words::member(manager.member).to_owned(),
+        raft_id: manager.raft_id,
+    }
+}
+
+fn endpoint(endpoint: v1::Endpoint) -> EndpointOnNode {
+    EndpointOnNode {
+        id: endpoint.id,
+        name: endpoint.name,
+        network_id: endpoint.network,
+        addresses: endpoint.addresses,
+        mac_address: endpoint.mac,
+    }
+}
+
+impl View for NodeObject {
+    fn example() -> Self {
+        Self { manager_status: Some(ManagerStatus::default()), ..Self::default() }
+    }
+}
+
+impl Object for NodeObject {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn pretty(&self) -> String {
+        let mut lines = Lines::default();
+        lines
+            .put("ID", &self.id)
+            .put("Hostname", &self.description.hostname)
+            .put("Joined at", &self.created_at);
+        lines.put("Role", &self.spec.role).put("Version", &self.description.version);
+        lines.labels(&self.spec.labels);
+        lines.heading("Status");
+        lines.indented(1, "State", capital(&self.status.state)).indented(1, "Message", &self.status.message);
+        lines.indented(1, "Since", &self.status.since);
+        lines.indented(1, "Availability", capital(&self.spec.availability));
+        lines.indented(1, "Address", &self.status.addr);
+        lines.indented(1, "Data path address", &self.status.data_path_addr);
+        if let Some(manager) = &self.manager_status {
+            lines.heading("Manager");
+            lines.indented(1, "Address", &manager.addr).indented(1, "Raft member", capital(&manager.member));
+            lines.indented(1, "Reachability", capital(&manager.reachability));
+            lines.indented(1, "Leader", if manager.leader { "Yes" } else { "No" });
+        }
+        if !self.endpoints.is_empty() {
+            lines.heading("Endpoints");
+        }
+        for endpoint in &self.endpoints {
+            lines.indented(1, &endpoint.name, endpoint.addresses.join(", "));
+        }
+        lines.finish()
+    }
+}

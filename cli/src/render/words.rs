@@ -1,0 +1,71 @@
+//! Enums of the wire as words for people. A number nobody knows is shown as `unknown`, not guessed.
+
+use swarm_model::{Availability, MemberState, NodeState, Role};
+use swarm_proto::v1;
+
+const UNKNOWN: &str = "unknown";
+
+pub fn role(number: i32) -> &'static str {
+    swarm_proto::word::<Role>("role", number).map_or(UNKNOWN, Role::as_str)
+}
+
+pub fn availability(number: i32) -> &'static str {
+    swarm_proto::word::<Availability>("availability", number).map_or(UNKNOWN, Availability::as_str)
+}
+
+pub fn node_state(number: i32) -> &'static str {
+    swarm_proto::word::<NodeState>("state", number).map_or(UNKNOWN, NodeState::as_str)
+}
+
+pub fn member(number: i32) -> &'static str {
+    swarm_proto::word::<MemberState>("member", number).map_or(UNKNOWN, MemberState::as_str)
+}
+
+/// Empty while the answering manager cannot say.
+pub fn reachability(number: i32) -> &'static str {
+    match v1::Reachability::try_from(number) {
+        Ok(v1::Reachability::Leader) => "leader",
+        Ok(v1::Reachability::Reachable) => "reachable",
+        Ok(v1::Reachability::Unreachable) => "unreachable",
+        Ok(v1::Reachability::Unspecified) | Err(_) => "",
+    }
+}
+
+pub fn membership(number: i32) -> &'static str {
+    match v1::MembershipState::try_from(number) {
+        Ok(v1::MembershipState::Inactive) => "inactive",
+        Ok(v1::MembershipState::Pending) => "pending",
+        Ok(v1::MembershipState::Active) => "active",
+        Ok(v1::MembershipState::Error) => "error",
+        Ok(v1::MembershipState::Locked) => "locked",
+        Err(_) => UNKNOWN,
+    }
+}
+
+pub fn sandbox_kind(number: i32) -> &'static str {
+    match v1::SandboxKind::try_from(number) {
+        Ok(v1::SandboxKind::Run) => "run",
+        Ok(v1::SandboxKind::Attached) => "attached",
+        Ok(v1::SandboxKind::Unspecified) | Err(_) => UNKNOWN,
+    }
+}
+
+pub fn sandbox_state(number: i32) -> &'static str {
+    match v1::SandboxState::try_from(number) {
+        Ok(v1::SandboxState::Created) => "created",
+        Ok(v1::SandboxState::Running) => "running",
+        Ok(v1::SandboxState::Exited) => "exited",
+        Ok(v1::SandboxState::Unspecified) | Err(_) => UNKNOWN,
+    }
+}
+
+/// `ready` → `Ready`.
+pub fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The first 12 characters of an id, as Docker shows them.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

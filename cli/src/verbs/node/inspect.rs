@@ -1,0 +1,37 @@
+//! `node inspect`.
+
+use crate::args::node::NodeInspectArgs;
+use crate::client::{Client, call};
+use crate::error::CliError;
+use crate::render::{Printer, node::NodeObject};
+use crate::verbs::{Several, print};
+use std::path::Path;
+use swarm_proto::v1;
+
+pub async fn run(socket: &Path, args: NodeInspectArgs) -> Result<(), CliError> {
+    let printer = Printer::<NodeObject>::inspect(&args.output, args.pretty)?;
+    let client = Client::connect(socket).await?;
+    let (mut found, mut several) = (Vec::new(), Several::default());
+    for reference in args.nodes {
+        found.extend(several.keep(get(&client, reference).await));
+    }
+    print(&printer.objects(&found)?)?;
+    several.finish()
+}
+
+async fn get(client: &Client, reference: String) -> Result<NodeObject, CliError> {
+    let reference = match reference.as_str() {
+        "self" => own_id(client).await?,
+        _ => reference,
+    };
+    let answer = call(client.control().get_node(v1::GetNodeRequest { reference })).await?;
+    Ok(NodeObject::new(answer.node.unwrap_or_default(), answer.endpoints))
+}
+
+async fn own_id(client: &Client) -> Result<String, CliError> {
+    let info = call(client.local().info(v1::InfoRequest {})).await?;
+    match info.node.is_empty() {
+        true => Err(CliError::NotFound("this host is not a node: it belongs to no swarm".into())),
+        false => Ok(info.node),
+    }
+}

@@ -1,0 +1,70 @@
+//! `init`: a new cluster of one manager.
+
+use super::join_command;
+use crate::args::swarm::InitArgs;
+use crate::client::{Client, call};
+use crate::error::CliError;
+use crate::verbs::print;
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::Ipv6Addr;
+use std::path::Path;
+use swarm_model::{ClusterSettings, check_labels};
+use swarm_proto::v1;
+
+pub async fn run(socket: &Path, args: InitArgs) -> Result<(), CliError> {
+    let request = request(args)?;
+    let client = Client::connect(socket).await?;
+    let answer = call(client.local().init(request)).await?;
+    print(&welcome(&answer))
+}
+
+fn welcome(answer: &v1::InitResponse) -> String {
+    format!(
+        "Swarm initialized: current node ({}) is now a manager.\n\n\
+         To add a worker to this swarm, run the following command:\n\n{}\n\
+         To add a manager to this swarm, run 'swarmctl join-token manager' and follow the instructions.\n",
+        answer.node,
+        join_command(&answer.join_token_worker, &answer.advertise_addr),
+    )
+}
+
+fn request(args: InitArgs) -> Result<v1::InitRequest, CliError> {
+    check(&args)?;
+    let addresses = args.addresses;
+    Ok(v1::InitRequest {
+        advertise_addr: addresses.advertise_addr.unwrap_or_default(),
+        listen_addr: addresses.listen_addr.unwrap_or_default(),
+        data_path_addr: addresses.data_path_addr.unwrap_or_default(),
+        data_path_port: args.data_path_port.unwrap_or(0).into(),
+        default_addr_pools: args.default_addr_pools.iter().map(Ipv4Net::to_string).collect(),
+        subnet_prefix: args.default_addr_pool_mask_length.unwrap_or(0).into(),
+        availability: v1::Availability::from(addresses.availability).into(),
+        cert_expiry_ms: args.cert_expiry.unwrap_or(0),
+        heartbeat_ms: args.dispatcher_heartbeat.unwrap_or(0),
+        snapshot_interval: args.snapshot_interval.unwrap_or(0),
+        max_snapshots: args.max_snapshots.unwrap_or(0),
+        labels: addresses.labels.into_iter().collect(),
+    })
+}
+
+/// The daemon judges by the same rules; here a typed zero, which means "not set" on the wire, is still a zero.
+fn check(args: &InitArgs) -> Result<(), CliError> {
+    let default_pool: Result<Ipv4Net, _> = ClusterSettings::DEFAULT_POOL.parse();
+    let settings = ClusterSettings {
+        default_addr_pools: match args.default_addr_pools.as_slice() {
+            [] => default_pool.into_iter().collect(),
+            given => given.to_vec(),
+        },
+        subnet_prefix: args.default_addr_pool_mask_length.unwrap_or(ClusterSettings::DEFAULT_SUBNET_PREFIX),
+        ipv6_pool: Ipv6Net::from(Ipv6Addr::UNSPECIFIED),
+        data_path_port: args.data_path_port.unwrap_or(ClusterSettings::DEFAULT_DATA_PATH_PORT),
+        cert_expiry_ms: args.cert_expiry.unwrap_or(ClusterSettings::DEFAULT_CERT_EXPIRY_MS),
+        heartbeat_ms: args.dispatcher_heartbeat.unwrap_or(ClusterSettings::DEFAULT_HEARTBEAT_MS),
+        snapshot_interval: args.snapshot_interval.unwrap_or(ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL),
+        max_snapshots: args.max_snapshots.unwrap_or(0),
+        autolock: false,
+    };
+    settings.check().map_err(|e| CliError::Failed(e.to_string()))?;
+    let labels = args.addresses.labels.iter().cloned().collect();
+    check_labels(&labels).map_err(|e| CliError::Failed(e.to_string()))
+}

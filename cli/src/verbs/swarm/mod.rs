@@ -1,0 +1,34 @@
+//! Verbs about membership of the cluster.
+
+pub mod info;
+pub mod init;
+pub mod join;
+pub mod join_token;
+pub mod leave;
+
+use crate::args::swarm::{AvailabilityArg, RoleArg};
+use swarm_proto::v1;
+
+impl From<AvailabilityArg> for v1::Availability {
+    fn from(arg: AvailabilityArg) -> Self {
+        match arg {
+            AvailabilityArg::Active => Self::Active,
+            AvailabilityArg::Pause => Self::Pause,
+            AvailabilityArg::Drain => Self::Drain,
+        }
+    }
+}
+
+impl From<RoleArg> for v1::Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Worker => Self::Worker,
+            RoleArg::Manager => Self::Manager,
+        }
+    }
+}
+
+/// The line that is typed on the host that shall join.
+fn join_command(token: &str, manager: &str) -> String {
+    format!("    swarmctl join --token {token} {manager}\n")
+}
