@@ -1,1 +1,107 @@
-fn main() {}
+//! `swarmd`: one process per host, worker always, manager while its role says so.
+//! Knows how the parts are wired; must not know any rule of the cluster.
+
+mod address;
+mod args;
+mod claim;
+mod control;
+mod daemon;
+mod host;
+mod info;
+mod init;
+mod join;
+mod leave;
+mod local;
+mod log;
+mod member;
+mod networks;
+mod privileges;
+mod ready;
+mod running;
+mod serving;
+mod socket;
+
+use clap::Parser;
+use daemon::Daemon;
+use std::process::ExitCode;
+use std::sync::Arc;
+use swarm_proto::MAX_MESSAGE_BYTES;
+use swarm_proto::v1::control_server::ControlServer;
+use swarm_proto::v1::local_server::LocalServer;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("swarmd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let config = args::Args::parse().resolve()?;
+    privileges::check()?;
+    log::start(&config)?;
+    let claim = claim::Claim::take(&config.state_dir, &config.run_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("swarmd").build()?;
+    let outcome = runtime.block_on(run(config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    drop(claim);
+    outcome
+}
+
+async fn run(config: args::Config) -> anyhow::Result<()> {
+    let socket = socket::bind(&config.run_dir)?;
+    let path = socket::path(&config.run_dir);
+    let daemon = Arc::new(Daemon::new(config));
+    daemon::resume(&daemon).await?;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve(socket, daemon.clone(), stop.clone()));
+    let watchdog = tokio::spawn(ready::feed_watchdog());
+    ready::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %path.display(), "ready");
+
+    let outcome = tokio::select! {
+        signal = asked_to_stop() => signal.map(|name| tracing::info!(signal = name, "stopping")),
+        reason = daemon.broken() => Err(anyhow::anyhow!(reason)),
+    };
+    ready::stopping();
+    watchdog.abort();
+    daemon.shutdown().await;
+    stop.cancel();
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), serving).await;
+    let _ = std::fs::remove_file(path);
+    outcome
+}
+
+async fn serve(socket: UnixListener, daemon: Arc<Daemon>, stop: CancellationToken) {
+    let local = LocalServer::new(local::LocalService(daemon.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES * 16);
+    let control = ControlServer::new(control::Gate(daemon))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES * 16);
+    let served = tonic::transport::Server::builder()
+        .add_service(local)
+        .add_service(control)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop.cancelled())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the local socket is no longer served");
+    }
+}
+
+async fn asked_to_stop() -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    Ok(name)
+}

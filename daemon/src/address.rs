@@ -1,0 +1,283 @@
+//! Which addresses this host shows to the others: plain functions over what was typed and what the host has.
+//! Knows the forms `IP`, `INTERFACE`, each with or without `:PORT`; must not ask the kernel itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use thiserror::Error;
+
+/// TCP port managers listen on.
+pub const DEFAULT_PORT: u16 = 2377;
+
+/// One address of one interface of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAddress {
+    pub interface: String,
+    pub ip: IpAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AddressError {
+    #[error("could not choose an IP address to advertise: this host has several ({}); specify one with --advertise-addr", list(.0))]
+    Several(Vec<HostAddress>),
+    #[error("could not find an IP address to advertise on this host; specify one with --advertise-addr")]
+    NoneFound,
+    #[error("{flag} {given:?}: must be a non-zero IP address, one that others can reach")]
+    Zero { flag: &'static str, given: String },
+    #[error(
+        "{flag} {given:?} is no address others can reach: multicast and broadcast addresses are not hosts"
+    )]
+    NotUnicast { flag: &'static str, given: String },
+    #[error(
+        "{flag} {given:?} is neither an IP address nor an interface of this host; expected IP or INTERFACE{port}"
+    )]
+    NotAnAddress { flag: &'static str, given: String, port: &'static str },
+    #[error("{flag} {given:?} is not an address of this host; it has {}", list(.has))]
+    NotOurs { flag: &'static str, given: String, has: Vec<HostAddress> },
+    #[error("interface {interface} has no usable address ({flag})")]
+    InterfaceWithout { flag: &'static str, interface: String },
+    #[error("interface {interface} has several addresses ({}); name one of them with {flag}", list(.has))]
+    InterfaceSeveral { flag: &'static str, interface: String, has: Vec<HostAddress> },
+    #[error("{flag} {given:?}: {port:?} is not a port, expected 1 to 65535")]
+    BadPort { flag: &'static str, given: String, port: String },
+    #[error("{flag} takes no port: {given:?}")]
+    PortNotTaken { flag: &'static str, given: String },
+}
+
+fn list(addresses: &[HostAddress]) -> String {
+    let each: Vec<_> = addresses.iter().map(|a| format!("{} on {}", a.ip, a.interface)).collect();
+    each.join(", ")
+}
+
+/// What the three flags together mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// How others reach this node's manager.
+    pub advertise: SocketAddr,
+    pub listen: SocketAddr,
+    /// The outer source address of VXLAN.
+    pub data_path: IpAddr,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Typed<'a> {
+    pub advertise: &'a str,
+    pub listen: &'a str,
+    pub data_path: &'a str,
+}
+
+/// # Errors
+/// See [`AddressError`]: each names the flag and what was expected.
+pub fn choose(typed: Typed<'_>, host: &[HostAddress]) -> Result<Chosen, AddressError> {
+    let listen = listen(typed.listen, host)?;
+    let advertise = match typed.advertise {
+        "" if !listen.ip().is_unspecified() => listen,
+        "" => SocketAddr::new(only(host)?, listen.port()),
+        given => {
+            let (ip, port) = resolve("--advertise-addr", given, host)?;
+            SocketAddr::new(ip, port.unwrap_or(listen.port()))
+        }
+    };
+    let data_path = match typed.data_path {
+        "" => advertise.ip(),
+        given => match resolve("--data-path-addr", given, host)? {
+            (_, Some(_)) => {
+                return Err(AddressError::PortNotTaken { flag: "--data-path-addr", given: given.into() });
+            }
+            (ip, None) => ours("--data-path-addr", given, ip, host)?,
+        },
+    };
+    Ok(Chosen { advertise, listen, data_path })
+}
+
+/// `[::]` hears IPv4 too; `0.0.0.0` where the host has no IPv6 at all.
+fn listen(given: &str, host: &[HostAddress]) -> Result<SocketAddr, AddressError> {
+    const FLAG: &str = "--listen-addr";
+    let any: IpAddr = match host.iter().any(|a| a.ip.is_ipv6()) {
+        true => Ipv6Addr::UNSPECIFIED.into(),
+        false => Ipv4Addr::UNSPECIFIED.into(),
+    };
+    if given.is_empty() {
+        return Ok(SocketAddr::new(any, DEFAULT_PORT));
+    }
+    let (name, port) = split(FLAG, given)?;
+    let ip = match name.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => ip,
+        Ok(ip) => ours(FLAG, given, unicast(FLAG, given, ip)?, host)?,
+        Err(_) => of_interface(FLAG, given, name, host)?,
+    };
+    Ok(SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)))
+}
+
+/// An address that others are to use. It need not be this host's own: NAT may stand between.
+fn resolve(
+    flag: &'static str,
+    given: &str,
+    host: &[HostAddress],
+) -> Result<(IpAddr, Option<u16>), AddressError> {
+    let (name, port) = split(flag, given)?;
+    let ip = match name.parse::<IpAddr>() {
+        Ok(ip) => unicast(flag, given, ip)?,
+        Err(_) => of_interface(flag, given, name, host)?,
+    };
+    Ok((ip, port))
+}
+
+fn unicast(flag: &'static str, given: &str, ip: IpAddr) -> Result<IpAddr, AddressError> {
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    if ip.is_unspecified() {
+        Err(AddressError::Zero { flag, given: given.into() })
+    } else if ip.is_multicast() || broadcast {
+        Err(AddressError::NotUnicast { flag, given: given.into() })
+    } else {
+        Ok(ip)
+    }
+}
+
+fn ours(flag: &'static str, given: &str, ip: IpAddr, host: &[HostAddress]) -> Result<IpAddr, AddressError> {
+    if ip.is_loopback() || host.iter().any(|a| a.ip == ip) {
+        return Ok(ip);
+    }
+    Err(AddressError::NotOurs { flag, given: given.into(), has: host.to_vec() })
+}
+
+/// `10.0.0.1`, `10.0.0.1:2377`, `[::1]`, `[::1]:2377`, `::1`, `eth0`, `eth0:2377`.
+fn split<'a>(flag: &'static str, given: &'a str) -> Result<(&'a str, Option<u16>), AddressError> {
+    let bracketed = given.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (name, port) = match bracketed {
+        Some((ip, "")) => (ip, None),
+        Some((ip, rest)) => (ip, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        None if given.parse::<Ipv6Addr>().is_ok() => (given, None),
+        None => match given.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (given, None),
+        },
+    };
+    let Some(text) = port else { return Ok((name, None)) };
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok((name, Some(port))),
+        _ => Err(AddressError::BadPort { flag, given: given.into(), port: text.into() }),
+    }
+}
+
+fn of_interface(
+    flag: &'static str,
+    given: &str,
+    interface: &str,
+    host: &[HostAddress],
+) -> Result<IpAddr, AddressError> {
+    let known = host.iter().any(|a| a.interface == interface);
+    let plausible = !interface.is_empty() && interface.len() < 16 && !interface.contains(['/', ' ', '.']);
+    if !known {
+        return Err(match plausible && flag != "--data-path-addr" && interface == given {
+            true => AddressError::InterfaceWithout { flag, interface: interface.into() },
+            false => AddressError::NotAnAddress {
+                flag,
+                given: given.into(),
+                port: if flag == "--data-path-addr" { "" } else { ", each with or without :PORT" },
+            },
+        });
+    }
+    let on: Vec<HostAddress> = host.iter().filter(|a| a.interface == interface).cloned().collect();
+    match pick(&on) {
+        Ok(ip) => Ok(ip),
+        Err(several) => {
+            Err(AddressError::InterfaceSeveral { flag, interface: interface.into(), has: several })
+        }
+    }
+}
+
+fn only(host: &[HostAddress]) -> Result<IpAddr, AddressError> {
+    if host.is_empty() {
+        return Err(AddressError::NoneFound);
+    }
+    pick(host).map_err(AddressError::Several)
+}
+
+/// The only IPv4 address, else the only IPv6 one.
+fn pick(addresses: &[HostAddress]) -> Result<IpAddr, Vec<HostAddress>> {
+    let v4: Vec<_> = addresses.iter().filter(|a| a.ip.is_ipv4()).collect();
+    match (v4.as_slice(), addresses) {
+        ([one], _) => Ok(one.ip),
+        ([], [one]) => Ok(one.ip),
+        _ => Err(addresses.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(addresses: &[(&str, &str)]) -> Vec<HostAddress> {
+        let each = |(interface, ip): &(&str, &str)| HostAddress {
+            interface: (*interface).into(),
+            ip: ip.parse().unwrap(),
+        };
+        addresses.iter().map(each).collect()
+    }
+
+    fn advertise(typed: &str, addresses: &[(&str, &str)]) -> Result<String, String> {
+        let typed = Typed { advertise: typed, ..Typed::default() };
+        choose(typed, &host(addresses)).map(|c| c.advertise.to_string()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_only_address_is_taken_and_of_several_the_user_must_name_one() {
+        assert_eq!(advertise("", &[("eth0", "10.1.0.1")]).unwrap(), "10.1.0.1:2377");
+        assert_eq!(advertise("", &[("eth0", "10.1.0.1"), ("eth0", "fd00::1")]).unwrap(), "10.1.0.1:2377");
+        assert_eq!(advertise("", &[("eth0", "fd00::1")]).unwrap(), "[fd00::1]:2377");
+        let error = advertise("", &[("eth0", "10.1.0.1"), ("eth1", "10.2.0.1")]).unwrap_err();
+        assert!(error.contains("could not choose an IP"), "{error}");
+        assert!(error.contains("10.1.0.1 on eth0, 10.2.0.1 on eth1"), "{error}");
+        assert!(error.contains("--advertise-addr"), "{error}");
+        assert!(advertise("", &[]).is_err());
+    }
+
+    #[test]
+    fn each_form_of_an_address_is_understood() {
+        let addresses = [("eth0", "10.1.0.1"), ("eth1", "10.2.0.1"), ("eth1", "10.2.0.2")];
+        let cases = [
+            ("10.9.9.9", Ok("10.9.9.9:2377")),
+            ("10.9.9.9:99", Ok("10.9.9.9:99")),
+            ("eth0", Ok("10.1.0.1:2377")),
+            ("eth0:4000", Ok("10.1.0.1:4000")),
+            ("[fd00::5]:4000", Ok("[fd00::5]:4000")),
+            ("fd00::5", Ok("[fd00::5]:2377")),
+            ("eth1", Err("several addresses")),
+            ("eth7", Err("eth7")),
+            ("0.0.0.0", Err("non-zero IP")),
+            ("::", Err("non-zero IP")),
+            ("224.0.0.1", Err("multicast")),
+            ("10.0.0.1:0", Err("is not a port")),
+            ("10.0.0.1:99999", Err("is not a port")),
+            ("10.0.0.256", Err("neither an IP address nor an interface")),
+            ("not an address", Err("neither an IP address nor an interface")),
+        ];
+        for (typed, expected) in cases {
+            match (advertise(typed, &addresses), expected) {
+                (Ok(got), Ok(wanted)) => assert_eq!(got, wanted, "{typed}"),
+                (Err(got), Err(part)) => assert!(got.contains(part), "{typed}: {got}"),
+                (got, _) => panic!("{typed}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_data_path_address_must_be_this_hosts_own() {
+        let addresses = host(&[("eth0", "10.1.0.1"), ("eth0", "10.1.0.2")]);
+        let chosen = |data_path| choose(Typed { advertise: "10.1.0.1", listen: "", data_path }, &addresses);
+        assert_eq!(chosen("10.1.0.2").unwrap().data_path.to_string(), "10.1.0.2");
+        assert_eq!(chosen("").unwrap().data_path.to_string(), "10.1.0.1");
+        assert!(chosen("0.0.0.0").unwrap_err().to_string().contains("must be a non-zero IP"));
+        assert!(chosen("10.7.7.7").unwrap_err().to_string().contains("not an address of this host"));
+        assert!(chosen("10.1.0.2:80").unwrap_err().to_string().contains("takes no port"));
+    }
+
+    #[test]
+    fn a_listen_address_of_its_own_is_advertised_too() {
+        let addresses = host(&[("eth0", "10.1.0.1"), ("eth0", "fd00::1"), ("eth1", "10.2.0.1")]);
+        let chosen = choose(Typed { listen: "[fd00::1]:3000", ..Typed::default() }, &addresses).unwrap();
+        assert_eq!(chosen.listen.to_string(), "[fd00::1]:3000");
+        assert_eq!(chosen.advertise.to_string(), "[fd00::1]:3000");
+        let foreign = choose(Typed { listen: "10.99.0.1", ..Typed::default() }, &addresses);
+        assert!(foreign.unwrap_err().to_string().contains("not an address of this host"));
+    }
+}

@@ -1,0 +1,121 @@
+//! What was typed to start the daemon, what its configuration file says, and what the two mean together.
+//! Knows flags and the file's keys; must not know what they switch on.
+
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Cluster manager for container networks: one daemon on each host.
+#[derive(Debug, Parser)]
+#[command(name = "swarmd", version, about, long_about = None)]
+pub struct Args {
+    /// Read these settings from a TOML file; a flag wins over the file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where this host's identity and state are kept [default: /var/lib/swarmd]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where the local socket and the named namespaces are [default: /run/swarmd]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Name of this host in the cluster [default: the system's]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// error, warn, info, debug or trace, or a filter such as swarm_worker=debug [default: info]
+    #[arg(long, value_name = "L")]
+    log_level: Option<String>,
+    /// How log lines are written [default: text]
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    state_dir: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    hostname: Option<String>,
+    log_level: Option<String>,
+    log_format: Option<LogFormat>,
+}
+
+/// The daemon's settings, flags and file merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub state_dir: PathBuf,
+    pub run_dir: PathBuf,
+    pub hostname: String,
+    pub log_level: String,
+    pub log_format: LogFormat,
+}
+
+impl Args {
+    /// # Errors
+    /// The file cannot be read, has a key that is not known, or no host name is to be had.
+    pub fn resolve(self) -> anyhow::Result<Config> {
+        let file = self.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let hostname = match self.hostname.or(file.hostname) {
+            Some(name) => name,
+            None => nix::unistd::gethostname()
+                .context("cannot read this host's name; give it with --hostname")?
+                .to_string_lossy()
+                .into_owned(),
+        };
+        if hostname.is_empty() || hostname.len() > 253 || hostname.chars().any(char::is_control) {
+            bail!(
+                "host name {hostname:?} is not usable: expected 1 to 253 printable characters (--hostname)"
+            );
+        }
+        Ok(Config {
+            state_dir: absolute(self.state_dir.or(file.state_dir), "/var/lib/swarmd")?,
+            run_dir: absolute(self.run_dir.or(file.run_dir), "/run/swarmd")?,
+            hostname,
+            log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
+            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read configuration file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| {
+        format!(
+            "configuration file {} is not valid: expected state-dir, run-dir, hostname, log-level, log-format",
+            path.display()
+        )
+    })
+}
+
+fn absolute(given: Option<PathBuf>, default: &str) -> anyhow::Result<PathBuf> {
+    let path = given.unwrap_or_else(|| default.into());
+    std::path::absolute(&path).with_context(|| format!("{} is not a usable path", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_unknown_keys_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("swarmd.toml");
+        std::fs::write(&path, "state-dir = \"/a\"\nrun-dir = \"/b\"\nhostname = \"h\"\n").unwrap();
+        let file = path.to_str().unwrap();
+        let config = Args::parse_from(["swarmd", "--config", file, "--run-dir", "/c"]).resolve().unwrap();
+        assert_eq!((config.state_dir, config.run_dir), ("/a".into(), "/c".into()));
+        assert_eq!(config.hostname, "h");
+
+        std::fs::write(&path, "statedir = \"/a\"\n").unwrap();
+        let error = Args::parse_from(["swarmd", "--config", file]).resolve().unwrap_err();
+        assert!(format!("{error:#}").contains("statedir"), "{error:#}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The control API on the local socket: a manager answers itself, any other host says who could.
+
+use crate::daemon::Daemon;
+use std::sync::Arc;
+use swarm_proto::v1::control_server::Control;
+use swarm_proto::v1::{self as pb};
+use tonic::{Request, Response, Status};
+
+/// Stands before the manager's own service, because this host may become or cease to be one at any moment.
+pub struct Gate(pub Arc<Daemon>);
+
+macro_rules! pass_on {
+    ($($method:ident($request:ident) -> $response:ident;)+) => {
+        #[tonic::async_trait]
+        impl Control for Gate {
+            $(async fn $method(
+                &self,
+                request: Request<pb::$request>,
+            ) -> Result<Response<pb::$response>, Status> {
+                self.0.control()?.$method(request).await
+            })+
+        }
+    };
+}
+
+pass_on! {
+    get_cluster(GetClusterRequest) -> GetClusterResponse;
+    get_join_token(GetJoinTokenRequest) -> JoinTokenResponse;
+    rotate_join_token(RotateJoinTokenRequest) -> JoinTokenResponse;
+    list_nodes(ListNodesRequest) -> ListNodesResponse;
+    get_node(GetNodeRequest) -> GetNodeResponse;
+    create_network(CreateNetworkRequest) -> CreateNetworkResponse;
+    list_networks(ListNetworksRequest) -> ListNetworksResponse;
+    get_network(GetNetworkRequest) -> GetNetworkResponse;
+    remove_network(RemoveNetworkRequest) -> RemoveNetworkResponse;
+    prune_networks(PruneNetworksRequest) -> PruneNetworksResponse;
+    list_endpoints(ListEndpointsRequest) -> ListEndpointsResponse;
+}

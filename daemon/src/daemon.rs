@@ -1,0 +1,149 @@
+//! Whether this host is outside any cluster, waiting to join one, or a member; and which parts run while it is.
+//! Knows the three phases and how to pass from one to the next; must not know what the parts do.
+
+use crate::args::Config;
+use crate::join::Joining;
+use crate::member::StateDir;
+use crate::running::Running;
+use anyhow::Context;
+use parking_lot::RwLock;
+use std::sync::Arc;
+use swarm_proto::v1::control_server::Control;
+use swarm_worker::WorkerHandle;
+use tokio::sync::{Mutex, MutexGuard};
+use tonic::Status;
+
+pub struct Daemon {
+    pub config: Config,
+    pub state: StateDir,
+    /// `init`, `join` and `leave` one at a time.
+    turn: Mutex<()>,
+    phase: RwLock<Phase>,
+    broken: tokio::sync::watch::Sender<Option<String>>,
+}
+
+#[derive(Clone)]
+pub enum Phase {
+    /// `last_error` says how the last join ended, if it ended badly after its caller had gone.
+    Outside {
+        last_error: String,
+    },
+    Joining(Arc<Joining>),
+    Member(Arc<Running>),
+}
+
+impl Daemon {
+    pub fn new(config: Config) -> Self {
+        Self {
+            state: StateDir::new(&config.state_dir),
+            config,
+            turn: Mutex::new(()),
+            phase: RwLock::new(Phase::Outside { last_error: String::new() }),
+            broken: tokio::sync::watch::Sender::new(None),
+        }
+    }
+
+    /// Held by whoever takes this host into a cluster or out of one.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.read().clone()
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        *self.phase.write() = phase;
+    }
+
+    /// # Errors
+    /// This host is a member, or about to become one.
+    pub fn must_be_outside(&self) -> Result<(), Status> {
+        match self.phase() {
+            Phase::Outside { .. } => Ok(()),
+            Phase::Joining(_) => Err(Status::failed_precondition(
+                "this node is already joining a swarm: use `swarmctl leave` to stop that, or `swarmctl info` to see how far it is",
+            )),
+            Phase::Member(_) => Err(Status::failed_precondition(
+                "this node is already part of a swarm: use `swarmctl leave` to leave it and join another one",
+            )),
+        }
+    }
+
+    /// # Errors
+    /// This host is no member; says how it becomes one.
+    pub fn running(&self) -> Result<Arc<Running>, Status> {
+        match self.phase() {
+            Phase::Member(running) => Ok(running),
+            Phase::Joining(joining) => Err(Status::unavailable(format!(
+                "this node is still joining a swarm: {}",
+                joining.last_error()
+            ))),
+            Phase::Outside { .. } => Err(Status::unavailable(
+                "this node is not part of a swarm: use `swarmctl init` to begin one or `swarmctl join` to join one",
+            )),
+        }
+    }
+
+    pub fn worker(&self) -> Result<WorkerHandle, Status> {
+        Ok(self.running()?.worker.clone())
+    }
+
+    /// The manager on this host.
+    ///
+    /// # Errors
+    /// This host is no manager; names those it knows.
+    pub fn control(&self) -> Result<Arc<dyn Control>, Status> {
+        let running = self.running()?;
+        running.control().ok_or_else(|| Status::unavailable(not_a_manager(&running)))
+    }
+
+    /// A part of this host can go on no more: the process must end, and end badly.
+    pub fn set_broken(&self, reason: String) {
+        self.broken.send_replace(Some(reason));
+    }
+
+    /// Resolves when that has happened.
+    pub async fn broken(&self) -> String {
+        let mut broken = self.broken.subscribe();
+        match broken.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops what runs; touches no kernel object.
+    pub async fn shutdown(&self) {
+        match self.phase() {
+            Phase::Member(running) => running.shutdown().await,
+            Phase::Joining(joining) => joining.stop(),
+            Phase::Outside { .. } => {}
+        }
+    }
+}
+
+fn not_a_manager(running: &Running) -> String {
+    let managers: Vec<String> = running.managers().iter().map(ToString::to_string).collect();
+    format!(
+        "this node is not a manager: run the command on one of its managers ({})",
+        if managers.is_empty() { "none known".to_owned() } else { managers.join(", ") }
+    )
+}
+
+/// Goes on where the last process stopped: as a member, as a joiner, or outside and clean.
+///
+/// # Errors
+/// A file of the state folder is damaged or does not fit the others. Nothing is guessed.
+pub async fn resume(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
+    if let Some(member) = daemon.state.member()? {
+        let running = crate::running::resume(daemon, member).await?;
+        daemon.enter(Phase::Member(running));
+        return Ok(());
+    }
+    if let Some(pending) = daemon.state.pending()? {
+        crate::join::resume(daemon, pending);
+        return Ok(());
+    }
+    let dir = daemon.state.path().display().to_string();
+    daemon.state.forget().with_context(|| format!("cannot clear what a broken join left in {dir}"))
+}

@@ -1,0 +1,51 @@
+//! `info`: this host as it sees itself. Answers in every phase.
+
+use crate::daemon::{Daemon, Phase};
+use crate::running::Running;
+use swarm_proto::v1 as pb;
+
+pub async fn info(daemon: &Daemon) -> pb::InfoResponse {
+    let common = pb::InfoResponse {
+        version: env!("CARGO_PKG_VERSION").into(),
+        hostname: daemon.config.hostname.clone(),
+        state_dir: daemon.config.state_dir.display().to_string(),
+        ..Default::default()
+    };
+    match daemon.phase() {
+        Phase::Outside { last_error } => pb::InfoResponse { join_error: last_error, ..common },
+        Phase::Joining(joining) => pb::InfoResponse {
+            state: pb::MembershipState::Pending.into(),
+            join_error: joining.last_error(),
+            ..common
+        },
+        Phase::Member(running) => member(&running, common),
+    }
+}
+
+fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
+    let member = &running.member;
+    let status = running.worker.status();
+    pb::InfoResponse {
+        state: pb::MembershipState::Active.into(),
+        node: member.node.to_string(),
+        cluster: member.cluster.to_string(),
+        role: pb::Role::from(member.role).into(),
+        node_addr: member.advertise.ip().to_string(),
+        data_path_addr: member.data_path.to_string(),
+        data_path_port: status.data_path_port.into(),
+        managers: running.known_managers().iter().map(Into::into).collect(),
+        session_manager: status.session_manager.map(|n| n.to_string()).unwrap_or_default(),
+        revision: status.revision,
+        sandboxes: u32::try_from(status.sandboxes).unwrap_or(u32::MAX),
+        repairs: status.repairs,
+        listen_addr: match running.is_manager() {
+            true => member.listen.to_string(),
+            false => String::new(),
+        },
+        last_error: match status.last_error.is_empty() {
+            true => status.session_error,
+            false => status.last_error,
+        },
+        ..common
+    }
+}

@@ -1,0 +1,208 @@
+//! `join`: a token and some addresses become a membership, now or later.
+//!
+//! The request is on disk before the first manager is asked, with the request id that makes a retry the same join. A
+//! refusal removes it; when nobody answers in time the caller is told so and the daemon goes on trying.
+
+use crate::address::{self, Chosen, DEFAULT_PORT, Typed};
+use crate::daemon::{Daemon, Phase};
+use crate::member::PendingJoin;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::{JoinToken, random};
+use swarm_model::{Availability, check_labels};
+use swarm_proto::{v1 as pb, word_or};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+mod attempt;
+
+/// How long the caller of `join` is kept waiting while no manager answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A join under way.
+pub struct Joining {
+    stop: CancellationToken,
+    last_error: Mutex<String>,
+    outcome: watch::Sender<Option<Result<pb::JoinResponse, Status>>>,
+}
+
+impl Joining {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            stop: CancellationToken::new(),
+            last_error: Mutex::new("no manager has answered yet".into()),
+            outcome: watch::Sender::new(None),
+        })
+    }
+
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub fn last_error(&self) -> String {
+        self.last_error.lock().clone()
+    }
+}
+
+/// # Errors
+/// The request makes no sense, or a manager refused it: then nothing of it is left.
+pub async fn join(daemon: &Arc<Daemon>, request: pb::JoinRequest) -> Result<pb::JoinResponse, Status> {
+    let joining = {
+        let _turn = daemon.turn().await;
+        daemon.must_be_outside()?;
+        let pending = read(&request)?;
+        daemon
+            .state
+            .set_pending(&pending)
+            .map_err(|e| Status::internal(format!("cannot store the join: {e}")))?;
+        begin(daemon, pending)
+    };
+    let mut outcome = joining.outcome.subscribe();
+    let decided = tokio::time::timeout(PATIENCE, outcome.wait_for(Option::is_some)).await;
+    match decided {
+        Ok(Ok(done)) => done.clone().unwrap_or_else(|| Err(Status::cancelled("the join was stopped"))),
+        Ok(Err(_)) => Err(Status::cancelled("the join was stopped")),
+        Err(_) => Ok(pb::JoinResponse {
+            pending: true,
+            message: format!(
+                "timeout: no manager let this node in within {} s ({}); the daemon goes on trying: \
+                 see `swarmctl info`, stop it with `swarmctl leave`",
+                PATIENCE.as_secs(),
+                joining.last_error()
+            ),
+            ..Default::default()
+        }),
+    }
+}
+
+/// A join that a restart interrupted goes on.
+pub fn resume(daemon: &Arc<Daemon>, pending: PendingJoin) {
+    begin(daemon, pending);
+}
+
+fn begin(daemon: &Arc<Daemon>, pending: PendingJoin) -> Arc<Joining> {
+    let joining = Joining::new();
+    daemon.enter(Phase::Joining(joining.clone()));
+    tokio::spawn(run(daemon.clone(), joining.clone(), pending));
+    joining
+}
+
+/// Tries until let in, refused or stopped.
+async fn run(daemon: Arc<Daemon>, joining: Arc<Joining>, pending: PendingJoin) {
+    loop {
+        // Held for one attempt, so that `leave` finds either a joiner or a member, nothing between.
+        let turn = daemon.turn().await;
+        if joining.stop.is_cancelled() {
+            break;
+        }
+        let attempt = attempt::attempt(&daemon, &pending);
+        let result = tokio::select! {
+            result = attempt => result,
+            () = joining.stop.cancelled() => break,
+        };
+        match result {
+            Ok(running) => {
+                let member = &running.member;
+                let role = pb::Role::from(member.role).into();
+                let answer = pb::JoinResponse { role, node: member.node.to_string(), ..Default::default() };
+                daemon.enter(Phase::Member(running));
+                joining.outcome.send_replace(Some(Ok(answer)));
+                return;
+            }
+            Err(refused) if is_final(&refused) => return give_up(&daemon, &joining, refused),
+            Err(error) => {
+                tracing::warn!(error = error.message(), "join: trying again");
+                *joining.last_error.lock() = error.message().to_owned();
+            }
+        }
+        drop(turn);
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = joining.stop.cancelled() => break,
+        }
+    }
+    joining.outcome.send_replace(Some(Err(Status::cancelled("the join was stopped by `leave`"))));
+}
+
+fn give_up(daemon: &Daemon, joining: &Joining, refused: Status) {
+    tracing::warn!(error = refused.message(), "join: refused");
+    let last_error = refused.message().to_owned();
+    if let Err(error) = daemon.state.forget() {
+        tracing::error!(%error, "what the join left on disk could not be removed");
+    }
+    daemon.enter(Phase::Outside { last_error });
+    joining.outcome.send_replace(Some(Err(refused)));
+}
+
+/// Nobody there, nobody who leads, or too much asked of them: worth another try. Everything else is an answer.
+fn is_final(status: &Status) -> bool {
+    !matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::ResourceExhausted
+            | Code::Aborted
+    )
+}
+
+fn read(request: &pb::JoinRequest) -> Result<PendingJoin, Status> {
+    let refuse = |e: String| Status::invalid_argument(e);
+    request.token.parse::<JoinToken>().map_err(|e| Status::unauthenticated(e.to_string()))?;
+    let remotes = request.remote_addrs.iter().map(|r| remote(r)).collect::<Result<Vec<_>, _>>()?;
+    if remotes.is_empty() {
+        return Err(refuse("join needs the address of a manager: HOST:PORT".into()));
+    }
+    check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
+    let Chosen { advertise, listen, data_path } = addresses(request)?;
+    Ok(PendingJoin {
+        token: request.token.trim().to_owned(),
+        remotes,
+        advertise,
+        listen,
+        data_path,
+        availability: word_or("availability", request.availability, Availability::Active)?,
+        labels: request.labels.clone().into_iter().collect(),
+        request: random::new_id(),
+    })
+}
+
+/// `HOST:PORT`, or `HOST` with the default port.
+fn remote(given: &str) -> Result<String, Status> {
+    let bare_v6 = given.parse::<std::net::Ipv6Addr>().is_ok();
+    let has_port =
+        !bare_v6 && given.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty() && !given.ends_with(']'));
+    let full = match (bare_v6, has_port) {
+        (true, _) => format!("[{given}]:{DEFAULT_PORT}"),
+        (false, true) => given.to_owned(),
+        (false, false) => format!("{given}:{DEFAULT_PORT}"),
+    };
+    match full.parse::<swarm_identity::Address>() {
+        Ok(_) => Ok(full),
+        Err(error) => Err(Status::invalid_argument(error.to_string())),
+    }
+}
+
+/// Of several addresses a joiner may take the one its packets to the manager leave by; only `init` has nobody to ask.
+fn addresses(request: &pb::JoinRequest) -> Result<Chosen, Status> {
+    let host = crate::host::addresses();
+    let typed = Typed {
+        advertise: &request.advertise_addr,
+        listen: &request.listen_addr,
+        data_path: &request.data_path_addr,
+    };
+    let chosen = match (address::choose(typed, &host), request.advertise_addr.as_str()) {
+        (Err(address::AddressError::Several(_)), "") => {
+            let towards = crate::host::address_towards(&request.remote_addrs).ok_or_else(|| {
+                Status::invalid_argument(address::AddressError::Several(host.clone()).to_string())
+            })?;
+            address::choose(Typed { advertise: &towards.to_string(), ..typed }, &host)
+        }
+        (chosen, _) => chosen,
+    };
+    chosen.map_err(|e| Status::invalid_argument(e.to_string()))
+}

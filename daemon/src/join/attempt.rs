@@ -1,0 +1,141 @@
+//! One attempt to join: ask each address in turn, take the certificate, start what the role needs.
+//! Knows the steps and what to undo; must not know when to try again.
+
+use super::PendingJoin;
+use crate::daemon::Daemon;
+use crate::member::Member;
+use crate::running::{self, Running, Start};
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::{
+    Credentials, DialErrorKind, Dialler, JoinToken, NodeIdentity, NodeKey, admission, new_key_and_csr,
+};
+use swarm_model::{ManagerPeer, Role};
+use swarm_proto::v1::ca_client::CaClient;
+use swarm_proto::v1::dispatcher_client::DispatcherClient;
+use swarm_proto::{parse, v1 as pb, word};
+use tonic::Status;
+
+const ISSUE_DEADLINE: Duration = Duration::from_secs(10);
+const GOODBYE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// # Errors
+/// UNAVAILABLE and its like when another attempt may do better; anything else is final.
+pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Arc<Running>, Status> {
+    let token: JoinToken = pending.token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
+    let (key, csr) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
+    let issued = ask_in_turn(daemon, pending, &token, csr).await?;
+    let (start, managers) = accept(daemon, pending, &token, key, &issued)?;
+    let undo = (start.credentials.clone(), managers.clone());
+    match running::join(daemon, start, &managers).await {
+        Ok(running) => Ok(running),
+        Err(error) => {
+            if super::is_final(&error) {
+                say_goodbye(&undo.0, &undo.1).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The first address that answers decides; what makes the others fail is told only when none does.
+async fn ask_in_turn(
+    daemon: &Daemon,
+    pending: &PendingJoin,
+    token: &JoinToken,
+    csr: Vec<u8>,
+) -> Result<pb::IssueResponse, Status> {
+    let mut failures = Vec::new();
+    for remote in &pending.remotes {
+        match ask(daemon, pending, (remote, token), csr.clone()).await {
+            Ok(issued) => return Ok(issued),
+            Err(status) if super::is_final(&status) => return Err(status),
+            Err(status) => failures.push(status.message().to_owned()),
+        }
+    }
+    Err(Status::unavailable(failures.join("; ")))
+}
+
+async fn ask(
+    daemon: &Daemon,
+    pending: &PendingJoin,
+    (remote, token): (&str, &JoinToken),
+    csr_der: Vec<u8>,
+) -> Result<pb::IssueResponse, Status> {
+    let channel = admission::channel(remote, &token.digest()).await.map_err(|e| match e.kind() {
+        // A stranger's port is as good as nobody's: the address may be wrong now and right later.
+        DialErrorKind::Unreachable => Status::unavailable(e.to_string()),
+        _ => e.to_status(),
+    })?;
+    let request = pb::IssueRequest {
+        token: pending.token.clone(),
+        csr_der,
+        hostname: daemon.config.hostname.clone(),
+        addr: pending.advertise.ip().to_string(),
+        data_path_addr: pending.data_path.to_string(),
+        availability: pb::Availability::from(pending.availability).into(),
+        labels: pending.labels.clone().into_iter().collect(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        request_id: pending.request.to_string(),
+        listen_port: 0,
+    };
+    let mut client = CaClient::new(channel);
+    match tokio::time::timeout(ISSUE_DEADLINE, client.issue(request)).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Err(_) => {
+            Err(Status::unavailable(format!("{remote} did not answer within {} s", ISSUE_DEADLINE.as_secs())))
+        }
+    }
+}
+
+/// What was issued, as this host keeps it. Nothing is written yet.
+fn accept(
+    daemon: &Daemon,
+    pending: &PendingJoin,
+    token: &JoinToken,
+    key: NodeKey,
+    issued: &pb::IssueResponse,
+) -> Result<(Start, Vec<ManagerPeer>), Status> {
+    let refuse = |e: String| Status::internal(format!("the manager's answer cannot be used: {e}"));
+    let identity = NodeIdentity::issued(key, &issued.certificate_chain, &token.digest())
+        .map_err(|e| refuse(e.to_string()))?;
+    let peer = identity.peer().clone();
+    let role: Role = word("role", issued.role)?;
+    if (parse("node", &issued.node, "an id"), role) != (Ok(peer.node), peer.role) {
+        return Err(refuse("it names another node or role than its certificate".into()));
+    }
+    let managers: Vec<ManagerPeer> =
+        issued.managers.iter().cloned().map(TryInto::try_into).collect::<Result<_, _>>()?;
+    let settings = issued.settings.clone().unwrap_or_default();
+    let member = Member {
+        node: peer.node,
+        cluster: peer.cluster,
+        role,
+        advertise: pending.advertise,
+        listen: pending.listen,
+        data_path: pending.data_path,
+        managers: managers.iter().map(|m| m.addr).collect(),
+    };
+    identity.store(&daemon.state.certificates()).map_err(|e| Status::internal(e.to_string()))?;
+    let credentials = Credentials::new(identity).map_err(|e| Status::internal(e.to_string()))?;
+    let port = u16::try_from(settings.data_path_port).unwrap_or(0);
+    Ok((
+        Start { member, credentials, data_path_port: port, snapshots: running::Snapshots::of(&settings) },
+        managers,
+    ))
+}
+
+/// The cluster let this node in and this node did not come: it should not be listed for ever.
+async fn say_goodbye(credentials: &Credentials, managers: &[ManagerPeer]) {
+    let dialler = Dialler::new(credentials.clone());
+    for manager in managers {
+        let goodbye = async {
+            let channel = dialler.to_manager(&manager.addr.to_string()).await.ok()?;
+            DispatcherClient::new(channel).leave(pb::LeaveClusterRequest {}).await.ok()
+        };
+        if let Ok(Some(_)) = tokio::time::timeout(GOODBYE_DEADLINE, goodbye).await {
+            return;
+        }
+    }
+    tracing::warn!("no manager could be told that this node did not join after all");
+}

@@ -1,0 +1,43 @@
+//! `leave`: this host out of its cluster. Knows the order that a crash at any point survives: the cluster is told, the
+//! kernel cleared, and only then the memory of having been a member removed.
+
+use crate::daemon::{Daemon, Phase};
+use crate::running::Running;
+use std::sync::Arc;
+use tonic::Status;
+
+/// # Errors
+/// A manager without `force`; or a part that could not be taken down, in which case `leave` can be tried again.
+pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
+    if let Phase::Joining(joining) = daemon.phase() {
+        joining.stop();
+    }
+    let _turn = daemon.turn().await;
+    match daemon.phase() {
+        Phase::Outside { .. } => Err(Status::failed_precondition("this node is not part of a swarm")),
+        Phase::Joining(_) => forget(daemon),
+        Phase::Member(running) => {
+            member(&running, force).await?;
+            forget(daemon)
+        }
+    }
+}
+
+async fn member(running: &Running, force: bool) -> Result<(), Status> {
+    if running.is_manager() {
+        running.leave_as_manager(force).await?;
+    }
+    running.worker.leave().await?;
+    running.stop_serving().await;
+    Ok(())
+}
+
+fn forget(daemon: &Daemon) -> Result<(), Status> {
+    daemon
+        .state
+        .forget()
+        .map_err(|e| Status::internal(format!("cannot remove {}: {e}", daemon.state.path().display())))?;
+    daemon.enter(Phase::Outside { last_error: String::new() });
+    tracing::info!("left the swarm");
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Where log lines go: stderr, as text or JSON, through a thread of its own with a bounded queue, so that nobody
+//! waits for whoever reads them. When the queue is full, lines are dropped.
+
+use crate::args::{Config, LogFormat};
+use anyhow::Context;
+use std::io::{self, Write};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+const QUEUED_LINES: usize = 4096;
+
+/// # Errors
+/// The level is none, or a subscriber is set already.
+pub fn start(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder().parse(&config.log_level).with_context(|| {
+        format!("log level {:?} is not known: expected error, warn, info, debug or trace", config.log_level)
+    })?;
+    let lines = Lines::start();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
+    match config.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+    .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
+}
+
+/// One line, sent off when it is complete.
+#[derive(Clone)]
+struct Lines(SyncSender<Vec<u8>>);
+
+impl Lines {
+    fn start() -> Self {
+        let (queue, lines) = sync_channel::<Vec<u8>>(QUEUED_LINES);
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || lines.iter().for_each(|line| drop(io::stderr().write_all(&line))))
+            .map_or_else(|_| (), drop);
+        Self(queue)
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self.0.try_send(line.to_vec()) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(line.len()),
+            Err(TrySendError::Disconnected(_)) => io::stderr().write(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

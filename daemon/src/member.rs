@@ -1,0 +1,200 @@
+//! What this host remembers of itself between two starts: `node.json` once it is a member, `join.json` while it
+//! waits to become one. Written so that a crash leaves the old file or the new; a host without either is outside
+//! any cluster, whatever else a broken join may have left, and starts clean.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use swarm_identity::{NodeIdentity, random};
+use swarm_manager::StoreKey;
+use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
+use zeroize::Zeroizing;
+
+const KEY_LEN: usize = 32;
+
+/// A member of a cluster. Its keys and certificate are in `certificates/`, its Raft data in `raft/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub node: NodeId,
+    pub cluster: ClusterId,
+    pub role: Role,
+    pub advertise: SocketAddr,
+    pub listen: SocketAddr,
+    pub data_path: IpAddr,
+    /// Managers to begin with, until an assignment says which there are.
+    pub managers: Vec<SocketAddr>,
+}
+
+/// A join that has not come to an end: tried again after a restart until it does or `leave` drops it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingJoin {
+    /// Secret: the file is 0600 in a 0700 folder and goes when the join ends.
+    pub token: String,
+    pub remotes: Vec<String>,
+    pub advertise: SocketAddr,
+    pub listen: SocketAddr,
+    pub data_path: IpAddr,
+    pub availability: Availability,
+    pub labels: BTreeMap<String, String>,
+    pub request: RequestId,
+}
+
+/// The state folder, as far as the daemon itself owns it.
+#[derive(Debug, Clone)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    pub fn new(dir: &Path) -> Self {
+        Self(dir.to_path_buf())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn certificates(&self) -> PathBuf {
+        self.0.join("certificates")
+    }
+
+    pub fn raft(&self) -> PathBuf {
+        self.0.join("raft")
+    }
+
+    pub fn worker(&self) -> PathBuf {
+        self.0.join("worker")
+    }
+
+    /// # Errors
+    /// The file is there and cannot be read or understood: nothing is guessed, the daemon must not start.
+    pub fn member(&self) -> io::Result<Option<Member>> {
+        read(&self.0.join("node.json"))
+    }
+
+    pub fn pending(&self) -> io::Result<Option<PendingJoin>> {
+        read(&self.0.join("join.json"))
+    }
+
+    /// From here on this host is a member.
+    pub fn set_member(&self, member: &Member) -> io::Result<()> {
+        write(&self.0, "node.json", member)?;
+        remove(&self.0.join("join.json"))
+    }
+
+    pub fn set_pending(&self, join: &PendingJoin) -> io::Result<()> {
+        write(&self.0, "join.json", join)
+    }
+
+    /// The key everything of Raft at rest is sealed with: made at first use, 0600, erased with the rest.
+    pub fn raft_key(&self) -> io::Result<StoreKey> {
+        let path = self.0.join("raft.key");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let key = Zeroizing::new(random::bytes::<KEY_LEN>());
+                write_bytes(&self.0, "raft.key", key.as_slice())?;
+                return Ok(StoreKey::new(*key));
+            }
+            Err(e) => return Err(e),
+        };
+        let key = <[u8; KEY_LEN]>::try_from(bytes.as_slice()).map_err(|_| {
+            let found = bytes.len();
+            let text = format!("{} is damaged: {found} bytes where {KEY_LEN} are expected", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        Ok(StoreKey::new(key))
+    }
+
+    /// From here on this host is outside any cluster. `node.json` goes first: what follows may be cut short.
+    pub fn forget(&self) -> io::Result<()> {
+        remove(&self.0.join("node.json"))?;
+        remove(&self.0.join("join.json"))?;
+        sync(&self.0)?;
+        remove(&self.0.join("raft.key"))?;
+        NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;
+        for dir in [self.raft(), self.worker()] {
+            match std::fs::remove_dir_all(&dir) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        sync(&self.0)
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", path.display()))),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|e| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged: {e}", path.display()))
+    })
+}
+
+fn write<T: Serialize>(dir: &Path, name: &str, content: &T) -> io::Result<()> {
+    write_bytes(dir, name, &serde_json::to_vec_pretty(content)?)
+}
+
+/// Temporary file, fsync, rename, fsync of the folder.
+fn write_bytes(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, dir.join(name))?;
+    sync(dir)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> Member {
+        Member {
+            node: NodeId::from_random([1; 16]),
+            cluster: ClusterId::from_random([2; 16]),
+            role: Role::Manager,
+            advertise: "10.0.0.1:2377".parse().unwrap(),
+            listen: "[::]:2377".parse().unwrap(),
+            data_path: "10.0.0.1".parse().unwrap(),
+            managers: vec![],
+        }
+    }
+
+    #[test]
+    fn a_member_is_remembered_and_forgotten_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        assert_eq!(state.member().unwrap(), None);
+        state.set_member(&member()).unwrap();
+        assert_eq!(state.member().unwrap(), Some(member()));
+        std::fs::create_dir_all(state.raft()).unwrap();
+        std::fs::write(state.raft().join("x"), "x").unwrap();
+        state.forget().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_not_a_fresh_start() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("node.json"), "{").unwrap();
+        let error = StateDir::new(dir.path()).member().unwrap_err().to_string();
+        assert!(error.contains("node.json is damaged"), "{error}");
+    }
+}

@@ -1,0 +1,238 @@
+//! What runs on a member: the worker, and on a manager the manager and the port it is reached at.
+//! Knows the order in which parts start and stop; must not know what they do.
+
+use crate::daemon::Daemon;
+use crate::member::{Member, StateDir};
+use crate::serving::Serving;
+use anyhow::{Context, bail};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use swarm_identity::{Credentials, Dialler, NodeIdentity};
+use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
+use swarm_model::{ClusterSettings, ManagerPeer, Role};
+use swarm_proto::v1 as pb;
+use swarm_proto::v1::control_server::Control;
+use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
+use tonic::Status;
+use tonic::transport::Channel;
+
+pub struct Running {
+    pub member: Member,
+    pub worker: WorkerHandle,
+    serving: Option<Serving>,
+}
+
+/// What a member starts with.
+pub struct Start {
+    pub member: Member,
+    pub credentials: Credentials,
+    pub data_path_port: u16,
+    pub snapshots: Snapshots,
+}
+
+/// Raft snapshots, as the cluster's settings say.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshots {
+    pub interval: u64,
+    pub keep: u32,
+}
+
+impl Snapshots {
+    pub fn of(settings: &pb::ClusterSettings) -> Self {
+        let interval = match settings.snapshot_interval {
+            0 => ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
+            given => given,
+        };
+        Self { interval, keep: settings.max_snapshots }
+    }
+}
+
+/// Starts the first manager of a new cluster.
+pub async fn bootstrap(
+    daemon: &Arc<Daemon>,
+    start: Start,
+    cluster: NewCluster,
+) -> Result<Arc<Running>, Status> {
+    let serving = serve(daemon, &start).await?;
+    let made = async {
+        serving.manager.bootstrap(cluster).await.map_err(status)?;
+        finish(daemon, &start, Some(&serving)).await
+    };
+    match made.await {
+        Ok(worker) => Ok(running(start.member, worker, Some(serving))),
+        Err(error) => {
+            serving.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Starts what a node that was just let in needs for its role. On an error everything is stopped again.
+pub async fn join(
+    daemon: &Arc<Daemon>,
+    start: Start,
+    managers: &[ManagerPeer],
+) -> Result<Arc<Running>, Status> {
+    if start.member.role == Role::Worker {
+        let worker = finish(daemon, &start, None).await?;
+        return Ok(running(start.member, worker, None));
+    }
+    let serving = serve(daemon, &start).await?;
+    let addresses: Vec<String> = managers.iter().map(|m| m.addr.to_string()).collect();
+    let joined = async {
+        serving.manager.join_raft(&addresses).await.map_err(status)?;
+        finish(daemon, &start, Some(&serving)).await
+    };
+    match joined.await {
+        Ok(worker) => Ok(running(start.member, worker, Some(serving))),
+        Err(error) => {
+            serving.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Starts a member again from what is on disk.
+pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<Running>> {
+    let dir = daemon.state.certificates();
+    let Some(identity) = NodeIdentity::load(&dir)? else {
+        bail!(
+            "{} is missing while node.json says that this host is a member: restore it, or remove the state folder and join again",
+            dir.display()
+        );
+    };
+    if identity.peer().node != member.node {
+        bail!("{} belongs to another node than node.json", dir.display());
+    }
+    let credentials = Credentials::new(identity)?;
+    let snapshots = Snapshots { interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL, keep: 0 };
+    let start = Start { member, credentials, data_path_port: 0, snapshots };
+    let serving = match start.member.role {
+        Role::Worker => None,
+        Role::Manager => Some(serve(daemon, &start).await.map_err(sentence)?),
+    };
+    let worker = start_worker(daemon, &start, serving.as_ref()).await.map_err(sentence)?;
+    Ok(running(start.member, worker, serving))
+}
+
+fn sentence(status: Status) -> anyhow::Error {
+    anyhow::anyhow!(status.message().to_owned())
+}
+
+fn running(member: Member, worker: WorkerHandle, serving: Option<Serving>) -> Arc<Running> {
+    Arc::new(Running { member, worker, serving })
+}
+
+/// The worker starts, and from then on this host is a member.
+async fn finish(daemon: &Daemon, start: &Start, serving: Option<&Serving>) -> Result<WorkerHandle, Status> {
+    let worker = start_worker(daemon, start, serving).await?;
+    match daemon.state.set_member(&start.member) {
+        Ok(()) => Ok(worker),
+        Err(error) => {
+            let _ = worker.leave().await;
+            Err(Status::internal(format!("cannot store the membership: {error}")))
+        }
+    }
+}
+
+async fn start_worker(
+    daemon: &Daemon,
+    start: &Start,
+    serving: Option<&Serving>,
+) -> Result<WorkerHandle, Status> {
+    let member = &start.member;
+    let config = WorkerConfig {
+        node: member.node,
+        hostname: daemon.config.hostname.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        state_dir: daemon.config.state_dir.clone(),
+        run_dir: daemon.config.run_dir.clone(),
+        addr: member.advertise.ip(),
+        data_path_addr: member.data_path,
+        data_path_port: start.data_path_port,
+        seeds: member.managers.iter().map(SocketAddr::to_string).collect(),
+        resolv_conf: "/etc/resolv.conf".into(),
+    };
+    let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
+    worker.set_own_manager(serving.map(|_| member.advertise.to_string()));
+    Ok(worker)
+}
+
+async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
+    let member = &start.member;
+    let key = raft_key(&daemon.state).map_err(|e| Status::internal(format!("{e:#}")))?;
+    let config = ManagerConfig {
+        snapshot_interval: start.snapshots.interval,
+        keep_snapshots: usize::try_from(start.snapshots.keep).unwrap_or(0),
+        host_routes: Arc::new(crate::host::routes),
+        ..ManagerConfig::new(daemon.state.raft(), key, member.advertise)
+    };
+    Serving::start(daemon.clone(), member.listen, config, start.credentials.clone()).await
+}
+
+fn raft_key(state: &StateDir) -> anyhow::Result<swarm_manager::StoreKey> {
+    state.raft_key().with_context(|| format!("cannot use the Raft key in {}", state.path().display()))
+}
+
+pub fn status(error: ManagerError) -> Status {
+    match error {
+        ManagerError::Refused(status) => status,
+        ManagerError::LastManager => Status::failed_precondition(error.to_string()),
+        other => Status::internal(other.to_string()),
+    }
+}
+
+impl Running {
+    pub fn is_manager(&self) -> bool {
+        self.serving.is_some()
+    }
+
+    pub fn control(&self) -> Option<Arc<dyn Control>> {
+        self.serving.as_ref().map(|s| Arc::new(s.manager.local_control()) as Arc<dyn Control>)
+    }
+
+    /// The managers this host knows, with their ids where an assignment said them.
+    pub fn known_managers(&self) -> Vec<ManagerPeer> {
+        match &self.serving {
+            Some(serving) => serving.manager.managers(),
+            None => self.worker.status().managers,
+        }
+    }
+
+    /// Their addresses; those given to `join` until an assignment came.
+    pub fn managers(&self) -> Vec<SocketAddr> {
+        let known: Vec<SocketAddr> = self.known_managers().iter().map(|m| m.addr).collect();
+        if known.is_empty() { self.member.managers.clone() } else { known }
+    }
+
+    /// Out of Raft and off the record.
+    pub async fn leave_as_manager(&self, force: bool) -> Result<(), Status> {
+        match &self.serving {
+            Some(serving) => serving.manager.leave(force).await.map_err(status),
+            None => Ok(()),
+        }
+    }
+
+    pub async fn stop_serving(&self) {
+        if let Some(serving) = &self.serving {
+            serving.stop().await;
+        }
+    }
+
+    /// Stops the parts; touches no kernel object.
+    pub async fn shutdown(&self) {
+        self.worker.shutdown().await;
+        self.stop_serving().await;
+    }
+}
+
+/// The cluster's dialler, as the worker wants it.
+struct MemberDial(Dialler);
+
+impl Dial for MemberDial {
+    fn manager<'a>(&'a self, addr: &'a str) -> BoxFuture<'a, Result<Channel, String>> {
+        async move { self.0.to_manager(addr).await.map_err(|e| e.to_string()) }.boxed()
+    }
+}

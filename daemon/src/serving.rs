@@ -1,0 +1,80 @@
+//! A manager and its port: what is served on TCP 2377, from the first connection to the last.
+//! Knows how the two are tied together; must not know what is served.
+
+use crate::daemon::Daemon;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::{Credentials, Limits, Listener};
+use swarm_manager::{Manager, ManagerConfig};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::Server;
+
+/// Streams one peer may have open on one connection.
+const MOST_STREAMS: u32 = 1_024;
+/// A peer that vanished without a word is noticed after both.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
+const STOP_DEADLINE: Duration = Duration::from_secs(1);
+
+pub struct Serving {
+    pub manager: Manager,
+    stop: CancellationToken,
+    server: parking_lot::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Serving {
+    /// The port is bound before Raft's folder is touched.
+    pub async fn start(
+        daemon: Arc<Daemon>,
+        listen: SocketAddr,
+        config: ManagerConfig,
+        credentials: Credentials,
+    ) -> Result<Self, Status> {
+        let listener = Listener::bind(listen, credentials.clone(), Limits::default())
+            .await
+            .map_err(|e| Status::failed_precondition(e.to_string()))?;
+        let manager = Manager::start(config, credentials).await.map_err(crate::running::status)?;
+        let stop = CancellationToken::new();
+        tracing::info!(addr = %listener.local_addr(), "listening for nodes");
+        let server = tokio::spawn(serve(listener, manager.clone(), stop.clone()));
+        tokio::spawn(end_with_raft(daemon, manager.clone(), stop.clone()));
+        Ok(Self { manager, stop, server: parking_lot::Mutex::new(Some(server)) })
+    }
+
+    /// Hands leadership over, ends sessions, closes the port. Idempotent.
+    pub async fn stop(&self) {
+        let server = self.server.lock().take();
+        // First, so that the end of Raft is not taken for a failure.
+        self.stop.cancel();
+        self.manager.shutdown().await;
+        if let Some(mut server) = server
+            && tokio::time::timeout(STOP_DEADLINE, &mut server).await.is_err()
+        {
+            server.abort();
+        }
+    }
+}
+
+async fn serve(listener: Listener, manager: Manager, stop: CancellationToken) {
+    let served = Server::builder()
+        .max_concurrent_streams(MOST_STREAMS)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
+        .add_routes(manager.tls_routes())
+        .serve_with_incoming_shutdown(listener.incoming(), stop.cancelled())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the port for nodes is no longer served");
+    }
+}
+
+/// A manager whose storage failed must not go on as if nothing were: the process ends, the data plane stays.
+async fn end_with_raft(daemon: Arc<Daemon>, manager: Manager, stop: CancellationToken) {
+    tokio::select! {
+        reason = manager.stopped() => daemon.set_broken(format!("the manager stopped: {reason}")),
+        () = stop.cancelled() => {}
+    }
+}
