@@ -10,6 +10,8 @@ mod error;
 pub mod log;
 mod node;
 mod snapshots;
+#[cfg(test)]
+mod suite;
 pub mod types;
 mod vault;
 mod wire;

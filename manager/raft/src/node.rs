@@ -42,6 +42,8 @@ struct Inner {
     applied: watch::Receiver<u64>,
     status: watch::Receiver<Status>,
     log: LogWatch,
+    /// Held during a membership change: openraft's takes two steps, and those of two changes must not mix.
+    changing: Mutex<()>,
     /// Held while shutting down, so that a second call waits for the first.
     closing: Mutex<()>,
 }

@@ -29,6 +29,8 @@ pub struct Plan {
 pub struct Tail {
     purged: Option<LogId>,
     last: Option<LogId>,
+    /// Index of the first entry. A log of our own begins at 0; openraft's conformance suite begins where it likes.
+    first: u64,
     entries: BTreeMap<u64, Entry>,
     bytes: usize,
     /// Entries below this index are on disk.
@@ -40,7 +42,7 @@ pub struct Tail {
 impl Tail {
     /// The tail of a log that lies on disk completely.
     pub fn new(purged: Option<LogId>, last: Option<LogId>) -> Self {
-        Self { written: next_index(&last), purged, last, ..Self::default() }
+        Self { first: next_index(&purged), written: next_index(&last), purged, last, ..Self::default() }
     }
 
     pub fn purged(&self) -> Option<LogId> {
@@ -57,7 +59,10 @@ impl Tail {
 
     /// Adds an entry; false if it does not follow the last one.
     pub fn append(&mut self, entry: Entry) -> bool {
-        if entry.log_id.index != next_index(&self.last) {
+        if self.last.is_none() {
+            self.first = entry.log_id.index;
+            self.written = self.first;
+        } else if entry.log_id.index != next_index(&self.last) {
             return false;
         }
         self.bytes += size(&entry);
@@ -66,8 +71,12 @@ impl Tail {
         true
     }
 
-    /// Forgets everything after `last`, which must be an entry of the log or the last purged one.
+    /// Forgets everything after `last`, which must be an entry of the log or the last purged one; beyond the end
+    /// there is nothing to forget.
     pub fn truncate_after(&mut self, last: Option<LogId>) {
+        if next_index(&last) >= next_index(&self.last) {
+            return;
+        }
         let removed = self.entries.split_off(&next_index(&last));
         self.bytes -= removed.values().map(size).sum::<usize>();
         self.written = self.written.min(next_index(&last));
@@ -81,6 +90,7 @@ impl Tail {
             return;
         }
         self.purged = Some(through);
+        self.first = through.index + 1;
         if next_index(&self.last) <= through.index {
             self.last = Some(through);
         }
@@ -105,7 +115,7 @@ impl Tail {
 
     /// Where `first..end` is to be read, as far as it exists.
     pub fn plan(&self, first: u64, end: u64) -> Plan {
-        let first = first.max(next_index(&self.purged));
+        let first = first.max(self.first);
         let end = end.min(next_index(&self.last)).max(first);
         let begin = self.entries.first_key_value().map_or(end, |(index, _)| *index).clamp(first, end);
         let memory = self.entries.range(begin..end).map(|(_, entry)| entry.clone()).collect();

@@ -37,7 +37,7 @@ pub fn read_error(error: RaftError<Types, LinearizableReadError<Types>>) -> Read
 /// What became of a membership change.
 pub enum Change {
     Failed(MemberError),
-    /// Another change is under way; this one has not begun.
+    /// Another change is under way; this one may be asked for again.
     Busy,
 }
 
@@ -50,6 +50,8 @@ pub fn member_error(error: WriteError) -> Change {
         RaftError::APIError(ClientWriteError::ChangeMembershipError(
             ChangeMembershipError::InProgress(_) | ChangeMembershipError::UncommittedLeaderLog(_),
         )) => return Change::Busy,
+        // Another manager's change came between the two steps of ours; the whole is asked for again.
+        RaftError::APIError(ClientWriteError::PreconditionFailed(_)) => return Change::Busy,
         RaftError::APIError(other) => MemberError::Refused(other.to_string()),
         RaftError::Fatal(fatal) => MemberError::Stopped(fatal_reason(&fatal)),
     })

@@ -103,6 +103,9 @@ pub async fn transfer_leader(node: &Inner, to: u64, patience: Duration) -> Resul
 /// One membership change, once those under way are through.
 async fn change(node: &Inner, members: ChangeMembers<u64, Member>, retain: bool) -> Result<(), MemberError> {
     let until = Instant::now() + node.patience();
+    let _turn = timeout_at(until, node.changing.lock()).await.map_err(|_| {
+        MemberError::Refused("other changes of Raft members are under way; try again".to_owned())
+    })?;
     loop {
         let step = timeout_at(until, node.raft.change_membership(members.clone(), retain));
         match step.await.map_err(|_| MemberError::Unknown)?.map_err(member_error) {

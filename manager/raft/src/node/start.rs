@@ -51,6 +51,7 @@ pub async fn start(
         applied,
         status,
         log: watch_log,
+        changing: Mutex::new(()),
         closing: Mutex::new(()),
     };
     Ok(RaftNode { inner: Arc::new(inner) })

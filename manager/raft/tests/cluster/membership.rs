@@ -1,0 +1,112 @@
+//! Members coming and going.
+
+use std::fs;
+use std::time::Instant;
+
+use swarm_raft::{MemberError, Role};
+
+use crate::rig::{Rig, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_one_leads_at_once_and_again_after_a_restart() {
+    let mut rig = Rig::new();
+    let begun = Instant::now();
+    rig.start(1).await.unwrap();
+    let node = &rig.nodes[&1];
+    node.raft.bootstrap(node.member.clone()).await.unwrap();
+    node.raft.propose(b"first".to_vec()).await.unwrap();
+    println!("started, bootstrapped and written in {:?}", begun.elapsed());
+    assert_eq!(node.raft.read_index().await.unwrap(), node.raft.status().applied);
+    assert_eq!(node.raft.status().voters.keys().collect::<Vec<_>>(), [&1]);
+    let again = node.raft.bootstrap(node.member.clone()).await.unwrap_err();
+    assert_eq!(again, MemberError::Refused("this manager already belongs to a Raft group".to_owned()));
+
+    rig.stop(1).await;
+    let begun = Instant::now();
+    rig.start(1).await.unwrap();
+    until("it to lead again", || rig.nodes[&1].raft.status().role == Role::Leader).await;
+    rig.nodes[&1].raft.propose(b"second".to_vec()).await.unwrap();
+    println!("restarted and written in {:?}", begun.elapsed());
+    assert_eq!(rig.nodes[&1].entries(), [b"first".to_vec(), b"second".to_vec()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_gets_a_snapshot_when_the_log_no_longer_begins_at_the_beginning() {
+    let mut rig = Rig::group(1).await;
+    let big = vec![b'x'; 20_000];
+    for n in 0..450u32 {
+        rig.propose(&[1], &[&n.to_be_bytes(), big.as_slice()].concat()).await;
+    }
+    until("a snapshot", || fs::read_dir(rig.dir(1).join("snapshots")).unwrap().count() > 0).await;
+    rig.start(2).await.unwrap();
+    let begun = Instant::now();
+    let member = rig.nodes[&2].member.clone();
+    rig.nodes[&1].raft.add_learner(2, member).await.unwrap();
+    println!("caught up in {:?}", begun.elapsed());
+    let status = rig.nodes[&1].raft.status();
+    assert_eq!((status.voters.len(), status.learners.keys().collect::<Vec<_>>()), (1, vec![&2]));
+    let begun = Instant::now();
+    rig.nodes[&1].raft.promote(2).await.unwrap();
+    println!("promoted in {:?}", begun.elapsed());
+    rig.nodes[&1].raft.promote(2).await.unwrap();
+    assert_eq!(rig.agreed().await.len(), 450);
+    assert!(fs::read_dir(rig.dir(2).join("snapshots")).unwrap().count() > 0, "it came as entries");
+    // What was installed is what it starts from.
+    rig.stop(2).await;
+    rig.start(2).await.unwrap();
+    assert_eq!(rig.agreed().await.len(), 450);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_join_side_by_side_and_leave_again() {
+    let mut rig = Rig::group(1).await;
+    for id in 2..=5 {
+        rig.start(id).await.unwrap();
+    }
+    let begun = Instant::now();
+    let leader = &rig.nodes[&1].raft;
+    let joins = (2..=5).map(|id| {
+        let (leader, member) = (leader.clone(), rig.nodes[&id].member.clone());
+        async move {
+            leader.add_learner(id, member).await?;
+            leader.promote(id).await
+        }
+    });
+    for result in futures::future::join_all(joins).await {
+        result.unwrap();
+    }
+    println!("four joined in {:?}", begun.elapsed());
+    assert_eq!(leader.status().voters.len(), 5);
+    until("all to be heard", || leader.status().heard.len() == 5).await;
+    for id in 2..=5 {
+        leader.remove(id).await.unwrap();
+        leader.remove(id).await.unwrap();
+    }
+    assert_eq!(leader.status().voters.keys().collect::<Vec<_>>(), [&1]);
+    let last = leader.remove(1).await.unwrap_err();
+    assert!(last.to_string().contains("last voter"), "{last}");
+    rig.propose(&[1], b"alone").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wiped_manager_is_not_its_old_self() {
+    let mut rig = Rig::group(3).await;
+    rig.propose(&[1], b"known to all").await;
+    rig.agreed().await;
+    rig.crash(3).await;
+    fs::remove_dir_all(rig.dir(3)).unwrap();
+    rig.take_address(33, 3);
+    rig.start(33).await.unwrap();
+    // The leader goes on calling id 3 at this address; nobody there answers to that name.
+    rig.propose(&[1], b"without it").await;
+    until("3 to be missed", || !rig.nodes[&1].raft.status().heard.contains(&3)).await;
+    assert_eq!((rig.nodes[&33].raft.status().applied, rig.nodes[&33].entries().len()), (0, 0));
+    // Joined under its new id it is a member like any other.
+    let mut member = rig.nodes[&33].member.clone();
+    member.node = "33".to_owned();
+    let leader = &rig.nodes[&1].raft;
+    leader.remove(3).await.unwrap();
+    leader.add_learner(33, member).await.unwrap();
+    leader.promote(33).await.unwrap();
+    assert_eq!(rig.agreed().await.len(), 2);
+}

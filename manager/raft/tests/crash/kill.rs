@@ -1,0 +1,74 @@
+//! kill -9 at any moment, also while the log is being opened; and files a kill leaves behind.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::model::{Model, look};
+use crate::rig::{Victim, rounds, seed};
+
+#[test]
+fn nothing_acknowledged_is_lost_by_kill_9() {
+    let mut random = seed("kill -9");
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("log");
+    let mut model = Model::default();
+    let (mut promises, rounds) = (0, rounds(40));
+    for round in 0..rounds {
+        let mut victim = Victim::start("child::log_child", &dir, random.next());
+        // A third dies before or while it opens the log.
+        let time = if random.below(3) == 0 { random.below(30) } else { random.below(250) };
+        victim.run_for(Duration::from_millis(time));
+        model.learn(&victim.kill());
+        if random.below(4) == 0 {
+            // Killed again and again without a look in between.
+            continue;
+        }
+        let found = look(&dir).unwrap_or_else(|e| panic!("round {round}, killed after {time} ms: {e}"));
+        model.check(&found).unwrap_or_else(|e| panic!("round {round}, killed after {time} ms: {e}"));
+        promises = promises.max(model.promises());
+    }
+    println!("{rounds} kills, up to {promises} acknowledged entries each, none lost");
+    assert!(promises > 0, "no child lived long enough to promise anything");
+    assert_eq!(count(&dir.join("blobs")), 0, "values went to blobs, which sled never syncs");
+}
+
+#[test]
+fn stale_and_missing_snapshots_of_sled_do_not_matter() {
+    let mut random = seed("sled's snapshots");
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("log");
+    let mut model = Model::default();
+    let mut live = |model: &mut Model| {
+        let mut victim = Victim::start("child::log_child", &dir, random.next());
+        victim.wait_for("acked");
+        victim.run_for(Duration::from_millis(50));
+        model.learn(&victim.kill());
+    };
+    live(&mut model);
+    fs::write(dir.join("snap.FFFF.generating"), b"half a snapshot").unwrap();
+    fs::write(dir.join("snap.00000000000000FF.generating"), b"").unwrap();
+    model.check(&look(&dir).unwrap()).unwrap();
+    assert_eq!(generating(&dir), 0);
+
+    live(&mut model);
+    for entry in fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("snap.") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    model.check(&look(&dir).unwrap()).unwrap();
+    assert!(model.promises() > 0);
+}
+
+fn generating(dir: &Path) -> usize {
+    fs::read_dir(dir)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "generating"))
+        .count()
+}
+
+pub fn count(dir: &Path) -> usize {
+    fs::read_dir(dir).unwrap().count()
+}
