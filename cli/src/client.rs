@@ -91,3 +91,33 @@ pub fn request_id() -> Result<String, CliError> {
     read.map_err(|e| CliError::Failed(format!("cannot read random numbers from /dev/urandom: {e}")))?;
     Ok(swarm_model::RequestId::from_random(bytes).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_waited_for_without_end() {
+        let never = std::future::pending::<Result<(), Status>>();
+        let error = within(Duration::from_millis(5), never).await.unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+    }
+
+    #[test]
+    fn a_closed_door_and_an_empty_house_are_told_apart() {
+        let said = |kind: io::ErrorKind| unreachable(Path::new("/x.sock"), &kind.into());
+        let refused = said(io::ErrorKind::PermissionDenied);
+        assert_eq!(refused.exit_code(), 5);
+        assert!(refused.to_string().contains("group swarm"));
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut] {
+            assert_eq!(said(kind).exit_code(), 4);
+            assert!(said(kind).to_string().contains("/x.sock"));
+        }
+    }
+
+    #[test]
+    fn request_ids_differ() {
+        assert_ne!(request_id(), request_id());
+        assert_eq!(request_id().map(|id| id.len()), Ok(25));
+    }
+}

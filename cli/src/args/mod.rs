@@ -12,12 +12,12 @@ use std::path::PathBuf;
 
 /// Networks across hosts: the command line of swarmd.
 #[derive(Debug, Parser)]
-#[command(name = "swarmctl", version, about, max_term_width = 110, propagate_version = true)]
+#[command(name = "swarmctl", version, about, max_term_width = 110)]
 #[command(subcommand_required = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The daemon's local socket
     #[arg(
-        short = 'H', long, global = true, env = "SWARM_HOST", value_name = "unix://PATH", hide_env_values = true,
+        short = 'H', long, global = true, env = "SWARM_HOST", value_name = "unix://PATH", hide_env_values = true, display_order = 900,
         default_value = "unix:///run/swarmd/swarmd.sock", value_parser = values::host
     )]
     pub host: PathBuf,
@@ -27,8 +27,8 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unavailable or timed out, 5 refused.
-run and exec pass the command's own exit code on; 125: they failed themselves, 126: the command cannot be \
-executed, 127: it was not found.";
+run and exec pass the command's own exit code on; 125: run failed itself, 126: the command cannot be executed, \
+127: it was not found.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

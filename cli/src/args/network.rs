@@ -59,6 +59,7 @@ pub struct NetworkCreateArgs {
     /// Label (may be repeated)
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub labels: Vec<(String, String)>,
+    /// Its name: up to 63 letters, digits, '-' and '_'
     pub name: DnsName,
 }
 
@@ -76,7 +77,7 @@ pub struct NetworkLsArgs {
 
 #[derive(Debug, Args)]
 pub struct NetworkInspectArgs {
-    /// Show the endpoints and the nodes they are on
+    /// Show the endpoints of all nodes, not of this one alone
     #[arg(short, long)]
     pub verbose: bool,
     #[command(flatten)]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use swarm_model::{DnsName, MacAddr};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example: swarmctl run --network my_net --name web -- python3 -m http.server 80")]
 pub struct RunArgs {
     /// Name of the sandbox, also on its networks [default: its id]
     #[arg(long)]
@@ -37,6 +38,9 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example: ip netns add blue && swarmctl attach --network my_net --name blue --netns blue"
+)]
 pub struct AttachArgs {
     /// Network to be on
     #[arg(long, value_parser = reference)]

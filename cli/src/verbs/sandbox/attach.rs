@@ -4,6 +4,7 @@ use crate::args::sandbox::{AttachArgs, NamespaceArgs};
 use crate::client::{Client, call};
 use crate::error::CliError;
 use crate::verbs::print;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use swarm_netns::{NetNs, NsError};
@@ -57,6 +58,9 @@ fn open(args: &NamespaceArgs, path: &Path) -> Result<NetNs, CliError> {
     };
     opened.map_err(|error| match error {
         NsError::NoSuchNetNs { .. } | NsError::NoSuchProcess { .. } => CliError::NotFound(error.to_string()),
+        NsError::System { ref source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            CliError::Refused(error.to_string())
+        }
         other => CliError::Failed(other.to_string()),
     })
 }
