@@ -3,6 +3,8 @@
 //! Knows: entries, votes and their order. Must not know: what a command means, or who else is a member.
 
 mod engine;
+#[cfg(test)]
+mod failing;
 mod recover;
 mod sled_engine;
 mod store;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::Fatal;
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
 
@@ -19,7 +20,7 @@ use crate::config::{RaftConfig, Timing};
 use crate::error::StartError;
 use crate::log::{LogStore, SledEngine};
 use crate::snapshots::Snapshots;
-use crate::types::Raft;
+use crate::types::{Raft, Types};
 use crate::wire::Network;
 
 /// Entries sent to another manager at a time, in number; their bytes are bounded by the log.
@@ -106,9 +107,11 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
 
 /// A group of one need not wait for an election timeout: nobody else can lead.
 async fn elect_alone(raft: &Raft, id: u64) -> Result<(), StartError> {
-    let alone = raft.voter_ids().eq([id]);
-    if alone {
-        raft.trigger().elect(false).await.map_err(|fatal| StartError::Raft(fatal.to_string()))?;
+    let stopped = |fatal: Fatal<Types>| StartError::Raft(fatal.to_string());
+    // Asked of Raft itself: its metrics may still be empty.
+    let alone = raft.with_raft_state(move |state| state.membership_state.effective().voter_ids().eq([id]));
+    if alone.await.map_err(stopped)? {
+        raft.trigger().elect(false).await.map_err(stopped)?;
     }
     Ok(())
 }

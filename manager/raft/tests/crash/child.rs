@@ -31,6 +31,7 @@ pub fn say(line: &str) {
 pub fn given() -> Option<(PathBuf, Random)> {
     let dir = std::env::var_os(DIR)?;
     let seed = std::env::var(SEED).unwrap().parse().unwrap();
+    say(&format!("pid {}", std::process::id()));
     Some((dir.into(), Random(seed)))
 }
 

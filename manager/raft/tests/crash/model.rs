@@ -43,7 +43,6 @@ pub struct Found {
     pub vote: u64,
     /// End (exclusive) of what was purged.
     pub purged: u64,
-    pub last_term: u64,
 }
 
 impl Model {
@@ -113,8 +112,7 @@ pub fn look(dir: &Path) -> Result<Found, String> {
         let vote = reader.read_vote().await.map_err(|e| e.to_string())?.map_or(0, |vote| vote.leader_id.term);
         let entries = reader.try_get_log_entries(..).await.map_err(|e| e.to_string())?;
         let purged = state.last_purged_log_id.map_or(0, |id| id.index + 1);
-        let last_term = state.last_log_id.map_or(0, |id| id.committed_leader_id().term);
-        Ok::<_, String>(Found { entries, vote, purged, last_term })
+        Ok::<_, String>(Found { entries, vote, purged })
     });
     drop(log);
     drop(runtime);

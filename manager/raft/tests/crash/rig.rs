@@ -6,6 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use parking_lot::Mutex;
 
 pub const DIR: &str = "CRASH_CHILD_DIR";
@@ -114,8 +116,17 @@ impl Victim {
         self.lines.lock().clone()
     }
 
+    /// The child's own id, which it prints first; a wrapper's is another.
+    fn pid(&self) -> Pid {
+        let lines = self.lines.lock();
+        let said = lines.iter().find_map(|line| line.strip_prefix("pid ")?.parse().ok());
+        Pid::from_raw(said.unwrap_or(self.process.id() as i32))
+    }
+
     /// kill -9, and everything it had promised.
     pub fn kill(mut self) -> Vec<String> {
+        // It may have ended by itself.
+        let _ = kill(self.pid(), Signal::SIGKILL);
         self.process.kill().unwrap();
         self.end().1
     }
