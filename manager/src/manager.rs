@@ -130,9 +130,8 @@ impl Manager {
     }
 
     /// The control API for the local socket: its callers are the operator.
-    pub fn local_control(&self) -> ControlServer<ControlService> {
-        ControlServer::new(ControlService::new(self.seat.clone(), Door::Local))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    pub fn local_control(&self) -> ControlService {
+        ControlService::new(self.seat.clone(), Door::Local)
     }
 
     /// The managers as this one sees them; asks the leader, for at most a second.
