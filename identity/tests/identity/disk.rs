@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use swarm_identity::{IdentityError, NodeIdentity, StoreError};
 use swarm_model::Role;
 
@@ -127,6 +128,30 @@ fn a_killed_store_leaves_one_whole_set() {
         assert!(nodes.iter().any(|node| node.chain_pem() == found.chain_pem()));
         assert_eq!(state.entries().len(), 3, "nothing is left over: {:?}", state.entries());
     }
+}
+
+/// The moment without a directory would be too short for a kill to find it; somebody who looks all the time does.
+#[test]
+fn there_is_no_moment_without_a_set() {
+    let (state, cluster) = (State::new(), Cluster::new());
+    let nodes = [cluster.node(Role::Worker), cluster.node(Role::Worker)];
+    nodes[0].store(&state.certificates()).expect("stored");
+    let stored = AtomicBool::new(false);
+    let absent = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut absent = 0;
+            while !stored.load(Ordering::Relaxed) {
+                absent += u32::from(fs::symlink_metadata(state.certificates()).is_err());
+            }
+            absent
+        });
+        let outcome = nodes.iter().cycle().take(100).try_for_each(|node| node.store(&state.certificates()));
+        // Before the outcome is judged: whoever looks would look for ever.
+        stored.store(true, Ordering::Relaxed);
+        outcome.expect("stored");
+        looking.join().expect("looked")
+    });
+    assert_eq!(absent, 0);
 }
 
 /// Runs `victim` until it has stored twice, and kills it a moment later, `spins` deciding how much.
