@@ -9,3 +9,9 @@ pub trait Dial: Send + Sync + 'static {
     /// itself within a few seconds.
     fn manager<'a>(&'a self, addr: &'a str) -> BoxFuture<'a, Result<Channel, String>>;
 }
+
+impl Dial for swarm_identity::Dialler {
+    fn manager<'a>(&'a self, addr: &'a str) -> BoxFuture<'a, Result<Channel, String>> {
+        Box::pin(async move { self.to_manager(addr).await.map_err(|e| e.to_string()) })
+    }
+}

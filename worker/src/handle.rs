@@ -1,121 +1,162 @@
 //! What the daemon asks of the worker on this host. Knows: who does what. Must not know: how it is done.
 
-use crate::dial::Dial;
-use crate::{WorkerConfig, WorkerError};
+use crate::host::Host;
+use crate::sandbox::{self, view, view_all};
+use crate::start::Tasks;
+use crate::{WorkerError, WorkerStatus};
 use std::sync::Arc;
-use swarm_model::{ManagerPeer, NodeId, Revision};
+use std::time::Duration;
+use swarm_model::SandboxId;
 use swarm_proto::v1;
 
-/// The part of a daemon that joins this host's sandboxes to the cluster's networks.
-pub struct Worker;
+/// The managers' time to hear the good-bye; they notice the silence anyway.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(5);
+/// So long the end of a sandbox waits for the managers to have taken its endpoints back.
+const RELEASE_WAIT: Duration = Duration::from_secs(3);
 
-impl Worker {
-    /// Loads what is on disk, adopts what is still in the kernel, and begins to look for a manager. Works without
-    /// one from the last good assignment. Call inside a tokio runtime.
-    pub async fn start(config: WorkerConfig, dial: Arc<dyn Dial>) -> Result<WorkerHandle, WorkerError> {
-        let _ = (config, dial);
-        Err(WorkerError::Unavailable("the worker is not wired yet".into()))
-    }
-}
-
-/// What `info` shows of the worker.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WorkerStatus {
-    pub revision: Revision,
-    pub managers: Vec<ManagerPeer>,
-    /// The manager that holds the session; `None` while there is no session.
-    pub session_manager: Option<NodeId>,
-    /// Why there is no session, empty while there is one.
-    pub session_error: String,
-    pub sandboxes: usize,
-    pub data_path_port: u16,
-    /// Kernel objects put back since the daemon started.
-    pub repairs: u64,
-    /// The last error of the reconciler, empty while the kernel matches.
-    pub last_error: String,
-}
-
-/// Cheap to clone; all clones are the same worker.
+/// Cheap to clone; all clones are the same worker. An operation that was begun is ended even if its caller goes away.
 #[derive(Clone)]
-pub struct WorkerHandle {}
+pub struct WorkerHandle {
+    pub(crate) host: Arc<Host>,
+    pub(crate) tasks: Arc<Tasks>,
+}
 
 impl WorkerHandle {
-    /// First half of `run`: allocates, makes the namespace, programs it. The answer is what the caller needs to start
-    /// the command; drop it before [`PendingRun::started`] and everything is taken back.
+    /// First half of `run`: allocates, makes the namespace, programs it. The answer holds what the caller needs to start
+    /// the command; dropped before [`PendingRun::started`], it takes everything back.
     pub async fn run(&self, create: v1::RunCreate) -> Result<PendingRun, WorkerError> {
-        let _ = create;
-        Err(unwired())
+        let host = self.host.clone();
+        let prepare = async move {
+            let id = sandbox::prepare(&host, create).await?;
+            // From here on the guard answers for it, also when the caller is gone by now.
+            let mut pending = PendingRun { host: Some(host.clone()), id, sandbox: v1::Sandbox::default() };
+            pending.sandbox = view(&host, id).ok_or_else(ended)?;
+            Ok(pending)
+        };
+        self.host.finish(prepare).await
     }
 
-    /// Attaches a namespace that somebody else made. Answers when the local side is ready.
+    /// Attaches a namespace that somebody else made. Answers when the local side is ready. The same name and namespace
+    /// again, with another network, connects it to that one too.
     pub async fn attach(&self, request: v1::AttachRequest) -> Result<v1::Sandbox, WorkerError> {
-        let _ = request;
-        Err(unwired())
+        let id = self.host.finish(sandbox::attach(self.host.clone(), request)).await?;
+        view(&self.host, id).ok_or_else(ended)
     }
 
     /// Takes an attached sandbox off one network, or off all of them, which ends it.
     pub async fn detach(&self, request: v1::DetachRequest) -> Result<(), WorkerError> {
-        let _ = request;
-        Err(unwired())
+        self.host.finish(sandbox::detach(self.host.clone(), request)).await
     }
 
+    /// Connects a sandbox to one more network (`eth1`…).
     pub async fn connect(&self, request: v1::ConnectRequest) -> Result<v1::Sandbox, WorkerError> {
-        let _ = request;
-        Err(unwired())
+        let id = self.host.finish(sandbox::connect(self.host.clone(), request)).await?;
+        view(&self.host, id).ok_or_else(ended)
     }
 
     pub async fn disconnect(&self, request: v1::DisconnectRequest) -> Result<(), WorkerError> {
-        let _ = request;
-        Err(unwired())
+        self.host.finish(sandbox::disconnect(self.host.clone(), request)).await
     }
 
     /// Sandboxes by name; `all` shows those being made or taken down too.
     pub fn list(&self, all: bool) -> Vec<v1::Sandbox> {
-        let _ = all;
-        Vec::new()
+        let mut sandboxes = self.host.store.read(|contents| {
+            let shown = contents.sandboxes.values().filter(|s| all || s.phase.is_settled());
+            shown.cloned().collect::<Vec<_>>()
+        });
+        sandboxes.sort_by(|one, other| one.name.cmp(&other.name));
+        view_all(&self.host, &sandboxes)
     }
 
     /// By full id, exact name, or unique prefix of an id.
     pub fn get(&self, reference: &str) -> Result<v1::Sandbox, WorkerError> {
-        Err(WorkerError::NotFound { what: "sandbox", reference: reference.into() })
+        let id = self.host.store.read(|c| sandbox::select(c.sandboxes.values(), reference).map(|s| s.id))?;
+        view(&self.host, id).ok_or_else(ended)
     }
 
     /// Ends a sandbox; a running one only with `force`. Returns its id.
     pub async fn remove(&self, reference: &str, force: bool) -> Result<String, WorkerError> {
-        let _ = (reference, force);
-        Err(unwired())
+        self.host.finish(sandbox::remove(self.host.clone(), reference.to_owned(), force)).await
     }
 
-    /// The networks of this host's assignment, and the host's own.
+    /// Returns when the sandbox with this id has ended and, if managers can be reached, its endpoints are given back: what
+    /// `run` waits for after its command, so that `network rm` works right after.
+    pub async fn ended(&self, id: &str) {
+        let Ok(id) = id.parse::<SandboxId>() else { return };
+        let endpoints = self.host.store.get(id).map(|s| s.links).unwrap_or_default();
+        let endpoints: Vec<_> = endpoints.iter().map(|link| link.endpoint).collect();
+        let mut changes = self.host.store.watch();
+        let gone = changes.wait_for(|_| self.host.store.get(id).is_none());
+        tokio::select! {
+            _ = gone => drop(self.host.released(&endpoints, RELEASE_WAIT).await),
+            () = self.host.stop.cancelled() => {}
+        }
+    }
+
+    /// The networks of this host's assignment, and the host's own, by name.
     pub fn networks(&self) -> Vec<v1::LocalNetwork> {
-        Vec::new()
+        self.host.assignments.read(|assigned| sandbox::networks(self.host.config.node, assigned))
     }
 
     pub fn status(&self) -> WorkerStatus {
-        WorkerStatus::default()
+        let counters = self.host.reconciler.counters();
+        let (managers, port) =
+            self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
+        WorkerStatus {
+            revision: self.host.assignments.revision().unwrap_or_default(),
+            managers,
+            session_manager: self.host.managers.session_manager(),
+            session_error: self.host.managers.trouble(),
+            sandboxes: self.host.store.read(|contents| contents.sandboxes.len()),
+            data_path_port: if port == 0 { self.host.config.data_path_port } else { port },
+            repairs: counters.repairs,
+            last_error: counters.last_error.unwrap_or_default(),
+        }
     }
 
-    /// Where this daemon's own manager listens, while it is one: the session is held with it rather than with another.
+    /// Where this daemon's own manager listens (`IP:PORT`), while it is one: the session is held with it rather than with
+    /// another.
     pub fn set_own_manager(&self, addr: Option<String>) {
-        let _ = addr;
+        self.host.managers.set_own(addr);
     }
 
-    /// Ends every sandbox, says good-bye to the managers (if one answers in time), removes every kernel object and file
-    /// of the worker. The handle is of no use afterwards.
+    /// Ends every sandbox (commands made here are killed), says good-bye to the managers if one answers in time, removes
+    /// every kernel object and file of the worker. The handle is of no use afterwards.
     pub async fn leave(&self) -> Result<(), WorkerError> {
-        Err(unwired())
+        let (host, tasks) = (self.host.clone(), self.tasks.clone());
+        let leaving = async move {
+            sandbox::end_all(&host).await;
+            tasks.session.cancel();
+            if let Err(e) = host.calls.leave(LEAVE_DEADLINE).await {
+                tracing::warn!("leaving without a good-bye: {e}");
+            }
+            let torn = host.reconciler.teardown_all().await;
+            tasks.stop(&host).await;
+            crate::start::remove_files(&host.config);
+            torn.map_err(|e| WorkerError::Internal(e.to_string()))
+        };
+        // Not among the worker's own tasks: it waits for their end.
+        let left = tokio::spawn(leaving).await;
+        left.unwrap_or_else(|e| Err(WorkerError::Internal(format!("leaving ended early: {e}"))))
     }
 
     /// Stops the tasks and flushes the files; touches no kernel object.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.tasks.session.cancel();
+        self.tasks.stop(&self.host).await;
+    }
 }
 
-fn unwired() -> WorkerError {
-    WorkerError::Unavailable("the worker is not wired yet".into())
+fn ended() -> WorkerError {
+    WorkerError::Precondition("the sandbox has ended meanwhile".into())
 }
 
 /// A sandbox waiting for its command.
+#[must_use]
 pub struct PendingRun {
+    /// `None` once it has been started: then its process answers for it.
+    host: Option<Arc<Host>>,
+    id: SandboxId,
     sandbox: v1::Sandbox,
 }
 
@@ -124,9 +165,25 @@ impl PendingRun {
         &self.sandbox
     }
 
-    /// Second half of `run`: the command runs as `pid`, and the sandbox ends with it.
-    pub async fn started(self, pid: i32) -> Result<v1::Sandbox, WorkerError> {
-        let _ = pid;
-        Err(unwired())
+    /// Second half of `run`: the command runs as `pid`, and the sandbox ends with it. One that has ended already is
+    /// answered with a sandbox in state EXITED.
+    pub async fn started(mut self, pid: i32) -> Result<v1::Sandbox, WorkerError> {
+        let Some(host) = self.host.clone() else { return Err(ended()) };
+        let id = self.id;
+        let working = host.clone();
+        let started = host.finish(async move { sandbox::started(&working, id, pid).await }).await;
+        if started.is_ok() {
+            self.host = None;
+        }
+        started
+    }
+}
+
+impl Drop for PendingRun {
+    fn drop(&mut self) {
+        let (Some(host), id) = (self.host.take(), self.id) else { return };
+        let runtime = host.runtime.clone();
+        let taking = host.clone();
+        host.tasks.spawn_on(async move { sandbox::take_back(&taking, id).await }, &runtime);
     }
 }

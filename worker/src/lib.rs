@@ -3,14 +3,26 @@
 //! Knows: its session with a manager, its sandboxes, the kernel and DNS of this host.
 //! Must not know: Raft, the replicated state, or who may do what.
 
+mod assignment;
+mod atomic_file;
+mod calls;
 mod config;
 mod dial;
+mod dns;
 mod error;
 mod handle;
+mod host;
+pub mod kernel;
+mod loops;
+pub mod reconcile;
+mod sandbox;
+mod session;
+mod start;
+mod status;
 
 pub use config::WorkerConfig;
 pub use dial::Dial;
 pub use error::WorkerError;
-pub use handle::{PendingRun, Worker, WorkerHandle, WorkerStatus};
-pub mod kernel;
-pub mod reconcile;
+pub use handle::{PendingRun, WorkerHandle};
+pub use start::Worker;
+pub use status::WorkerStatus;

@@ -1,0 +1,122 @@
+//! The last good assignment on disk, so that a host starts into its networks without a manager.
+//! Knows: the file's form. Must not know: what is done with it.
+
+use super::Assignments;
+use crate::atomic_file;
+use prost::Message;
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::Assigned;
+use swarm_proto::v1;
+use tokio_util::sync::CancellationToken;
+
+/// First line; the number is the form's. SHA-256 of the rest follows, then a `CompleteAssignment`.
+const HEADER: &[u8] = b"swarmd assignment 1\n";
+
+/// At most one write per this time: bursts of changes cost one file.
+const PAUSE: Duration = Duration::from_secs(1);
+
+fn encode(assigned: &Assigned) -> Vec<u8> {
+    let body = v1::CompleteAssignment::from(assigned).encode_to_vec();
+    let sum = digest(&SHA256, &body);
+    [HEADER, sum.as_ref(), &body].concat()
+}
+
+fn decode(bytes: &[u8]) -> Result<Assigned, String> {
+    let rest = bytes.strip_prefix(HEADER).ok_or("it is not of a form this version knows")?;
+    let (sum, body) = rest.split_at_checked(SHA256_OUTPUT_LEN).ok_or("it is cut short")?;
+    if digest(&SHA256, body).as_ref() != sum {
+        return Err("its checksum does not match".into());
+    }
+    let whole = v1::CompleteAssignment::decode(body).map_err(|e| e.to_string())?;
+    Assigned::try_from(whole).map_err(|e| e.to_string())
+}
+
+/// The assignment in the file. A file that cannot be used is passed over with a warning: the next session brings
+/// the whole anew, and until then nothing is taken out of the kernel.
+pub(crate) fn load(path: &Path) -> Option<Assigned> {
+    let loaded = match atomic_file::read(path) {
+        Ok(None) => return None,
+        Ok(Some(bytes)) => decode(&bytes),
+        Err(e) => Err(e.to_string()),
+    };
+    loaded
+        .inspect_err(|why| tracing::warn!("the last assignment in {} is of no use: {why}", path.display()))
+        .ok()
+}
+
+/// Keeps the file up with what is held, until stopped; then writes a last time.
+pub(crate) async fn keep(assignments: Arc<Assignments>, path: PathBuf, stop: CancellationToken) {
+    let mut watch = assignments.watch();
+    let mut written = *watch.borrow_and_update();
+    loop {
+        let stopped = tokio::select! {
+            changed = watch.changed() => changed.is_err(),
+            () = stop.cancelled() => true,
+        };
+        let newest = *watch.borrow_and_update();
+        if newest != written {
+            match save(assignments.clone(), path.clone()).await {
+                Ok(()) => written = newest,
+                Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
+            }
+        }
+        if stopped {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+async fn save(assignments: Arc<Assignments>, path: PathBuf) -> std::io::Result<()> {
+    let write = move || atomic_file::write(&path, &assignments.read(encode));
+    tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_model::{Id, ManagerPeer};
+
+    fn assigned() -> Assigned {
+        let peer = ManagerPeer { node: Id::from_random([7; 16]), addr: "192.0.2.1:2377".parse().unwrap() };
+        Assigned { revision: 42, managers: vec![peer], ..Assigned::default() }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(decode(&encode(&assigned())).unwrap(), assigned());
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_noticed() {
+        let good = encode(&assigned());
+        for end in 0..good.len() {
+            assert!(decode(&good[..end]).is_err(), "cut at {end}");
+        }
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(decode(&bad).is_err(), "flipped at {at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_file_follows_and_is_written_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("assignment");
+        let (held, stop) = (Arc::new(Assignments::new(None)), CancellationToken::new());
+        let keeper = tokio::spawn(keep(held.clone(), path.clone(), stop.clone()));
+        held.take(swarm_model::Assignment::Complete(assigned())).unwrap();
+        stop.cancel();
+        keeper.await.unwrap();
+        assert_eq!(load(&path), Some(assigned()));
+        std::fs::write(&path, b"garbage").unwrap();
+        assert_eq!(load(&path), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! The newest assignment in memory. Knows: its revision, and the names in it. Must not know: sessions or files.
+
+use crate::dns::Zones;
+use parking_lot::RwLock;
+use std::time::Duration;
+use swarm_model::{Assigned, Assignment, ChainError, Revision};
+use tokio::sync::watch;
+
+/// Readers take it as it is; names are updated together with it, so that both tell of the same revision.
+pub(crate) struct Assignments {
+    held: RwLock<Assigned>,
+    pub(crate) zones: Zones,
+    /// `None` until something was loaded or received: then nothing may be taken out of the kernel yet.
+    revision: watch::Sender<Option<Revision>>,
+}
+
+impl Assignments {
+    pub(crate) fn new(loaded: Option<Assigned>) -> Self {
+        let revision = loaded.as_ref().map(|assigned| assigned.revision);
+        let held = loaded.unwrap_or_default();
+        let zones = Zones::default();
+        zones.reset(&held);
+        Self { held: RwLock::new(held), zones, revision: watch::Sender::new(revision) }
+    }
+
+    /// Takes the next message of the chain; on a gap nothing is changed.
+    pub(crate) fn take(&self, assignment: Assignment) -> Result<(), ChainError> {
+        let mut held = self.held.write();
+        let changes = match &assignment {
+            Assignment::Complete(_) => None,
+            Assignment::Incremental { changes, .. } => Some(changes.clone()),
+        };
+        held.take(assignment)?;
+        match changes {
+            None => self.zones.reset(&held),
+            Some(changes) => self.zones.follow(&changes),
+        }
+        self.revision.send_replace(Some(held.revision));
+        Ok(())
+    }
+
+    /// Looks at it; must not block.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Assigned) -> T) -> T {
+        look(&self.held.read())
+    }
+
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        *self.revision.borrow()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Revision>> {
+        self.revision.subscribe()
+    }
+
+    /// Waits until at least `revision` is held; false when it did not come in time.
+    pub(crate) async fn reached(&self, revision: Revision, within: Duration) -> bool {
+        let mut watch = self.watch();
+        let reached = watch.wait_for(|held| held.is_some_and(|held| held >= revision));
+        tokio::time::timeout(within, reached).await.is_ok_and(|answer| answer.is_ok())
+    }
+}

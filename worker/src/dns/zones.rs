@@ -1,0 +1,84 @@
+//! The names of all networks assigned to this node. Knows: which network has which names. Must not know: packets, or
+//! which sandbox asks.
+
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use swarm_model::{Assigned, Change, EndpointId, Network, NetworkId};
+use swarm_overlay::dns::{Answer, Kind, Zone, answer};
+
+/// Follows the assignment change by change; one endpoint's change costs the same on a small and on a large network.
+#[derive(Default)]
+pub(crate) struct Zones {
+    table: RwLock<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    networks: HashMap<NetworkId, NetworkZone>,
+    /// Where an endpoint's names are, for when it goes or moves.
+    homes: HashMap<EndpointId, NetworkId>,
+}
+
+struct NetworkZone {
+    zone: Zone,
+    internal: bool,
+}
+
+impl Zones {
+    /// Begins anew from the whole.
+    pub(crate) fn reset(&self, assigned: &Assigned) {
+        let mut table = Table::default();
+        assigned.networks.values().for_each(|network| table.put_network(network));
+        assigned.endpoints.values().for_each(|endpoint| table.put(endpoint));
+        *self.table.write() = table;
+    }
+
+    pub(crate) fn follow(&self, changes: &[Change]) {
+        let mut table = self.table.write();
+        for change in changes {
+            match change {
+                Change::PutNetwork(network) => table.put_network(network),
+                Change::DropNetwork(id) => drop(table.networks.remove(id)),
+                Change::PutEndpoint(endpoint) => table.put(endpoint),
+                Change::DropEndpoint(id) => table.drop_endpoint(*id),
+                Change::PutPeer(_) | Change::DropPeer(_) | Change::Managers(_) | Change::Defaults(_) => {}
+            }
+        }
+    }
+
+    /// Asks those networks; the second answer is whether an unknown name may be asked for outside: only when one of
+    /// them leads outside.
+    pub(crate) fn ask(&self, networks: &[NetworkId], name: &str, kind: Kind, turn: u64) -> (Answer, bool) {
+        let table = self.table.read();
+        let own = || networks.iter().filter_map(|id| table.networks.get(id));
+        let outside = own().any(|network| !network.internal);
+        (answer(own().map(|network| &network.zone), name, kind, turn), outside)
+    }
+}
+
+impl Table {
+    fn put_network(&mut self, network: &Network) {
+        // A network is written once and never changes; one that is there already keeps its endpoints.
+        self.networks.entry(network.id).or_insert_with(|| NetworkZone {
+            zone: Zone::new(network.name()),
+            internal: network.spec.internal,
+        });
+    }
+
+    fn put(&mut self, endpoint: &swarm_model::Endpoint) {
+        if self.homes.get(&endpoint.id).is_some_and(|home| *home != endpoint.network) {
+            self.drop_endpoint(endpoint.id);
+        }
+        if let Some(network) = self.networks.get_mut(&endpoint.network) {
+            network.zone.put(endpoint);
+            self.homes.insert(endpoint.id, endpoint.network);
+        }
+    }
+
+    fn drop_endpoint(&mut self, id: EndpointId) {
+        let home = self.homes.remove(&id);
+        if let Some(network) = home.and_then(|home| self.networks.get_mut(&home)) {
+            network.zone.drop_endpoint(id);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Everything the worker has in hand on this host, and the two things all its parts do with it: state what is
+//! desired, and give endpoints back. Knows: which part is where. Must not know: the order of any one operation.
+
+use crate::assignment::Assignments;
+use crate::calls::Calls;
+use crate::dns::Forwarder;
+use crate::reconcile::{ReconcilerHandle, Submitted};
+use crate::sandbox::{Live, Sandbox, Store};
+use crate::session::Managers;
+use crate::{WorkerConfig, WorkerError};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::{EndpointId, Revision, SandboxId};
+use swarm_netns::NsId;
+use swarm_overlay::{Desired, HostFacts, LocalSandbox};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) struct Host {
+    pub(crate) config: Arc<WorkerConfig>,
+    pub(crate) assignments: Arc<Assignments>,
+    pub(crate) managers: Arc<Managers>,
+    pub(crate) calls: Calls,
+    pub(crate) store: Arc<Store>,
+    pub(crate) live: Mutex<HashMap<SandboxId, Arc<Live>>>,
+    pub(crate) reconciler: ReconcilerHandle,
+    pub(crate) facts: watch::Receiver<HostFacts>,
+    pub(crate) forwarder: Arc<Forwarder>,
+    /// The daemon's own namespace is nobody's sandbox.
+    pub(crate) own_netns: NsId,
+    /// The revision the kernel matches; 0: none yet.
+    pub(crate) programmed: watch::Sender<Revision>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// For work begun where no runtime is at hand, as in a drop.
+    pub(crate) runtime: tokio::runtime::Handle,
+    /// Held from looking at what is to be until it is submitted: the newest submission must be the newest look.
+    pub(crate) order: Mutex<()>,
+}
+
+impl Host {
+    /// States anew what this host should look like. `None` while there is nothing to go by: then nothing is touched.
+    pub(crate) fn submit(&self) -> Option<Submitted> {
+        let _order = self.order.lock();
+        self.assignments.revision()?;
+        let sandboxes = self.store.read(|contents| {
+            let desired = contents.sandboxes.values().filter(|s| s.phase.is_desired());
+            desired.map(|sandbox| self.local(sandbox)).collect::<Vec<_>>()
+        });
+        let facts = self.facts.borrow().clone();
+        let desired = self.assignments.read(|assigned| Desired::derive(assigned, &sandboxes, &facts));
+        Some(self.reconciler.submit(Arc::new(desired)))
+    }
+
+    fn local(&self, sandbox: &Sandbox) -> LocalSandbox {
+        let interface = |link: &crate::sandbox::Link| (link.endpoint, Arc::from(link.ifname.as_str()));
+        LocalSandbox {
+            id: sandbox.id,
+            netns: Arc::from(self.config.netns_of(sandbox.id).to_string_lossy().as_ref()),
+            interfaces: sandbox.links.iter().map(interface).collect(),
+            gateway: sandbox.gateway,
+        }
+    }
+
+    /// States what is desired and waits until this sandbox's part of it holds.
+    pub(crate) async fn program(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
+        match self.submit() {
+            None => Err(WorkerError::Unavailable("no assignment has come from a manager yet".into())),
+            Some(submitted) => submitted.of(sandbox).await.map_err(|e| WorkerError::Internal(e.to_string())),
+        }
+    }
+
+    /// States what is desired and waits until what was taken out of it is gone. Errors are told and passed over: taking
+    /// down goes on, and the reconciler goes on trying.
+    pub(crate) async fn unprogram(&self, sandbox: SandboxId) {
+        const DEADLINE: Duration = Duration::from_secs(20);
+        let Some(submitted) = self.submit() else { return };
+        match tokio::time::timeout(DEADLINE, submitted.all()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("taking down sandbox {}: {e}", sandbox.short()),
+            Err(_) => tracing::warn!("taking down sandbox {} takes long", sandbox.short()),
+        }
+    }
+
+    pub(crate) fn live(&self, id: SandboxId) -> Option<Arc<Live>> {
+        self.live.lock().get(&id).cloned()
+    }
+
+    /// Waits until the managers have taken back these endpoints; false when they did not in time, and then it goes on
+    /// in the background.
+    pub(crate) async fn released(&self, ids: &[EndpointId], within: Duration) -> bool {
+        let mut changes = self.store.watch();
+        let done = changes
+            .wait_for(|_| self.store.read(|contents| !ids.iter().any(|id| contents.releasing.contains(id))));
+        tokio::time::timeout(within, done).await.is_ok_and(|answer| answer.is_ok())
+    }
+
+    /// Runs an operation to its end even if whoever asked for it goes away meanwhile.
+    pub(crate) async fn finish<T, F>(&self, work: F) -> Result<T, WorkerError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, WorkerError>> + Send + 'static,
+    {
+        let ended = self.tasks.spawn(work).await;
+        ended.unwrap_or_else(|e| Err(WorkerError::Internal(format!("the operation ended early: {e}"))))
+    }
+}

@@ -1,0 +1,69 @@
+//! The files a sandbox made here sees in place of the host's: `resolv.conf`, `hosts`, `hostname`.
+//! Knows: their contents. Must not know: who mounts them.
+
+use super::record::Sandbox;
+use std::fmt::Write as _;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+pub(crate) const RESOLV_CONF: &str = "resolv.conf";
+pub(crate) const HOSTS: &str = "hosts";
+const HOSTNAME: &str = "hostname";
+
+/// Writes the three files into `dir`. Written in place: a file that is mounted somewhere must stay the same file.
+pub(crate) fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    std::fs::write(dir.join(RESOLV_CONF), resolv_conf(host_conf))?;
+    std::fs::write(dir.join(HOSTS), hosts(sandbox, ips))?;
+    std::fs::write(dir.join(HOSTNAME), format!("{}\n", sandbox.hostname))
+}
+
+/// Our server instead of the host's; the host's search list and options stay, and where the host sets no `ndots` every
+/// name is tried as it is first, as in Docker.
+fn resolv_conf(host: &str) -> String {
+    let mut text = String::from("nameserver 127.0.0.11\n");
+    let words = |key: &str| -> Vec<&str> {
+        let lines = host.lines().map(str::trim).filter_map(|line| line.strip_prefix(key));
+        lines.filter(|rest| rest.starts_with([' ', '\t'])).flat_map(str::split_whitespace).collect()
+    };
+    let search = words("search");
+    if !search.is_empty() {
+        let _ = writeln!(text, "search {}", search.join(" "));
+    }
+    let mut options: Vec<&str> = words("options");
+    if !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push("ndots:0");
+    }
+    let _ = writeln!(text, "options {}", options.join(" "));
+    text
+}
+
+fn hosts(sandbox: &Sandbox, ips: &[IpAddr]) -> String {
+    let mut text = String::from(
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+    );
+    let (hostname, name) = (sandbox.hostname.as_str(), sandbox.name.as_str());
+    for ip in ips {
+        let _ = match hostname.eq_ignore_ascii_case(name) {
+            true => writeln!(text, "{ip}\t{hostname}"),
+            false => writeln!(text, "{ip}\t{hostname} {name}"),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_search_list_stays_and_its_servers_do_not() {
+        let host =
+            "# made by hand\nnameserver 192.0.2.53\nsearch a.example  b.example\noptions timeout:2 edns0\n";
+        let expected = "nameserver 127.0.0.11\nsearch a.example b.example\noptions timeout:2 edns0 ndots:0\n";
+        assert_eq!(resolv_conf(host), expected);
+        assert_eq!(resolv_conf("options ndots:2\n"), "nameserver 127.0.0.11\noptions ndots:2\n");
+        assert_eq!(resolv_conf(""), "nameserver 127.0.0.11\noptions ndots:0\n");
+    }
+}

@@ -1,0 +1,196 @@
+//! The networks of a sandbox: choosing interfaces, asking for addresses, connecting one more. Knows: links.
+//! Must not know: what else a sandbox is.
+
+use super::begin::gone;
+use super::record::{Link, Phase, Sandbox};
+use super::request::{Wanted, refuse_local};
+use super::select::select;
+use crate::WorkerError;
+use crate::calls::DEADLINE;
+use crate::host::Host;
+use std::sync::Arc;
+use swarm_model::{EndpointId, Revision, SandboxId};
+use swarm_netns::NetNs;
+use swarm_proto::v1;
+
+/// Most interfaces that are tried until a free name is found.
+const MOST_NUMBERS: usize = 1_000;
+
+impl Link {
+    pub(crate) fn new(wanted: Wanted, ifname: String) -> Self {
+        Self {
+            endpoint: swarm_identity::random::new_id(),
+            network: None,
+            reference: wanted.network,
+            ifname,
+            aliases: wanted.aliases,
+            ip: wanted.ip,
+            mac: wanted.mac,
+        }
+    }
+}
+
+/// A name for the interface of each: as asked for, or the first free `ethN`. `netns` is looked at when it is not one
+/// of our own making.
+pub(crate) fn pick_ifnames(
+    held: &[Link],
+    wanted: &[Wanted],
+    netns: Option<&NetNs>,
+) -> Result<Vec<String>, WorkerError> {
+    let mut taken: Vec<String> = held.iter().map(|link| link.ifname.clone()).collect();
+    let asked: Vec<String> = wanted.iter().filter_map(|one| one.ifname.clone()).collect();
+    let present = match netns {
+        None => Vec::new(),
+        Some(netns) => netns.run(interface_names)?,
+    };
+    let is_taken = |taken: &[String], name: &str| present.iter().chain(taken).any(|other| other == name);
+    let mut picked = Vec::new();
+    for one in wanted {
+        let name = match &one.ifname {
+            Some(name) if is_taken(&taken, name) => {
+                return Err(WorkerError::Exists(format!(
+                    "the interface name {name} is taken in the sandbox: choose another with --ifname"
+                )));
+            }
+            Some(name) => name.clone(),
+            None => {
+                let mut names = (0..MOST_NUMBERS).map(|number| format!("eth{number}"));
+                let free = names.find(|name| !is_taken(&taken, name) && !asked.contains(name));
+                free.ok_or_else(|| WorkerError::Exists("the sandbox has no free interface name".into()))?
+            }
+        };
+        taken.push(name.clone());
+        picked.push(name);
+    }
+    Ok(picked)
+}
+
+/// Of the calling thread's namespace.
+fn interface_names() -> Vec<String> {
+    let Ok(interfaces) = nix::net::if_::if_nameindex() else { return Vec::new() };
+    interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect()
+}
+
+/// Asks a manager for those of a sandbox's endpoints that have no network yet, and writes down what they are on.
+/// Returns the revision from which the assignment has them.
+pub(crate) async fn allocate(host: &Host, id: SandboxId, wanted: &[Wanted]) -> Result<Revision, WorkerError> {
+    if wanted.is_empty() {
+        return Ok(0);
+    }
+    let sandbox = host.store.get(id).ok_or_else(gone)?;
+    let asked: Vec<v1::NewEndpoint> =
+        sandbox.links.iter().filter(|l| l.network.is_none()).map(|l| ask(&sandbox, l)).collect();
+    let (endpoints, revision) = match host.calls.create_endpoints(asked).await {
+        Ok(answer) => answer,
+        Err(e) => {
+            // Refused: none of them exists, so there is nothing to be given back.
+            if matches!(e, WorkerError::Refused(_)) {
+                host.store.update(id, |sandbox| sandbox.links.retain(|link| link.network.is_some()));
+            }
+            return Err(e);
+        }
+    };
+    host.store.update(id, |sandbox| {
+        for endpoint in &endpoints {
+            let link = sandbox.links.iter_mut().find(|link| link.endpoint == endpoint.id);
+            if let Some(link) = link {
+                link.network = Some(endpoint.network);
+            }
+        }
+    });
+    Ok(revision)
+}
+
+fn ask(sandbox: &Sandbox, link: &Link) -> v1::NewEndpoint {
+    v1::NewEndpoint {
+        id: link.endpoint.to_string(),
+        network: link.reference.clone(),
+        sandbox: sandbox.id.to_string(),
+        name: sandbox.name.to_string(),
+        aliases: link.aliases.iter().map(ToString::to_string).collect(),
+        ip: link.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),
+    }
+}
+
+/// Waits for the assignment a manager's answer spoke of.
+pub(crate) async fn await_revision(host: &Host, revision: Revision) -> Result<(), WorkerError> {
+    if revision == 0 || host.assignments.reached(revision, DEADLINE).await {
+        return Ok(());
+    }
+    Err(WorkerError::Unavailable(format!(
+        "the addresses are allocated, but no manager sent revision {revision} within {} s: {}",
+        DEADLINE.as_secs(),
+        host.managers.trouble()
+    )))
+}
+
+/// Connects a sandbox to one more network.
+pub(crate) async fn connect(host: Arc<Host>, request: v1::ConnectRequest) -> Result<SandboxId, WorkerError> {
+    let wanted = Wanted::try_from(request.attachment.unwrap_or_default())?;
+    refuse_local(&wanted.network)?;
+    let id = host.store.read(|c| select(c.sandboxes.values(), &request.target).map(|s| s.id))?;
+    connect_wanted(host, id, wanted).await.map(|()| id)
+}
+
+pub(crate) async fn connect_wanted(
+    host: Arc<Host>,
+    id: SandboxId,
+    wanted: Wanted,
+) -> Result<(), WorkerError> {
+    let live = host.live(id).ok_or_else(gone)?;
+    let _busy = live.busy.lock().await;
+    let sandbox = host.store.get(id).ok_or_else(gone)?;
+    match sandbox.phase {
+        Phase::Ready | Phase::Running(_) => {}
+        Phase::Creating | Phase::Removing => return Err(gone()),
+    }
+    if let Ok(link) =
+        host.assignments.read(|a| super::select::select_link(&sandbox, a, &wanted.network).cloned())
+    {
+        return Err(already(&sandbox, &link.reference));
+    }
+    let wanted = [wanted];
+    let ifname = pick_ifnames(&sandbox.links, &wanted, Some(&live.netns))?.pop().unwrap_or_default();
+    let [only] = wanted.clone();
+    let link = Link::new(only, ifname);
+    let endpoint = link.endpoint;
+    let (_, change) = host.store.update(id, |sandbox| sandbox.links.push(link));
+    let connected = async {
+        host.store.saved(change).await?;
+        let revision = allocate(&host, id, &wanted).await?;
+        let now = host.store.get(id).ok_or_else(gone)?;
+        let network = now.link(endpoint).and_then(|link| link.network);
+        if let Some(other) = now.links.iter().find(|l| l.endpoint != endpoint && l.network == network) {
+            return Err(already(&now, &other.reference));
+        }
+        await_revision(&host, revision).await?;
+        host.program(id).await?;
+        live.names.set(now.networks());
+        let (_, change) = host.store.update(id, |_| ());
+        host.store.saved(change).await
+    };
+    if let Err(e) = connected.await {
+        unlink(&host, id, endpoint);
+        live.names.set(host.store.get(id).map(|s| s.networks()).unwrap_or_default());
+        host.unprogram(id).await;
+        return Err(e);
+    }
+    Ok(())
+}
+
+fn already(sandbox: &Sandbox, network: &str) -> WorkerError {
+    WorkerError::Exists(format!("sandbox {} is connected to network {network} already", sandbox.name))
+}
+
+/// Takes one endpoint out of a sandbox and lines it up to be given back, if it is (still) there.
+pub(crate) fn unlink(host: &Host, id: SandboxId, endpoint: EndpointId) {
+    host.store.change(|contents| {
+        let Some(sandbox) = contents.sandboxes.get_mut(&id) else { return };
+        let before = sandbox.links.len();
+        sandbox.links.retain(|link| link.endpoint != endpoint);
+        if sandbox.links.len() < before {
+            contents.releasing.insert(endpoint);
+        }
+    });
+}

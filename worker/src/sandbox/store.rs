@@ -1,0 +1,232 @@
+//! All sandboxes of this host, and the endpoints that are yet to be released; the same on disk. Knows: when a change
+//! has reached the disk. Must not know: what a change means.
+
+use super::record::Sandbox;
+use crate::{WorkerError, atomic_file};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::{EndpointId, SandboxId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The form of the file.
+const VERSION: u32 = 1;
+/// A disk that does not take a write in this time is given up on by whoever waits for it.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contents {
+    version: u32,
+    pub(crate) sandboxes: BTreeMap<SandboxId, Sandbox>,
+    /// Not used any more, but a manager may still hold them for this node.
+    pub(crate) releasing: BTreeSet<EndpointId>,
+}
+
+/// Changes are made in memory at once; [`Store::saved`] waits until they are on disk. One writer writes the newest
+/// contents, so that many changes at a time cost one file.
+pub(crate) struct Store {
+    path: PathBuf,
+    contents: Mutex<Contents>,
+    /// Counts changes.
+    changed: watch::Sender<u64>,
+    written: watch::Sender<Written>,
+}
+
+#[derive(Clone, Default)]
+struct Written {
+    change: u64,
+    /// Why the last attempt failed, and which change it was to reach.
+    failed: Option<(u64, Arc<str>)>,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { version: VERSION, sandboxes: BTreeMap::new(), releasing: BTreeSet::new() }
+    }
+}
+
+impl Store {
+    /// A file that cannot be read stops the worker: what it says is true of the kernel, and guessing would orphan it.
+    pub(crate) fn load(path: PathBuf) -> Result<Self, WorkerError> {
+        let wrong = |why: String| {
+            WorkerError::Internal(format!(
+                "the list of sandboxes in {} cannot be used: {why}. If the sandboxes are gone, remove the file",
+                path.display()
+            ))
+        };
+        let contents = match atomic_file::read(&path).map_err(|e| wrong(e.to_string()))? {
+            None => Contents::default(),
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?,
+        };
+        if contents.version != VERSION {
+            return Err(wrong(format!("its form is {}, this version knows {VERSION}", contents.version)));
+        }
+        Ok(Self {
+            path,
+            contents: Mutex::new(contents),
+            changed: watch::Sender::new(0),
+            written: watch::Sender::new(Written::default()),
+        })
+    }
+
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Contents) -> T) -> T {
+        look(&self.contents.lock())
+    }
+
+    /// Changes the contents; what `change` returns, and what to hand to [`Store::saved`].
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> (T, u64) {
+        let mut contents = self.contents.lock();
+        let answer = change(&mut contents);
+        let mut number = 0;
+        self.changed.send_modify(|count| {
+            *count += 1;
+            number = *count;
+        });
+        (answer, number)
+    }
+
+    pub(crate) fn get(&self, id: SandboxId) -> Option<Sandbox> {
+        self.read(|contents| contents.sandboxes.get(&id).cloned())
+    }
+
+    /// Changes one sandbox; `None` when it is gone.
+    pub(crate) fn update<T>(
+        &self,
+        id: SandboxId,
+        change: impl FnOnce(&mut Sandbox) -> T,
+    ) -> (Option<T>, u64) {
+        self.change(|contents| contents.sandboxes.get_mut(&id).map(change))
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until that change is on disk.
+    pub(crate) async fn saved(&self, change: u64) -> Result<(), WorkerError> {
+        let mut written = self.written.subscribe();
+        let settled =
+            |w: &Written| w.change >= change || w.failed.as_ref().is_some_and(|(at, _)| *at >= change);
+        let waited = tokio::time::timeout(DEADLINE, written.wait_for(settled)).await;
+        let why = match waited {
+            Ok(Ok(written)) if written.change >= change => return Ok(()),
+            Ok(Ok(written)) => written.failed.as_ref().map_or_else(String::new, |(_, why)| why.to_string()),
+            Ok(Err(_)) => "the worker is stopping".into(),
+            Err(_) => format!("the disk did not answer within {} s", DEADLINE.as_secs()),
+        };
+        Err(WorkerError::Internal(format!("could not write {}: {why}", self.path.display())))
+    }
+
+    /// Writes what changes, until stopped; then a last time.
+    pub(crate) async fn write_changes(self: Arc<Self>, stop: CancellationToken) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let stopped = tokio::select! {
+                news = changed.changed() => news.is_err(),
+                () = stop.cancelled() => true,
+            };
+            let newest = *changed.borrow_and_update();
+            if newest > self.written.borrow().change {
+                self.clone().write(newest).await;
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    async fn write(self: Arc<Self>, newest: u64) {
+        let store = self.clone();
+        let write = move || {
+            let bytes = store.read(serde_json::to_vec).map_err(std::io::Error::other)?;
+            atomic_file::write(&store.path, &bytes)
+        };
+        let result = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
+        self.written.send_modify(|written| match result {
+            Ok(()) => *written = Written { change: newest, failed: None },
+            Err(e) => {
+                tracing::error!("could not write {}: {e}", self.path.display());
+                written.failed = Some((newest, e.to_string().into()));
+            }
+        });
+    }
+}
+
+/// The endpoints this node holds: what it registers with. Those on their way back are not among them.
+pub(crate) fn held_endpoints(contents: &Contents) -> Vec<EndpointId> {
+    contents.sandboxes.values().flat_map(|sandbox| &sandbox.links).map(|link| link.endpoint).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_model::Id;
+
+    fn id(n: u16) -> EndpointId {
+        let [a, b] = n.to_be_bytes();
+        Id::from_random([a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    }
+
+    fn started(path: &std::path::Path) -> (Arc<Store>, CancellationToken, tokio::task::JoinHandle<()>) {
+        let (store, stop) = (Arc::new(Store::load(path.into()).unwrap()), CancellationToken::new());
+        let writer = tokio::spawn(store.clone().write_changes(stop.clone()));
+        (store, stop, writer)
+    }
+
+    #[tokio::test]
+    async fn what_was_said_to_be_saved_is_there_after_a_crash() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandboxes.json");
+        let (store, _stop, _writer) = started(&path);
+        for n in 0..200 {
+            let ((), change) = store.change(|c| assert!(c.releasing.insert(id(n))));
+            // A crash is a load of the file while the writer goes on.
+            if n % 3 == 0 {
+                store.saved(change).await.unwrap();
+                let seen = Store::load(path.clone()).unwrap();
+                assert!(seen.read(|c| (0..=n).all(|m| c.releasing.contains(&id(m)))), "{n}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_change_is_written_on_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandboxes.json");
+        let (store, stop, writer) = started(&path);
+        store.change(|c| assert!(c.releasing.insert(id(7))));
+        stop.cancel();
+        writer.await.unwrap();
+        assert!(Store::load(path).unwrap().read(|c| c.releasing.contains(&id(7))));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_refuses_is_an_error_and_the_next_write_may_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("worker");
+        let (store, _stop, _writer) = started(&folder.join("sandboxes.json"));
+        let ((), change) = store.change(|c| assert!(c.releasing.insert(id(1))));
+        let error = store.saved(change).await.unwrap_err();
+        assert!(error.to_string().contains("could not write"), "{error}");
+        std::fs::create_dir(&folder).unwrap();
+        let ((), change) = store.change(|c| assert!(c.releasing.insert(id(2))));
+        store.saved(change).await.unwrap();
+    }
+
+    #[test]
+    fn a_half_written_file_beside_it_does_no_harm_and_a_broken_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandboxes.json");
+        std::fs::write(dir.path().join("sandboxes.json.new"), b"{\"ver").unwrap();
+        assert!(Store::load(path.clone()).is_ok());
+        std::fs::write(&path, b"{\"version\":1,\"sandb").unwrap();
+        let error = Store::load(path.clone()).err().unwrap().to_string();
+        assert!(error.contains("sandboxes.json"), "{error}");
+        std::fs::write(&path, b"{\"version\":9,\"sandboxes\":{},\"releasing\":[]}").unwrap();
+        assert!(Store::load(path).is_err());
+    }
+}

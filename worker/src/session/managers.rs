@@ -1,0 +1,105 @@
+//! The managers this worker can turn to. Knows: their addresses, and the connection in use. Must not know: what is
+//! said over it.
+
+use super::candidates::candidates;
+use crate::WorkerConfig;
+use crate::assignment::Assignments;
+use crate::dial::Dial;
+use std::sync::Arc;
+use swarm_model::{ManagerPeer, NodeId};
+use tokio::sync::watch;
+use tonic::transport::Channel;
+
+/// The manager that holds the session.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) addr: String,
+    pub(crate) channel: Channel,
+}
+
+pub(crate) struct Managers {
+    dial: Arc<dyn Dial>,
+    node: NodeId,
+    seeds: Vec<String>,
+    assignments: Arc<Assignments>,
+    own: watch::Sender<Option<String>>,
+    current: watch::Sender<Option<Current>>,
+    /// Why there is no session; empty while there is one.
+    trouble: watch::Sender<String>,
+}
+
+impl Managers {
+    pub(crate) fn new(config: &WorkerConfig, dial: Arc<dyn Dial>, assignments: Arc<Assignments>) -> Self {
+        Self {
+            dial,
+            node: config.node,
+            seeds: config.seeds.clone(),
+            assignments,
+            own: watch::Sender::new(None),
+            current: watch::Sender::new(None),
+            trouble: watch::Sender::new("no manager has been reached yet".into()),
+        }
+    }
+
+    /// In the order to try them.
+    pub(crate) fn candidates(&self) -> Vec<String> {
+        let own = self.own.borrow().clone();
+        self.assignments.read(|a| candidates(self.node, own.as_deref(), &a.managers, &self.seeds))
+    }
+
+    /// The connection of the session for the first attempt, then the others in turn.
+    pub(crate) async fn connect(&self, attempt: usize) -> Result<Channel, String> {
+        let current = self.current.borrow().clone();
+        let candidates = self.candidates();
+        let next = candidates.get(attempt.checked_rem(candidates.len()).unwrap_or(0));
+        match (current, next) {
+            (Some(current), _) if attempt.is_multiple_of(2) => Ok(current.channel),
+            (_, Some(addr)) => self.dial.manager(addr).await,
+            (_, None) => Err("no manager's address is known".into()),
+        }
+    }
+
+    pub(crate) async fn dial(&self, addr: &str) -> Result<Channel, String> {
+        self.dial.manager(addr).await
+    }
+
+    pub(crate) fn set_own(&self, addr: Option<String>) {
+        self.own.send_if_modified(|own| {
+            let new = *own != addr;
+            *own = addr;
+            new
+        });
+    }
+
+    pub(crate) fn watch_own(&self) -> watch::Receiver<Option<String>> {
+        self.own.subscribe()
+    }
+
+    pub(crate) fn opened(&self, current: Current) {
+        self.trouble.send_replace(String::new());
+        self.current.send_replace(Some(current));
+    }
+
+    pub(crate) fn lost(&self, why: String) {
+        self.current.send_replace(None);
+        self.trouble.send_replace(why);
+    }
+
+    pub(crate) fn watch_current(&self) -> watch::Receiver<Option<Current>> {
+        self.current.subscribe()
+    }
+
+    pub(crate) fn trouble(&self) -> String {
+        self.trouble.borrow().clone()
+    }
+
+    /// The node that holds the session, as far as the assignment tells which node has that address.
+    pub(crate) fn session_manager(&self) -> Option<NodeId> {
+        let addr = self.current.borrow().as_ref().map(|current| current.addr.clone())?;
+        if self.own.borrow().as_deref() == Some(&addr) {
+            return Some(self.node);
+        }
+        let named = |peer: &&ManagerPeer| peer.addr.to_string() == addr;
+        self.assignments.read(|a| a.managers.iter().find(named).map(|peer| peer.node))
+    }
+}

@@ -1,0 +1,226 @@
+//! One session after the other, from the first address to the last word. Knows: the order of messages and their
+//! deadlines. Must not know: what an assignment means.
+
+use super::managers::{Current, Managers};
+use super::pace::Pace;
+use crate::WorkerConfig;
+use crate::assignment::Assignments;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use swarm_model::{Assignment, EndpointId, Revision};
+use swarm_proto::v1::dispatcher_client::DispatcherClient;
+use swarm_proto::v1::{self, manager_message::Message, worker_message};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
+
+/// Time for a manager to answer the first message.
+const WELCOME_DEADLINE: Duration = Duration::from_secs(5);
+/// A manager that is silent for this many heartbeats is taken for gone.
+const SILENT_BEATS: u32 = 3;
+/// Messages that may wait for a slow connection. More than one of each kind never makes sense.
+const OUTGOING: usize = 8;
+/// A whole assignment of the largest cluster (100,000 endpoints of about 250 bytes) fits.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// So long an older assignment than the one held is refused: a manager that lags catches up or another one answers.
+/// After that the cluster is taken to have been put back to an earlier state.
+const BEHIND: Duration = Duration::from_secs(10);
+
+/// What a session tells a manager about this node.
+pub(crate) struct Registration {
+    pub(crate) config: Arc<WorkerConfig>,
+    /// The endpoints held, read anew for each session.
+    pub(crate) held: Box<dyn Fn() -> Vec<EndpointId> + Send + Sync>,
+    /// The revision the kernel matches.
+    pub(crate) programmed: watch::Receiver<Revision>,
+}
+
+/// Holds sessions, one at a time, until stopped.
+pub(crate) async fn follow(
+    managers: Arc<Managers>,
+    assignments: Arc<Assignments>,
+    registration: Registration,
+    stop: CancellationToken,
+) {
+    let (mut pace, mut behind, mut turn) = (Pace::default(), None, 0usize);
+    let mut own = managers.watch_own();
+    loop {
+        own.mark_unchanged();
+        let candidates = managers.candidates();
+        let addr = candidates.get(turn.checked_rem(candidates.len()).unwrap_or(0)).cloned();
+        let elsewhere = *own.borrow() != addr;
+        let mut session = Session {
+            managers: &managers,
+            assignments: &assignments,
+            registration: &registration,
+            behind: &mut behind,
+            pace: &mut pace,
+        };
+        let why = tokio::select! {
+            ended = session.hold(addr.as_deref()) => ended,
+            Ok(()) = own.changed(), if elsewhere => {
+                // This node's own manager is the first candidate.
+                turn = 0;
+                managers.lost("moving to this node's own manager".into());
+                continue;
+            }
+            () = stop.cancelled() => return managers.lost("the worker is stopping".into()),
+        };
+        tracing::info!("no session: {why}");
+        managers.lost(why);
+        turn = turn.wrapping_add(1);
+        let wait = pace.failed(u32::from_ne_bytes(swarm_identity::random::bytes()));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            Ok(()) = own.changed() => turn = 0,
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+struct Session<'a> {
+    managers: &'a Managers,
+    assignments: &'a Assignments,
+    registration: &'a Registration,
+    behind: &'a mut Option<Instant>,
+    pace: &'a mut Pace,
+}
+
+/// Why a session ended, as a sentence.
+type Ended = String;
+
+impl Session<'_> {
+    async fn hold(&mut self, addr: Option<&str>) -> Ended {
+        let Some(addr) = addr else { return "no manager's address is known".into() };
+        let ended = match self.open(addr).await {
+            Ok(open) => self.listen(open).await,
+            Err(why) => why,
+        };
+        format!("manager {addr}: {ended}")
+    }
+
+    async fn open(&mut self, addr: &str) -> Result<Open, Ended> {
+        let channel = self.managers.dial(addr).await?;
+        let (outgoing, queued) = mpsc::channel(OUTGOING);
+        let mut programmed = self.registration.programmed.clone();
+        programmed.mark_changed();
+        outgoing.try_send(self.register()).map_err(|e| e.to_string())?;
+        let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
+        let opening = async {
+            let mut incoming = client.session(ReceiverStream::new(queued)).await?.into_inner();
+            let first = incoming.message().await?;
+            Ok::<_, tonic::Status>((incoming, first))
+        };
+        let opened = tokio::time::timeout(WELCOME_DEADLINE, opening).await;
+        let (incoming, first) = opened
+            .map_err(|_| format!("did not answer within {} s", WELCOME_DEADLINE.as_secs()))?
+            .map_err(|status| status.message().to_owned())?;
+        let Some(Message::Welcome(welcome)) = first.and_then(|m| m.message) else {
+            return Err("did not begin with a welcome".into());
+        };
+        self.managers.opened(Current { addr: addr.to_owned(), channel });
+        tracing::info!("session {} with manager {addr}", welcome.session);
+        let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
+        Ok(Open { outgoing, incoming, programmed, beat })
+    }
+
+    fn register(&self) -> v1::WorkerMessage {
+        let config = &self.registration.config;
+        // Before the list: what is assigned at this revision was on the list before it was asked for.
+        let revision = self.assignments.revision().unwrap_or_default();
+        say(worker_message::Message::Register(v1::Register {
+            hostname: config.hostname.clone(),
+            addr: config.addr.to_string(),
+            data_path_addr: config.data_path_addr.to_string(),
+            version: config.version.clone(),
+            held: (self.registration.held)().iter().map(ToString::to_string).collect(),
+            revision,
+        }))
+    }
+
+    /// Hears and speaks until something is wrong.
+    async fn listen(&mut self, mut open: Open) -> Ended {
+        let mut beats = tokio::time::interval(open.beat);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut heard = tokio::time::Instant::now();
+        loop {
+            let silent = heard + open.beat * SILENT_BEATS;
+            let said = tokio::select! {
+                message = open.incoming.message() => {
+                    heard = tokio::time::Instant::now();
+                    match message {
+                        Ok(Some(message)) => self.hear(message),
+                        Ok(None) => Err("ended the session".to_owned()),
+                        Err(status) => Err(status.message().to_owned()),
+                    }
+                }
+                _ = beats.tick() => open.say(worker_message::Message::Heartbeat(v1::Heartbeat {})),
+                Ok(()) = open.programmed.changed() => open.acknowledge(),
+                () = tokio::time::sleep_until(silent) => Err(format!("silent for {SILENT_BEATS} heartbeats")),
+            };
+            if let Err(why) = said {
+                return why;
+            }
+        }
+    }
+
+    fn hear(&mut self, message: v1::ManagerMessage) -> Result<(), Ended> {
+        let assignment = match message.message {
+            Some(Message::Complete(whole)) => Assignment::try_from(whole),
+            Some(Message::Incremental(step)) => Assignment::try_from(step),
+            // Unknown kinds of messages come from newer managers and are passed over.
+            Some(Message::Heartbeat(_) | Message::Welcome(_)) | None => return Ok(()),
+        };
+        let assignment = assignment.map_err(|e| format!("sent an assignment that cannot be read: {e}"))?;
+        if let Assignment::Complete(whole) = &assignment {
+            self.not_behind(whole.revision)?;
+        }
+        self.assignments.take(assignment).map_err(|gap| gap.to_string())?;
+        // Only a session that brought something counts as one that worked: otherwise the next manager gets its turn.
+        self.pace.worked();
+        Ok(())
+    }
+
+    /// Refuses, for a while, what is older than what is held: endpoints made a moment ago would be taken down.
+    fn not_behind(&mut self, revision: Revision) -> Result<(), Ended> {
+        match self.assignments.revision() {
+            Some(held) if revision < held => {
+                let since = *self.behind.get_or_insert_with(Instant::now);
+                if since.elapsed() < BEHIND {
+                    return Err(format!("it is behind: at revision {revision}, this node holds {held}"));
+                }
+                tracing::warn!("going back from revision {held} to {revision}: no manager has a newer one");
+            }
+            _ => {}
+        }
+        *self.behind = None;
+        Ok(())
+    }
+}
+
+struct Open {
+    outgoing: mpsc::Sender<v1::WorkerMessage>,
+    incoming: Streaming<v1::ManagerMessage>,
+    programmed: watch::Receiver<Revision>,
+    beat: Duration,
+}
+
+impl Open {
+    fn acknowledge(&mut self) -> Result<(), Ended> {
+        let revision = *self.programmed.borrow_and_update();
+        match revision {
+            0 => Ok(()),
+            _ => self.say(worker_message::Message::Programmed(v1::Programmed { revision })),
+        }
+    }
+
+    fn say(&self, message: worker_message::Message) -> Result<(), Ended> {
+        let sent = self.outgoing.try_send(say(message));
+        sent.map_err(|_| "the connection is stuck".to_owned())
+    }
+}
+
+fn say(message: worker_message::Message) -> v1::WorkerMessage {
+    v1::WorkerMessage { message: Some(message) }
+}

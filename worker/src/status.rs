@@ -1,0 +1,20 @@
+//! What `info` shows of the worker.
+
+use swarm_model::{ManagerPeer, NodeId, Revision};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// Of the assignment held; 0: none yet.
+    pub revision: Revision,
+    pub managers: Vec<ManagerPeer>,
+    /// The manager that holds the session; `None` while there is no session.
+    pub session_manager: Option<NodeId>,
+    /// Why there is no session, empty while there is one.
+    pub session_error: String,
+    pub sandboxes: usize,
+    pub data_path_port: u16,
+    /// Kernel objects put back since the daemon started.
+    pub repairs: u64,
+    /// The last error of the reconciler, empty while the kernel matches.
+    pub last_error: String,
+}
