@@ -114,10 +114,12 @@ impl RaftStateMachine<Types> for Applier {
     }
 }
 
+type Encode = Box<dyn FnOnce() -> Vec<u8> + Send>;
+
 /// One snapshot being taken, beside further applies.
 pub struct Builder {
     // In a mutex only because openraft wants a builder to be shareable.
-    encode: Mutex<Option<Box<dyn FnOnce() -> Vec<u8> + Send>>>,
+    encode: Mutex<Option<Encode>>,
     meta: SnapshotMeta,
     snapshots: Arc<Snapshots>,
 }

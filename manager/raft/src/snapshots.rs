@@ -56,7 +56,7 @@ impl Snapshots {
         let temporary = dir.join(TEMPORARY);
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(at("cannot remove", &temporary)(error));
+                Err(at("cannot remove", &temporary)(error))
             }
             _ => Ok(Self { dir, vault, keep_older }),
         }

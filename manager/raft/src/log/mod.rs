@@ -5,6 +5,8 @@
 mod engine;
 #[cfg(test)]
 mod failing;
+#[cfg(test)]
+mod growth;
 mod recover;
 mod sled_engine;
 mod store;

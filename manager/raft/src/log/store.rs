@@ -89,7 +89,7 @@ impl LogReader {
                 return Ok(limit(plan.memory, max_bytes));
             }
             let wanted = plan.first..plan.from_memory;
-            match self.from_disk(wanted.clone(), max_bytes).await {
+            match self.read_disk(wanted.clone(), max_bytes).await {
                 Ok(entries) if !is_prefix(&entries, wanted.clone()) => {}
                 Ok(entries) if (entries.len() as u64) < wanted.end - wanted.start => return Ok(entries),
                 Ok(mut entries) => {
@@ -103,7 +103,7 @@ impl LogReader {
         Err(failure)
     }
 
-    async fn from_disk(&self, wanted: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
+    async fn read_disk(&self, wanted: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let shared = self.shared.clone();
         let read = move || shared.records().entries(wanted.start, wanted.end - 1, max_bytes);
         let entries = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?;

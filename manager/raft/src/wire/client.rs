@@ -19,31 +19,20 @@ use openraft::raft::{
 use openraft::{OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use swarm_proto::v1::RaftPayload;
 use swarm_proto::v1::raft_client::RaftClient;
-use swarm_proto::v1::{RaftPayload, SnapshotChunk};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::envelope::{Envelope, decode, encode, pack};
+use super::envelope::{Envelope, decode, pack};
 use super::link::Link;
+use super::snapshot;
 use super::stream::{self, Route};
 use crate::api::{Dial, Member};
-use crate::types::{Snapshot, SnapshotMeta, Types, Vote};
+use crate::types::{Snapshot, Types, Vote};
 
-/// Bytes of one piece of a snapshot.
-const PIECE_BYTES: usize = 1024 * 1024;
-/// A snapshot must arrive and be installed within this, and a second more per MiB.
-const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(20);
 /// Links of members long gone are dropped beyond this many.
 const LINKS: usize = 64;
-
-/// What goes before a snapshot's pieces.
-#[derive(Debug, Serialize, serde::Deserialize)]
-pub struct SnapshotHeader {
-    pub vote: Vote,
-    pub meta: SnapshotMeta,
-    pub bytes: u64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Purpose {
@@ -232,9 +221,8 @@ impl RaftNetworkV2<Types> for Peer {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let ttl =
-            SNAPSHOT_DEADLINE + Duration::from_secs(snapshot.snapshot.len() as u64 / PIECE_BYTES as u64);
-        let send = send_snapshot(&self.bulk, self.envelope(vote), snapshot);
+        let ttl = snapshot::deadline(snapshot.snapshot.len());
+        let send = snapshot::send(&self.bulk, self.envelope(vote), snapshot);
         tokio::select! {
             result = tokio::time::timeout(ttl, send) => match result {
                 Ok(Ok(response)) => Ok(response),
@@ -257,26 +245,4 @@ impl RaftNetworkV2<Types> for Peer {
             |mut client: RaftClient<Channel>, request| async move { client.transfer_leader(request).await };
         self.ask(RPCTypes::TransferLeader, request, option.soft_ttl(), call).await
     }
-}
-
-async fn send_snapshot(
-    link: &Link,
-    vote: Envelope<Vote>,
-    snapshot: Snapshot,
-) -> Result<SnapshotResponse<Types>, Status> {
-    let bytes = snapshot.snapshot.len() as u64;
-    let header = SnapshotHeader { vote: vote.body, meta: snapshot.meta, bytes };
-    let header = encode(&Envelope { from: vote.from, to: vote.to, body: header })?;
-    let first = futures::stream::iter([SnapshotChunk { header, piece: Vec::new() }]);
-    let mut rest = snapshot.snapshot;
-    let pieces = futures::stream::iter(std::iter::from_fn(move || {
-        (!rest.is_empty()).then(|| {
-            let piece = rest.split_to(rest.len().min(PIECE_BYTES)).to_vec();
-            SnapshotChunk { header: Vec::new(), piece }
-        })
-    }));
-    let mut client = link.client().await.map_err(Status::unavailable)?;
-    let response = client.install_snapshot(first.chain(pieces)).await?;
-    link.works();
-    decode(&response.into_inner().payload)
 }

@@ -7,6 +7,7 @@ mod envelope;
 mod link;
 mod plausible;
 mod server;
+mod snapshot;
 mod stream;
 
 pub use client::Network;

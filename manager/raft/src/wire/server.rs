@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
@@ -15,17 +14,12 @@ use swarm_proto::v1::{RaftPayload, SnapshotChunk};
 use tokio::sync::Semaphore;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
-use super::client::SnapshotHeader;
 use super::envelope::{Envelope, pack, receive};
 use super::plausible;
+use super::snapshot::{SnapshotHeader, collect, next_chunk};
 use crate::api::SenderCheck;
 use crate::types::{Raft, Snapshot, Types};
 
-/// A snapshot is held in memory while it arrives.
-const MAX_SNAPSHOT_BYTES: u64 = 512 * 1024 * 1024;
-const MAX_PIECE_BYTES: usize = 1024 * 1024;
-/// Between two pieces of a snapshot.
-const PIECE_DEADLINE: Duration = Duration::from_secs(10);
 /// For openraft to answer one small request; it waits for the disk.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
@@ -57,28 +51,6 @@ impl RaftService {
         let envelope = receive(&request.get_ref().payload, self.me)?;
         self.check_sender(request.extensions(), envelope.from)?;
         Ok(envelope)
-    }
-
-    async fn collect(&self, bytes: u64, chunks: &mut Streaming<SnapshotChunk>) -> Result<Bytes, Status> {
-        if bytes > MAX_SNAPSHOT_BYTES {
-            return Err(Status::resource_exhausted(format!(
-                "a snapshot of {bytes} bytes; at most {MAX_SNAPSHOT_BYTES} are taken"
-            )));
-        }
-        let mut snapshot = BytesMut::new();
-        while let Some(chunk) = next_chunk(chunks).await? {
-            if chunk.piece.len() > MAX_PIECE_BYTES || (snapshot.len() + chunk.piece.len()) as u64 > bytes {
-                return Err(Status::invalid_argument("a snapshot is longer than it said"));
-            }
-            snapshot.extend_from_slice(&chunk.piece);
-        }
-        if snapshot.len() as u64 != bytes {
-            return Err(Status::aborted(format!(
-                "a snapshot ended after {} of {bytes} bytes",
-                snapshot.len()
-            )));
-        }
-        Ok(snapshot.freeze())
     }
 }
 
@@ -134,7 +106,7 @@ impl swarm_proto::v1::raft_server::Raft for RaftService {
         self.check_sender(&connection, header.from)?;
         let SnapshotHeader { vote, meta, bytes } = header.body;
         plausible::snapshot(header.from, &vote, &meta)?;
-        let snapshot = self.collect(bytes, &mut chunks).await?;
+        let snapshot = collect(bytes, &mut chunks).await?;
         answer(INSTALL_DEADLINE, self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot })).await
     }
 
@@ -169,12 +141,6 @@ fn accepted(
             let accepted = request.map_err(|status| *refusal.lock() = Some(status)).ok();
             std::future::ready(accepted)
         })
-}
-
-async fn next_chunk(chunks: &mut Streaming<SnapshotChunk>) -> Result<Option<SnapshotChunk>, Status> {
-    tokio::time::timeout(PIECE_DEADLINE, chunks.message()).await.map_err(|_| {
-        Status::deadline_exceeded(format!("no piece of a snapshot came for {PIECE_DEADLINE:?}"))
-    })?
 }
 
 async fn answer<T: Serialize, E: std::fmt::Display>(

@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use openraft::raft::VoteRequest;
+use swarm_proto::v1::raft_client::RaftClient;
+use swarm_proto::v1::{RaftPayload, SnapshotChunk};
+use swarm_raft::types::{Types, Vote};
 use swarm_raft::{Dial, MAX_COMMAND_BYTES, Member, ProposeError, RaftNode, Role, StartError, StoreKey};
+use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::rig::{Journal, PATIENCE, Rig, config, until};
@@ -101,4 +106,62 @@ async fn the_largest_command_passes_and_a_larger_one_says_so() {
     for id in 1..=3 {
         assert_eq!(fs::read_dir(rig.dir(id).join("log/blobs")).unwrap().count(), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_not_speak_for_an_id_is_not_heard() {
+    let rig = Rig::group(3).await;
+    until("all to be heard", || rig.nodes[&1].raft.status().heard.len() == 3).await;
+    let term = rig.nodes[&2].raft.status().term;
+    // From now on nobody accepts 1's messages; the others choose among themselves, and 1 cannot win again.
+    rig.strangers.lock().insert(1);
+    rig.wires.cut_off(1, &[2, 3]);
+    rig.leader(&[2, 3]).await;
+    rig.wires.heal();
+    rig.propose(&[2, 3], b"without 1").await;
+    until("1 to follow", || rig.nodes[&1].entries() == [b"without 1"]).await;
+    assert!(rig.nodes[&2].raft.status().term > term);
+    assert_eq!(rig.nodes[&1].raft.status().role, Role::Follower);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_cannot_be_true_are_refused_and_change_nothing() {
+    let rig = Rig::group(1).await;
+    let before = rig.nodes[&1].raft.status();
+    let addr = rig.nodes[&1].member.addr;
+    let mut client = RaftClient::connect(format!("http://{addr}")).await.unwrap();
+    let payload = |payload: Vec<u8>| RaftPayload { payload };
+    let vote = |from: u64, to: u64, candidate: u64| {
+        let body = VoteRequest::<Types>::new(Vote::new(99, candidate), None);
+        payload(rmp_serde::to_vec_named(&Envelope { from, to, body }).unwrap())
+    };
+    for (request, code, words) in [
+        (payload(b"garbage".to_vec()), Code::InvalidArgument, "cannot be decoded"),
+        (payload(Vec::new()), Code::InvalidArgument, "cannot be decoded"),
+        (vote(2, 7, 2), Code::FailedPrecondition, "meant for Raft id 7"),
+        (vote(1, 1, 1), Code::PermissionDenied, "claims to come from this very manager"),
+        (vote(2, 1, 3), Code::InvalidArgument, "comes from 2 and speaks for 3"),
+    ] {
+        for answer in [client.vote(request.clone()).await, client.pre_vote(request.clone()).await] {
+            let status = answer.unwrap_err();
+            assert!(status.code() == code && status.message().contains(words), "{status:?}");
+        }
+        let stream = futures::stream::iter([request.clone()]);
+        let mut answers = client.append(stream).await.unwrap().into_inner();
+        assert!(answers.message().await.is_err());
+        let chunk = SnapshotChunk { header: request.payload, piece: vec![0; 10] };
+        assert!(client.install_snapshot(futures::stream::iter([chunk])).await.is_err());
+    }
+    rig.strangers.lock().insert(2);
+    assert_eq!(client.vote(vote(2, 1, 2)).await.unwrap_err().code(), Code::PermissionDenied);
+    rig.propose(&[1], b"still fine").await;
+    let after = rig.nodes[&1].raft.status();
+    assert_eq!((after.term, after.role, after.stopped), (before.term, before.role, None));
+}
+
+#[derive(serde::Serialize)]
+struct Envelope<T> {
+    from: u64,
+    to: u64,
+    body: T,
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -192,6 +193,8 @@ pub fn config(id: u64, dir: &Path) -> RaftConfig {
 pub struct Rig {
     pub wires: Wires,
     pub nodes: BTreeMap<u64, Node>,
+    /// Raft ids that no connection may speak for.
+    pub strangers: Arc<Mutex<HashSet<u64>>>,
     addrs: BTreeMap<u64, SocketAddr>,
     dir: TempDir,
 }
@@ -199,7 +202,8 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { wires: Wires::default(), nodes: BTreeMap::new(), addrs: BTreeMap::new(), dir }
+        let (wires, nodes, strangers, addrs) = Default::default();
+        Self { wires, nodes, strangers, addrs, dir }
     }
 
     pub fn dir(&self, id: u64) -> std::path::PathBuf {
@@ -217,9 +221,17 @@ impl Rig {
         let journal = Journal::default();
         let dial = Arc::new(Dialler { me: id, wires: self.wires.clone() });
         let raft = RaftNode::start(config(id, &self.dir(id)), journal.clone(), dial).await?;
-        let service = raft.service(Arc::new(|_, _, _| Ok(())));
-        let serve =
-            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
+        let strangers = self.strangers.clone();
+        let service = raft.service(Arc::new(move |_, from, _| match strangers.lock().contains(&from) {
+            true => Err(format!("{from} is a stranger")),
+            false => Ok(()),
+        }));
+        let incoming = TcpListenerStream::new(listener).map_ok(|tcp| {
+            // Without it answers wait for delayed acknowledgements: 40 ms for each heartbeat.
+            tcp.set_nodelay(true).unwrap();
+            tcp
+        });
+        let serve = Server::builder().add_service(service).serve_with_incoming(incoming);
         let server = tokio::spawn(async move { serve.await.unwrap() });
         self.nodes.insert(id, Node { raft, journal, member, server });
         Ok(())
