@@ -11,6 +11,8 @@ mod api;
 mod applied;
 mod attachments;
 mod authorise;
+#[cfg(test)]
+mod authorise_tests;
 mod bootstrap;
 mod ca;
 mod caller;

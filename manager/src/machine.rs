@@ -42,3 +42,47 @@ fn stop_because(index: u64, reason: &str) -> MachineError {
          a newer swarmd may have written it: upgrade this one"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_state::Command;
+
+    fn entry(command: &str) -> Vec<u8> {
+        let entry = Entry { request: None, now_ms: 1, command: Command::NoOp };
+        let mut text = serde_json::to_value(&entry).unwrap();
+        text["command"] = command.into();
+        rmp_serde::to_vec_named(&text).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_understood_stops_this_manager_with_a_sentence() {
+        let mut machine = StateMachine(Arc::default());
+        for bytes in [b"garbage".to_vec(), Vec::new(), entry("DropEverything")] {
+            let error = machine.apply(1, &bytes).unwrap_err().to_string();
+            assert!(error.contains("cannot apply entry 1") && error.contains("upgrade"), "{error}");
+        }
+        assert_eq!(machine.0.read(State::revision), 0);
+    }
+
+    #[test]
+    fn a_field_from_a_newer_release_is_passed_over() {
+        let mut value =
+            serde_json::to_value(Entry { request: None, now_ms: 1, command: Command::NoOp }).unwrap();
+        value["invented_later"] = 7.into();
+        let mut machine = StateMachine(Arc::default());
+        machine.apply(1, &rmp_serde::to_vec_named(&value).unwrap()).unwrap();
+        assert_eq!(machine.0.read(State::revision), 1);
+    }
+
+    #[test]
+    fn a_snapshot_is_the_state_and_garbage_is_none() {
+        let mut machine = StateMachine(Arc::default());
+        machine.apply(5, &entry("NoOp")).unwrap();
+        let bytes = machine.snapshot()();
+        let mut other = StateMachine(Arc::default());
+        assert!(other.restore(5, &bytes[..bytes.len() / 2]).is_err());
+        other.restore(5, &bytes).unwrap();
+        assert!(other.0.read(State::clone) == machine.0.read(State::clone));
+    }
+}

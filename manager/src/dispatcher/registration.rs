@@ -84,3 +84,75 @@ pub fn judge(node: Option<&Node>, current: Option<&Session>, session: SessionId)
         NodeState::Pending | NodeState::Unknown | NodeState::Down => Verdict::RegisterAgain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use swarm_model::{Availability, Labels, NodeStatus, Role};
+
+    const ADDR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    fn id(number: u8) -> NodeId {
+        NodeId::from_random([number; 16])
+    }
+
+    fn session(number: u8, manager: u8) -> Session {
+        Session { id: SessionId::from_random([number; 16]), manager: id(manager) }
+    }
+
+    fn registration() -> Registration {
+        let given =
+            v1::Register { hostname: "w1".to_owned(), version: "1".to_owned(), ..v1::Register::default() };
+        Registration::read(id(1), ADDR, given).unwrap()
+    }
+
+    fn record(state: NodeState) -> Node {
+        Node {
+            id: id(1),
+            hostname: "w1".to_owned(),
+            role: Role::Worker,
+            availability: Availability::Active,
+            labels: Labels::new(),
+            addr: ADDR,
+            data_path_addr: ADDR,
+            version: "1".to_owned(),
+            status: NodeStatus { state, message: String::new(), since_ms: 0 },
+            manager: None,
+            joined_ms: 0,
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_session_that_is_on_record_here_as_it_is() {
+        let (mine, theirs) = (session(7, 9), session(7, 8));
+        let known = |node: &Node, session| registration().on_record(node, session, id(9));
+        let ready = record(NodeState::Ready);
+        assert_eq!(known(&ready, Some(&mine)), Some(mine.id));
+        assert_eq!(known(&ready, Some(&theirs)), None);
+        assert_eq!(known(&ready, None), None);
+        assert_eq!(known(&record(NodeState::Unknown), Some(&mine)), None);
+        let moved = Node { data_path_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), ..ready };
+        assert_eq!(known(&moved, Some(&mine)), None);
+    }
+
+    #[test]
+    fn addresses_not_given_are_the_connection_s() {
+        let registration = registration();
+        assert_eq!((registration.addr, registration.data_path_addr), (ADDR, ADDR));
+        let odd = v1::Register { addr: "here".to_owned(), ..v1::Register::default() };
+        assert_eq!(Registration::read(id(1), ADDR, odd).unwrap_err().field, "register.addr");
+    }
+
+    #[test]
+    fn the_record_decides_what_becomes_of_a_session() {
+        let (own, newer) = (session(7, 9), session(8, 8));
+        let verdict = |node: Option<&Node>, current| judge(node, Some(current), own.id);
+        assert_eq!(verdict(Some(&record(NodeState::Ready)), &own), Verdict::GoOn);
+        assert_eq!(verdict(Some(&record(NodeState::Unknown)), &own), Verdict::RegisterAgain);
+        assert_eq!(verdict(Some(&record(NodeState::Down)), &own), Verdict::RegisterAgain);
+        assert_eq!(verdict(Some(&record(NodeState::Ready)), &newer), Verdict::Superseded);
+        assert_eq!(verdict(Some(&record(NodeState::Disconnected)), &own), Verdict::Gone);
+        assert_eq!(verdict(None, &own), Verdict::Gone);
+    }
+}

@@ -24,3 +24,82 @@ fn correction(status: &Status, node: &Node) -> Option<(NodeId, Option<ManagerInf
 fn place(raft_id: u64, addr: SocketAddr) -> ManagerInfo {
     ManagerInfo { raft_id, addr, member: MemberState::Voter }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use swarm_model::{Availability, Labels, NodeStatus, Role};
+    use swarm_raft::Member;
+
+    fn id(number: u8) -> NodeId {
+        NodeId::from_random([number; 16])
+    }
+
+    fn addr(number: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, number], 2377))
+    }
+
+    fn node(number: u8, state: NodeState, manager: Option<ManagerInfo>) -> Node {
+        Node {
+            id: id(number),
+            hostname: format!("n{number}"),
+            role: Role::Manager,
+            availability: Availability::Active,
+            labels: Labels::new(),
+            addr: addr(number).ip(),
+            data_path_addr: addr(number).ip(),
+            version: String::new(),
+            status: NodeStatus { state, message: String::new(), since_ms: 0 },
+            manager,
+            joined_ms: 0,
+        }
+    }
+
+    /// Raft with the nodes 1 and 2 as voters.
+    fn status() -> Status {
+        let member =
+            |number: u8| (u64::from(number), Member { node: id(number).to_string(), addr: addr(number) });
+        Status {
+            id: 1,
+            term: 1,
+            leader: None,
+            role: swarm_raft::Role::Leader,
+            applied: 1,
+            voters: BTreeMap::from([member(1), member(2)]),
+            learners: BTreeMap::from([member(3)]),
+            heard: BTreeSet::new(),
+            stopped: None,
+        }
+    }
+
+    fn corrected(nodes: &[Node]) -> Vec<(NodeId, Option<ManagerInfo>)> {
+        corrections(&status(), nodes.iter())
+    }
+
+    #[test]
+    fn a_record_that_agrees_is_left_alone() {
+        let nodes = [
+            node(1, NodeState::Ready, Some(place(1, addr(1)))),
+            node(2, NodeState::Down, Some(place(2, addr(2)))),
+            node(3, NodeState::Ready, None),
+        ];
+        assert_eq!(corrected(&nodes), []);
+    }
+
+    #[test]
+    fn voters_get_their_place_and_others_lose_it() {
+        let nodes = [
+            node(1, NodeState::Ready, None),
+            node(2, NodeState::Ready, Some(place(77, addr(2)))),
+            node(4, NodeState::Down, Some(place(4, addr(4)))),
+        ];
+        let expected = [(id(1), Some(place(1, addr(1)))), (id(2), Some(place(2, addr(2)))), (id(4), None)];
+        assert_eq!(corrected(&nodes), expected);
+    }
+
+    #[test]
+    fn a_node_that_left_is_not_put_on_record_again() {
+        assert_eq!(corrected(&[node(1, NodeState::Disconnected, None)]), []);
+    }
+}

@@ -1,0 +1,117 @@
+//! Who is let in, as what, and who is not.
+
+use crate::harness::{Host, WorkerHost, admission_request, admit};
+use swarm_identity::{Dialler, JoinToken, NodeIdentity, admission, new_key_and_csr, random};
+use swarm_model::Role;
+use swarm_proto::v1;
+use swarm_proto::v1::ca_client::CaClient;
+use tonic::{Code, Status};
+
+async fn ask(host: &Host, token: &str) -> Result<v1::IssueResponse, Status> {
+    let (_, mut request) = admission_request("w1");
+    request.token = token.to_owned();
+    let channel = admission::channel(&host.addr.to_string(), &host.credentials.ca_digest()).await.unwrap();
+    Ok(CaClient::new(channel).issue(request).await?.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_decides_the_role() {
+    let host = Host::first().await;
+    for role in [Role::Worker, Role::Manager] {
+        let identity = admit(host.addr, &host.token(role).await, "joiner").await.unwrap();
+        assert_eq!(identity.peer().role, role);
+        assert_eq!(identity.peer().cluster, host.credentials.peer().cluster);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_wrong_tokens_give_three_different_errors_and_no_node() {
+    let host = Host::first().await;
+    let good = host.token(Role::Worker).await;
+    let other = JoinToken::new(swarm_identity::CaDigest::from_bytes([9; 32]), good.secret()).unwrap();
+    let wrong = JoinToken::new(good.digest(), &random::secret()).unwrap();
+    let mut messages = Vec::new();
+    for token in ["SWMTKN-1-garbage".to_owned(), other.to_string(), wrong.to_string()] {
+        let status = ask(&host, &token).await.unwrap_err();
+        assert!(matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated), "{status:?}");
+        assert!(!status.message().contains(good.secret()));
+        messages.push(status.message().to_owned());
+    }
+    assert!(messages[0].contains("malformed"), "{messages:?}");
+    assert!(messages[1].contains("another cluster"), "{messages:?}");
+    assert!(messages[2].contains("not valid any more"), "{messages:?}");
+    assert_eq!(host.manager.read(|state| state.nodes().len()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_token_is_refused_and_the_other_role_s_stays_valid() {
+    let host = Host::first().await;
+    let (old, manager) = (host.token(Role::Worker).await, host.token(Role::Manager).await);
+    let rotate = v1::RotateJoinTokenRequest { role: v1::Role::Worker.into(), request_id: String::new() };
+    let new = host.control().await.rotate_join_token(rotate).await.unwrap().into_inner().token;
+    assert_ne!(new, old.to_string());
+    assert!(ask(&host, &old.to_string()).await.unwrap_err().message().contains("not valid any more"));
+    assert!(ask(&host, &new).await.is_ok());
+    assert!(ask(&host, &manager.to_string()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_join_asked_twice_makes_one_node() {
+    let host = Host::first().await;
+    let token = host.token(Role::Worker).await;
+    let (_, mut request) = admission_request("w1");
+    request.token = token.to_string();
+    let channel = admission::channel(&host.addr.to_string(), &token.digest()).await.unwrap();
+    let mut ca = CaClient::new(channel);
+    let first = ca.issue(request.clone()).await.unwrap().into_inner();
+    let again = ca.issue(request).await.unwrap().into_inner();
+    assert_eq!(first.node, again.node);
+    assert_eq!(first.addr, "127.0.0.1", "the address the request came from");
+    assert_eq!(host.manager.read(|state| state.nodes().len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guesser_is_slowed_down() {
+    let host = Host::first().await;
+    let good = host.token(Role::Worker).await;
+    let wrong = JoinToken::new(good.digest(), &random::secret()).unwrap().to_string();
+    let mut codes = Vec::new();
+    for _ in 0..25 {
+        codes.push(ask(&host, &wrong).await.unwrap_err().code());
+    }
+    assert_eq!(codes[0], Code::PermissionDenied);
+    assert_eq!(codes[24], Code::ResourceExhausted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_renews_and_stays_what_it_is() {
+    let host = Host::first().await;
+    let worker = WorkerHost::joined(&host, "w1").await;
+    let channel = Dialler::new(worker.credentials.clone()).to_manager(&host.addr.to_string()).await.unwrap();
+    let (key, csr_der) = new_key_and_csr().unwrap();
+    let answer = CaClient::new(channel).renew(v1::RenewRequest { csr_der }).await.unwrap().into_inner();
+    let renewed =
+        NodeIdentity::new(key, &answer.certificate_chain, &worker.credentials.root_ca_pem()).unwrap();
+    assert_eq!(renewed.peer().node, worker.node());
+    assert_eq!(renewed.peer().role, Role::Worker);
+    let channel = admission::channel(&host.addr.to_string(), &host.credentials.ca_digest()).await.unwrap();
+    let (_, csr_der) = new_key_and_csr().unwrap();
+    let stranger = CaClient::new(channel).renew(v1::RenewRequest { csr_der }).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_that_cannot_be_reached_is_not_taken_in() {
+    let host = Host::first().await;
+    let token = host.token(Role::Manager).await;
+    let (_, mut request) = admission_request("m2");
+    request.token = token.to_string();
+    // Reserved and let go: nobody listens there.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    request.listen_port = closed.into();
+    let channel = admission::channel(&host.addr.to_string(), &token.digest()).await.unwrap();
+    let status = CaClient::new(channel).issue(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("--advertise-addr"), "{}", status.message());
+    assert_eq!(host.manager.read(|state| state.nodes().len()), 1);
+}

@@ -1,0 +1,9 @@
+//! Managers as they run: real Raft on disk, real TLS on loopback, all in one process.
+//! Knows: the crate's public API and the wire. Must not know: anything inside.
+
+mod admission;
+mod harness;
+mod one;
+mod poll;
+mod sessions;
+mod three;

@@ -1,0 +1,132 @@
+//! Three managers: any of them answers, one may go.
+
+use crate::harness::{Host, WorkerHost, admit};
+use crate::poll::until;
+use crate::sessions::Session;
+use swarm_model::Role;
+use swarm_proto::v1;
+use tonic::Code;
+
+async fn three() -> [Host; 3] {
+    let first = Host::first().await;
+    let second = Host::joined(&first, "n2").await;
+    let third = Host::joined(&second, "n3").await;
+    [first, second, third]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_manager_takes_writes_and_answers_what_was_just_written() {
+    let hosts = three().await;
+    for (number, host) in hosts.iter().enumerate() {
+        host.create_network(&format!("net{number}")).await.unwrap();
+        for other in &hosts {
+            assert!(other.networks().await.contains(&format!("net{number}")));
+        }
+    }
+    let rotate = v1::RotateJoinTokenRequest { role: v1::Role::Worker.into(), request_id: String::new() };
+    let rotated = hosts[1].control().await.rotate_join_token(rotate).await.unwrap().into_inner().token;
+    assert_eq!(hosts[2].token(Role::Worker).await.to_string(), rotated);
+    let reachable = |node: v1::Node| node.manager.unwrap().reachability();
+    assert_eq!(reachable(hosts[2].node_named("n1").await), v1::Reachability::Leader);
+    assert_eq!(reachable(hosts[2].node_named("n2").await), v1::Reachability::Reachable);
+    let quorum = hosts[1].manager.quorum().await;
+    assert_eq!((quorum.voters, quorum.reachable, quorum.survives()), (3, 3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_joins_through_a_follower_and_holds_its_session_there() {
+    let [first, second, third] = three().await;
+    let worker = WorkerHost::joined(&third, "w1").await;
+    let mut session = Session::open(&worker, &second, &[]).await.unwrap();
+    first.create_network("web").await.unwrap();
+    let (_, revision) = worker.attach(&third, "web", "a").await.unwrap();
+    session.reach(revision).await;
+    assert_eq!(session.networks(), ["web"]);
+    assert_eq!(session.held.managers.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_leader_the_cluster_goes_on_and_sessions_elsewhere_are_not_disturbed() {
+    let [first, second, third] = three().await;
+    let worker = WorkerHost::joined(&first, "w1").await;
+    let mut session = Session::open(&worker, &second, &[]).await.unwrap();
+    let id = session.id.clone();
+    let beating = tokio::spawn(async move {
+        // Goes on until the test drops it; a session that ended would answer no step.
+        while session.held.networks.values().all(|network| network.name().as_str() != "after") {
+            session.step().await.unwrap();
+        }
+        session
+    });
+    let dead = first.crash();
+    second.create_network("after").await.expect("the write waits for the new leader");
+    worker.attach(&third, "after", "a").await.unwrap();
+    let session = beating.await.unwrap();
+    assert_eq!(session.id, id);
+    assert_eq!(third.node_named("w1").await.status.unwrap().state(), v1::NodeState::Ready);
+    until("the killed manager is shown as such", async || {
+        let manager = third.node_named("n1").await.manager.unwrap();
+        (manager.reachability() == v1::Reachability::Unreachable).then_some(())
+    })
+    .await;
+    let back = dead.restart().await;
+    until("the killed manager is back with what it missed", async || {
+        back.networks().await.contains(&"after".to_owned()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_quorum_writes_and_fresh_reads_say_so_in_time() {
+    let [first, second, third] = three().await;
+    drop((second.crash(), third.crash()));
+    let started = tokio::time::Instant::now();
+    let status = first.create_network("web").await.unwrap_err();
+    assert!(matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded), "{status:?}");
+    let status = first.control().await.list_networks(v1::ListNetworksRequest {}).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("no leader"), "{}", status.message());
+    assert!(started.elapsed().as_secs() < 25, "{:?}", started.elapsed());
+    let cluster = first.control().await.get_cluster(v1::GetClusterRequest {}).await.unwrap().into_inner();
+    assert_eq!(cluster.quorum.unwrap().managers, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managers_leave_one_after_another_the_leader_too() {
+    let [first, second, third] = three().await;
+    first.manager.leave(false).await.unwrap();
+    first.manager.shutdown().await;
+    until("two managers are left", async || {
+        let quorum = second.manager.quorum().await;
+        (quorum.voters == 2 && quorum.leader.is_some()).then_some(())
+    })
+    .await;
+    third.manager.leave(false).await.unwrap();
+    third.manager.shutdown().await;
+    until("one manager is left", async || {
+        let quorum = second.manager.quorum().await;
+        (quorum.voters == 1 && quorum.leader == Some(second.node())).then_some(())
+    })
+    .await;
+    second.create_network("alone").await.unwrap();
+    assert_eq!(second.node_named("n3").await.manager, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_that_does_not_answer_under_its_identity_is_refused_and_nothing_changes() {
+    let first = Host::first().await;
+    let token = first.token(Role::Manager).await;
+    let identity = admit(first.addr, &token, "n2").await.unwrap();
+    let second = Host::start(identity).await;
+    let raft_id = second.manager.quorum().await.term + 7;
+    let dialler = swarm_identity::Dialler::new(second.credentials.clone());
+    let channel = dialler.to_manager(&first.addr.to_string()).await.unwrap();
+    let mut membership = v1::membership_client::MembershipClient::new(channel);
+    // The first manager's own address: somebody answers there, but not the joiner.
+    let request = v1::JoinRaftRequest { raft_id, addr: first.addr.to_string() };
+    let status = membership.join_raft(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("cannot reach"), "{}", status.message());
+    assert_eq!(first.manager.quorum().await.voters, 1);
+    first.create_network("web").await.unwrap();
+}
