@@ -9,6 +9,7 @@ extern crate alloc;
 mod desired;
 mod diff;
 pub mod gateway;
+mod judge;
 pub mod mtu;
 mod names;
 mod op;
@@ -17,6 +18,7 @@ mod segment;
 
 pub use desired::{Desired, HostFacts, LocalSandbox};
 pub use diff::{Observed, delta, diff, diff_segment};
+pub use judge::{Event, contradicts};
 pub use names::{
     BRIDGE, GATEWAY_BRIDGE, GATEWAY_IFNAME, GATEWAY_PORT_PREFIX, NetnsPath, OverlayNs, PortName,
     ROUTE_PROTOCOL, Scope, TABLE, VXLAN, sandbox_file_name,

@@ -19,6 +19,8 @@ pub struct Segment {
     /// The nftables tables, whole and in this version.
     pub rules: Option<RulesDigest>,
     pub ports: BTreeMap<PortName, Port>,
+    /// Elements of the port check that belong to no port here, or not to its MAC. Never desired.
+    pub strays: BTreeSet<Allowed>,
     /// Where frames for endpoints of other hosts go.
     pub fdb: BTreeMap<MacAddr, FdbEntry>,
     /// What the bridge answers to ARP and neighbour solicitations for endpoints of other hosts.
@@ -120,8 +122,9 @@ pub struct Allowed {
 impl Segment {
     /// Every element of the port check.
     pub fn allowed(&self) -> impl Iterator<Item = Allowed> + '_ {
-        self.ports.iter().flat_map(|(name, port)| {
+        let ports = self.ports.iter().flat_map(|(name, port)| {
             port.allowed.iter().map(|ip| Allowed { port: *name, mac: port.link.mac, ip: *ip })
-        })
+        });
+        ports.chain(self.strays.iter().copied())
     }
 }

@@ -1,0 +1,128 @@
+//! Ports: a veth whose one end is on a bridge of ours and whose other end is in a sandbox. Knows: how to make, mend and
+//! fill one. Must not know: which sandboxes there are.
+
+use super::entries::Failures;
+use super::execute::tolerant;
+use super::place::{Place, index_of};
+use super::uapi::{DEL_ADDR, DEL_ROUTE, NEW_ADDR, NEW_ROUTE};
+use super::wire::Messages;
+use super::{KernelError, messages};
+use nix::errno::Errno;
+use std::os::fd::AsRawFd;
+use swarm_overlay::{Act, Inside, Op, PortLink, PortName};
+
+/// Refusals of settings that only exist with IPv6.
+const WITHOUT_IPV6: [Errno; 1] = [Errno::EAFNOSUPPORT];
+
+pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
+    let scope = place.scope;
+    let sandbox = place.refresh_sandbox(&link.inside.sandbox)?.ns.as_raw_fd();
+    let here = place.here()?;
+    let bridge = here.bridge_index(scope)?;
+    let mut batch = Messages::default();
+    messages::add_port(&mut batch, port, link, bridge, sandbox);
+    messages::set_port_host(&mut batch, port, link, bridge);
+    let failures = here.route.run(batch)?;
+    // The first message makes it; when that fails so do the others, and say nothing new.
+    if let Some(failure) = failures.into_iter().find(|f| !WITHOUT_IPV6.contains(&f.errno)) {
+        let taken = failure.index == 0 && failure.errno == Errno::EEXIST;
+        if taken && index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?.is_some() {
+            return Err(name_taken(&link.inside));
+        }
+        return Err(failure.into_error(format!("make the interface {} in a sandbox", link.inside.ifname)));
+    }
+    let index = index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?;
+    place.inner.extend(index.map(|index| (port, (link.inside.sandbox.clone(), index))));
+    set_inside(place, port, link)
+}
+
+pub fn set(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
+    let scope = place.scope;
+    let here = place.here()?;
+    let bridge = here.bridge_index(scope)?;
+    let mut batch = Messages::default();
+    messages::set_port_host(&mut batch, port, link, bridge);
+    tolerant(&mut here.route, batch, &WITHOUT_IPV6, &format!("set the port {port}"))?;
+    set_inside(place, port, link)
+}
+
+fn set_inside(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
+    let index = inner_index(place, port, &link.inside)?;
+    let sandbox = place.sandbox(&link.inside.sandbox)?;
+    let act = format!("set the interface {} in a sandbox", link.inside.ifname);
+    let mut batch = Messages::default();
+    messages::set_port_inside(&mut batch, port, link, index);
+    match tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act) {
+        // Kernels before 6.2 rename an interface only while it is down.
+        Err(e) if e.errno() == Some(Errno::EBUSY) => {
+            let mut batch = Messages::default();
+            messages::set_down(&mut batch, index);
+            messages::set_port_inside(&mut batch, port, link, index);
+            tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act)
+        }
+        Err(e) if e.errno() == Some(Errno::EEXIST) => Err(name_taken(&link.inside)),
+        other => other,
+    }
+}
+
+fn name_taken(inside: &Inside) -> KernelError {
+    KernelError::NameTaken { ifname: inside.ifname.to_string(), sandbox: inside.sandbox.to_string() }
+}
+
+fn inner_index(place: &mut Place, port: PortName, inside: &Inside) -> Result<u32, KernelError> {
+    if let Some((_, index)) = place.inner.get(&port) {
+        return Ok(*index);
+    }
+    let found = index_of(&mut place.sandbox(&inside.sandbox)?.route, &inside.ifname)?;
+    let index = found.ok_or_else(|| KernelError::Refused {
+        act: format!("find the interface {} in a sandbox", inside.ifname),
+        errno: Errno::ENODEV,
+        text: String::new(),
+    })?;
+    place.inner.insert(port, (inside.sandbox.clone(), index));
+    Ok(index)
+}
+
+pub fn delete(place: &mut Place, port: PortName) -> Result<(), KernelError> {
+    place.inner.remove(&port);
+    let mut batch = Messages::default();
+    messages::delete_link(&mut batch, port.as_str());
+    tolerant(&mut place.here()?.route, batch, &[Errno::ENODEV], &format!("delete the port {port}"))
+}
+
+/// Addresses and routes of one port: one batch.
+pub fn change_inside(place: &mut Place, ops: &[Op]) -> Failures {
+    try_inside(place, ops).unwrap_or_else(|error| vec![(0, error)])
+}
+
+fn try_inside(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
+    let mut batch = Messages::default();
+    let mut inside = None;
+    for op in ops {
+        let (Act::AddAddress(port, at, _)
+        | Act::DeleteAddress(port, at, _)
+        | Act::PutRoute(port, at, _)
+        | Act::DeleteRoute(port, at, _)) = &op.act
+        else {
+            continue;
+        };
+        let index = inner_index(place, *port, at)?;
+        match &op.act {
+            Act::AddAddress(_, _, address) => messages::address(&mut batch, NEW_ADDR, index, *address),
+            Act::DeleteAddress(_, _, address) => messages::address(&mut batch, DEL_ADDR, index, *address),
+            Act::PutRoute(_, _, route) => messages::route(&mut batch, NEW_ROUTE, index, route),
+            Act::DeleteRoute(_, _, route) => messages::route(&mut batch, DEL_ROUTE, index, route),
+            _ => {}
+        }
+        inside = Some(at);
+    }
+    let Some(inside) = inside else { return Ok(Vec::new()) };
+    let failures = place.sandbox(&inside.sandbox)?.route.run(batch)?;
+    let bad = failures.into_iter().filter(|f| !ops.get(f.index).is_some_and(|op| is_done(&op.act, f.errno)));
+    Ok(bad.map(|f| (f.index, f.clone().into_error(format!("set up {} in a sandbox", inside.ifname)))).collect())
+}
+
+fn is_done(act: &Act, errno: Errno) -> bool {
+    matches!(act, Act::DeleteAddress(..) | Act::DeleteRoute(..))
+        && matches!(errno, Errno::ENOENT | Errno::ENODEV | Errno::ESRCH | Errno::EADDRNOTAVAIL)
+}

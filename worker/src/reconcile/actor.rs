@@ -1,0 +1,254 @@
+//! The actor of one place. Knows: when to look and what is worth waiting for. Must not know: what a step does.
+
+use super::handle::{Registry, Target};
+use super::inbox::{Inbox, listen};
+use super::pass::{Failure, Report, pass};
+use crate::kernel::{Place, Source};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_overlay::{Op, Scope, Segment, contradicts};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Words about one change come in a bunch; the last ones count.
+const SETTLE: Duration = Duration::from_millis(20);
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_MOST: Duration = Duration::from_secs(30);
+/// An audit may take at most this part of the time, so that a storm of damage does not become a storm of audits.
+const AUDIT_SHARE: u32 = 4;
+/// Steps named in a log line.
+const NAMED: usize = 8;
+
+/// How the last pass of a place ended.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The newest target that was tried.
+    pub generation: u64,
+    pub failures: Vec<Failure>,
+}
+
+/// What an actor is born with.
+pub struct Birth {
+    pub scope: Scope,
+    pub netns_dir: PathBuf,
+    pub audit_interval: Duration,
+    pub targets: watch::Receiver<Target>,
+    pub outcomes: watch::Sender<Outcome>,
+    pub registry: Arc<Registry>,
+    pub hands: Arc<Semaphore>,
+    pub cancel: CancellationToken,
+}
+
+struct Actor {
+    birth: Birth,
+    /// Away while a pass is at work.
+    place: Option<Place>,
+    /// What the kernel is known to hold.
+    known: Option<Arc<Segment>>,
+    generation: u64,
+    inbox: Arc<Inbox>,
+    listeners: JoinSet<()>,
+    listening: BTreeMap<Source, Vec<tokio::task::AbortHandle>>,
+    retry: Option<(Instant, Duration)>,
+    next_audit: Instant,
+    /// Not before this an audit because of events.
+    rest_until: Instant,
+}
+
+/// Why a pass happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Target,
+    Heard,
+    Audit,
+    Retry,
+}
+
+pub async fn run(birth: Birth) {
+    let place = Place::new(birth.scope, &birth.netns_dir);
+    let now = Instant::now();
+    let mut actor = Actor {
+        next_audit: now + birth.audit_interval,
+        rest_until: now,
+        place: Some(place),
+        known: None,
+        generation: 0,
+        inbox: Arc::default(),
+        listeners: JoinSet::new(),
+        listening: BTreeMap::new(),
+        retry: None,
+        birth,
+    };
+    while let Some(cause) = actor.next().await {
+        actor.act(cause).await;
+        if actor.is_over() {
+            break;
+        }
+    }
+}
+
+impl Actor {
+    /// Waits for the next reason to act; `None` when it is time to end.
+    async fn next(&mut self) -> Option<Cause> {
+        if self.birth.targets.borrow_and_update().generation != self.generation {
+            return Some(Cause::Target);
+        }
+        let retry_at = self.retry.map_or(self.next_audit, |(at, _)| at.min(self.next_audit));
+        tokio::select! {
+            () = self.birth.cancel.cancelled() => None,
+            changed = self.birth.targets.changed() => changed.ok().map(|()| Cause::Target),
+            () = self.inbox.wait() => Some(Cause::Heard),
+            () = sleep_until(retry_at) => {
+                let retry = self.retry.is_some_and(|(at, _)| at <= Instant::now());
+                Some(if retry { Cause::Retry } else { Cause::Audit })
+            }
+            // Reaps listeners that ended.
+            Some(_) = self.listeners.join_next() => Some(Cause::Heard),
+        }
+    }
+
+    async fn act(&mut self, cause: Cause) {
+        match cause {
+            Cause::Target => {
+                let fresh = self.known.is_none();
+                self.pass(cause, fresh).await;
+            }
+            Cause::Heard => self.judge().await,
+            Cause::Audit | Cause::Retry => self.pass(cause, true).await,
+        }
+    }
+
+    /// Looks at the place if something heard contradicts what is desired.
+    async fn judge(&mut self) {
+        sleep_until(Instant::now() + SETTLE).await;
+        let target = self.birth.targets.borrow().clone();
+        if target.generation != self.generation {
+            return;
+        }
+        let Some(place) = &self.place else { return };
+        let events = self.inbox.take();
+        let translated = events.iter().filter_map(|(source, heard)| place.translate(source, heard));
+        let Some(event) = translated.into_iter().find(|e| contradicts(e, &target.segment)) else { return };
+        if event == swarm_overlay::Event::Lost {
+            self.birth.registry.count(|c| c.lost += 1);
+        }
+        tracing::debug!(scope = %self.birth.scope, ?event, "something changed");
+        let rest = self.rest_until;
+        tokio::select! {
+            () = sleep_until(rest) => self.pass(Cause::Heard, true).await,
+            // A new target comes first; what is known is not to be relied on then.
+            _ = self.birth.targets.changed() => {
+                self.known = None;
+                self.birth.targets.mark_changed();
+            }
+        }
+    }
+
+    async fn pass(&mut self, cause: Cause, fresh: bool) {
+        let target = self.birth.targets.borrow_and_update().clone();
+        let known = if fresh { None } else { self.known.clone() };
+        let started = Instant::now();
+        let report = self.work(known, target.segment.clone()).await;
+        self.listen_to_new();
+        let same_target = target.generation == self.generation;
+        self.generation = target.generation;
+        if report.audits > 0 {
+            let now = Instant::now();
+            self.rest_until = now + (now - started) * AUDIT_SHARE;
+            self.next_audit = now + self.birth.audit_interval;
+        }
+        let repair = same_target && cause != Cause::Retry && self.known.is_some();
+        self.tell(&report, &target, repair);
+        self.known = report.failures.is_empty().then_some(target.segment);
+        self.plan_retry(!report.failures.is_empty());
+        self.birth.outcomes.send_replace(Outcome { generation: self.generation, failures: report.failures });
+    }
+
+    /// The pass itself, on a thread that may block, with a bound on how many work at once.
+    async fn work(&mut self, known: Option<Arc<Segment>>, want: Arc<Segment>) -> Report {
+        let Some(mut place) = self.place.take() else { return Report::default() };
+        let _hand = self.birth.hands.clone().acquire_owned().await;
+        let worked = tokio::task::spawn_blocking(move || {
+            let report = pass(&mut place, known.as_ref(), &want);
+            (place, report)
+        });
+        match worked.await {
+            Ok((place, report)) => {
+                self.place = Some(place);
+                report
+            }
+            Err(error) => {
+                // The pass was lost, and with it what was open; begin anew.
+                self.place = Some(Place::new(self.birth.scope, &self.birth.netns_dir));
+                let sentence = format!("the work on {} was lost: {error}", self.birth.scope);
+                Report { failures: vec![Failure { port: None, sentence }], ..Report::default() }
+            }
+        }
+    }
+
+    fn listen_to_new(&mut self) {
+        let Some(place) = &mut self.place else { return };
+        for listener in place.take_listeners() {
+            let source = listener.source().clone();
+            let task = self.listeners.spawn(listen(listener, self.inbox.clone()));
+            self.listening.entry(source).or_default().push(task);
+        }
+        // A listener keeps its namespace alive.
+        self.listening.retain(|source, tasks| {
+            tasks.retain(|task| !task.is_finished());
+            let keep = match source {
+                Source::Here => !tasks.is_empty(),
+                Source::Sandbox(path) => place.has_sandbox(path),
+            };
+            if !keep {
+                tasks.iter().for_each(tokio::task::AbortHandle::abort);
+            }
+            keep
+        });
+    }
+
+    fn tell(&self, report: &Report, target: &Target, repair: bool) {
+        let steps = report.ops.len() as u64;
+        self.birth.registry.count(|c| {
+            c.steps += steps;
+            c.audits += report.audits;
+            c.repairs += if repair { steps } else { 0 };
+            if let Some(failure) = report.failures.first() {
+                c.last_error = Some(format!("{}: {}", target.title, failure.sentence));
+            }
+        });
+        let place = &target.title;
+        if repair && !report.ops.is_empty() {
+            tracing::warn!(%place, steps, "repaired what differed: {}", list(&report.ops));
+        } else if !report.ops.is_empty() {
+            tracing::debug!(%place, steps, "{}", list(&report.ops));
+        }
+        for failure in &report.failures {
+            tracing::warn!(%place, "{}", failure.sentence);
+        }
+    }
+
+    fn plan_retry(&mut self, failed: bool) {
+        let next = |last: Duration| (last * 2).min(RETRY_MOST);
+        self.retry = failed.then(|| {
+            let wait = self.retry.map_or(RETRY_FIRST, |(_, last)| next(last));
+            (Instant::now() + wait, wait)
+        });
+    }
+
+    /// Nothing is desired here, nothing is there, and nobody has said otherwise meanwhile.
+    fn is_over(&self) -> bool {
+        let nothing = self.known.as_ref().is_some_and(|known| **known == Segment::default());
+        nothing && self.birth.registry.forget(self.birth.scope, self.generation)
+    }
+}
+
+fn list(ops: &[Op]) -> String {
+    let named: Vec<String> = ops.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if ops.len() > NAMED { format!("; and {} more", ops.len() - NAMED) } else { String::new() };
+    format!("{}{more}", named.join("; "))
+}
