@@ -38,6 +38,7 @@ fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
         revision: status.revision,
         sandboxes: u32::try_from(status.sandboxes).unwrap_or(u32::MAX),
         repairs: status.repairs,
+        availability: running.availability().map_or(0, |a| pb::Availability::from(a).into()),
         listen_addr: match running.is_manager() {
             true => member.listen.to_string(),
             false => String::new(),

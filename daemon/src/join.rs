@@ -65,16 +65,7 @@ pub async fn join(daemon: &Arc<Daemon>, request: pb::JoinRequest) -> Result<pb::
     match decided {
         Ok(Ok(done)) => done.clone().unwrap_or_else(|| Err(Status::cancelled("the join was stopped"))),
         Ok(Err(_)) => Err(Status::cancelled("the join was stopped")),
-        Err(_) => Ok(pb::JoinResponse {
-            pending: true,
-            message: format!(
-                "timeout: no manager let this node in within {} s ({}); the daemon goes on trying: \
-                 see `swarmctl info`, stop it with `swarmctl leave`",
-                PATIENCE.as_secs(),
-                joining.last_error()
-            ),
-            ..Default::default()
-        }),
+        Err(_) => Ok(pb::JoinResponse { pending: true, message: joining.last_error(), ..Default::default() }),
     }
 }
 

@@ -111,7 +111,7 @@ fn answer(sandbox: pb::Sandbox) -> Response<pb::SandboxResponse> {
     Response::new(pb::SandboxResponse { sandbox: Some(sandbox) })
 }
 
-/// Create → Ready → Started → Running. Whatever ends it before Started drops the pending sandbox, which takes
+/// Create → Ready → Started → Running → the end. Whatever ends it before Started drops the pending sandbox, which takes
 /// everything back.
 async fn run(
     worker: WorkerHandle,
@@ -134,7 +134,13 @@ async fn run(
         return Err(Status::cancelled("the command was not started: the sandbox is taken back"));
     };
     let running = pending.started(started.pid).await?;
+    let id = running.id.clone();
     let _ = events.send(Ok(pb::RunEvent { event: Some(Event::Running(running)) })).await;
+    // The stream ends with the sandbox: whoever waits for it finds the name and the address free again.
+    tokio::select! {
+        () = worker.ended(&id) => {}
+        () = events.closed() => {}
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ const QUEUED_LINES: usize = 4096;
 /// # Errors
 /// The level is none, or a subscriber is set already.
 pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(&config.log_level).with_context(|| {
+    let filter = EnvFilter::builder().parse(directives(&config.log_level)).with_context(|| {
         format!("log level {:?} is not known: expected error, warn, info, debug or trace", config.log_level)
     })?;
     let lines = Lines::start();
@@ -23,6 +23,17 @@ pub fn start(config: &Config) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().try_init(),
     }
     .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
+}
+
+/// A bare level is meant for us; what libraries say at that level is for whoever asks for it by name.
+fn directives(level: &str) -> String {
+    match level {
+        "error" | "warn" => level.to_owned(),
+        "info" | "debug" | "trace" => {
+            format!("{level},openraft=error,h2=warn,hyper=warn,tower=warn,rustls=warn,sled=warn")
+        }
+        filter => filter.to_owned(),
+    }
 }
 
 /// One line, sent off when it is complete.

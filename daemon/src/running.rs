@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
-use swarm_model::{ClusterSettings, ManagerPeer, Role};
+use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
 use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
@@ -199,6 +199,12 @@ impl Running {
             Some(serving) => serving.manager.managers(),
             None => self.worker.status().managers,
         }
+    }
+
+    /// As the cluster has it on record; known to managers alone.
+    pub fn availability(&self) -> Option<Availability> {
+        let serving = self.serving.as_ref()?;
+        serving.manager.read(|state| state.node(&self.member.node).map(|node| node.availability))
     }
 
     /// Their addresses; those given to `join` until an assignment came.

@@ -86,9 +86,10 @@ impl WorkerHandle {
         let endpoints = self.host.store.get(id).map(|s| s.links).unwrap_or_default();
         let endpoints: Vec<_> = endpoints.iter().map(|link| link.endpoint).collect();
         let mut changes = self.host.store.watch();
-        let gone = changes.wait_for(|_| self.host.store.get(id).is_none());
+        // Its guard must not live on into the next wait.
+        let gone = async { drop(changes.wait_for(|_| self.host.store.get(id).is_none()).await) };
         tokio::select! {
-            _ = gone => drop(self.host.released(&endpoints, RELEASE_WAIT).await),
+            () = gone => drop(self.host.released(&endpoints, RELEASE_WAIT).await),
             () = self.host.stop.cancelled() => {}
         }
     }
