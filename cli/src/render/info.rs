@@ -91,7 +91,10 @@ impl InfoObject {
         Self {
             local_node_state: words::membership(info.state).to_owned(),
             role: word(words::role(info.role)),
-            availability: word(words::availability(info.availability)),
+            availability: match info.availability {
+                0 => String::new(),
+                known => word(words::availability(known)),
+            },
             control_available: is_manager(info.state, info.role),
             node_id: info.node,
             hostname: info.hostname,
