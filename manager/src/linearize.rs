@@ -67,7 +67,7 @@ impl Linearizer {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.raft.wait_applied(index, left).await {
             Ok(()) => Ok(()),
-            Err(WaitError::Deadline { .. }) => Err(NotFresh::Behind),
+            Err(WaitError::Deadline { .. } | WaitError::Recovery { .. }) => Err(NotFresh::Behind),
             Err(WaitError::Stopped(reason)) => Err(NotFresh::Stopped(reason)),
         }
     }

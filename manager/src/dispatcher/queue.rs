@@ -85,7 +85,7 @@ mod tests {
                 index += 1;
                 queue.push(index, (0..count).map(drop_peer).collect());
                 pushed += usize::from(count);
-                if let (true, Next::Incremental(message)) = (read, queue.take()) {
+                if read && let Next::Incremental(message) = queue.take() {
                     if let Assignment::Incremental { changes, .. } = &message {
                         taken += changes.len();
                     }

@@ -7,6 +7,7 @@ mod liveness;
 use crate::leadership::{Leader, leader};
 use crate::seat::Seat;
 use corrections::corrections;
+use futures::StreamExt;
 use liveness::{Liveness, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Heartbeats a node has to come back before it is declared unknown, and again before it is down.
 const GRACE: u32 = 3;
+/// Proposals of one round under way together: a manager that is lost may take a thousand nodes along.
+const VERDICTS_AT_ONCE: usize = 64;
 
 /// Runs until stopped.
 pub async fn watch_over(seat: Arc<Seat>, stop: CancellationToken) {
@@ -68,15 +71,17 @@ impl Rounds {
             let judged = nodes().map(|node| (node.id, node.status.state));
             self.liveness.judge(judged, &served, (Instant::now(), grace))
         });
-        for Verdict { node, state } in verdicts {
-            // Guarded by the session: a node that has come back meanwhile is left alone.
-            let session = seat.applied.read(|s| s.session(&node).map(|session| session.id));
-            let message = "no manager has heard from it".to_owned();
-            let command = Command::SetNodeStatus { node, state, message, session };
-            if let Err(e) = seat.propose_own(command).await {
-                tracing::debug!(%node, %state, reason = %e, "a node's state was not recorded");
-            }
-        }
+        let records = verdicts.into_iter().map(|verdict| record_verdict(seat, verdict));
+        futures::stream::iter(records).buffer_unordered(VERDICTS_AT_ONCE).collect::<()>().await;
+    }
+}
+
+/// Guarded by the session: a node that has come back meanwhile is left alone.
+async fn record_verdict(seat: &Seat, Verdict { node, state }: Verdict) {
+    let session = seat.applied.read(|s| s.session(&node).map(|session| session.id));
+    let message = "no manager has heard from it".to_owned();
+    if let Err(e) = seat.propose_own(Command::SetNodeStatus { node, state, message, session }).await {
+        tracing::debug!(%node, %state, reason = %e, "a node's state was not recorded");
     }
 }
 

@@ -115,3 +115,11 @@ async fn a_manager_that_cannot_be_reached_is_not_taken_in() {
     assert!(status.message().contains("--advertise-addr"), "{}", status.message());
     assert_eq!(host.manager.read(|state| state.nodes().len()), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_of_another_cluster_is_refused_before_it_can_ask() {
+    let (ours, theirs) = (Host::first().await, Host::first().await);
+    let dialler = Dialler::new(theirs.credentials.clone());
+    let refused = dialler.to_manager(&ours.addr.to_string()).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("another cluster"), "{refused}");
+}

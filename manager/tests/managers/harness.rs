@@ -42,14 +42,14 @@ fn timing() -> Timing {
     Timing { heartbeat_ms: 40, election_min_ms: 200, election_max_ms: 400, request_ms: 3_000 }
 }
 
-pub fn settings() -> ClusterSettings {
+fn settings(heartbeat_ms: u64) -> ClusterSettings {
     ClusterSettings {
         default_addr_pools: vec!["10.0.0.0/8".parse().unwrap()],
         subnet_prefix: 24,
         ipv6_pool: "fd00:1234:5678::/48".parse().unwrap(),
         data_path_port: 4789,
         cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
-        heartbeat_ms: 100,
+        heartbeat_ms,
         snapshot_interval: 10_000,
         max_snapshots: 0,
         autolock: false,
@@ -57,8 +57,12 @@ pub fn settings() -> ClusterSettings {
 }
 
 impl Host {
-    /// The first manager of a new cluster.
+    /// The first manager of a new cluster whose workers are given up after about a second.
     pub async fn first() -> Self {
+        Self::first_with_heartbeat(300).await
+    }
+
+    pub async fn first_with_heartbeat(heartbeat_ms: u64) -> Self {
         let (cluster, node) = (random::new_id(), random::new_id());
         let ca = RootCa::generate(cluster, now_ms()).unwrap();
         let (key, csr) = new_key_and_csr().unwrap();
@@ -73,7 +77,10 @@ impl Host {
             data_path_addr: LOOPBACK,
             version: "1.0".to_owned(),
         };
-        host.manager.bootstrap(NewCluster { id: cluster, ca, settings: settings(), first }).await.unwrap();
+        host.manager
+            .bootstrap(NewCluster { id: cluster, ca, settings: settings(heartbeat_ms), first })
+            .await
+            .unwrap();
         host
     }
 
@@ -105,7 +112,7 @@ impl Host {
         match served {
             Ok((manager, addr)) => Ok(Self { manager, credentials, addr, dir: Some(dir), key, runtime }),
             Err(error) => {
-                runtime.map(Runtime::shutdown_background);
+                end(runtime);
                 Err(error)
             }
         }
@@ -113,7 +120,7 @@ impl Host {
 
     /// As `kill -9`: nobody is told anything.
     pub fn crash(mut self) -> Dead {
-        self.runtime.take().map(Runtime::shutdown_background);
+        end(self.runtime.take());
         Dead {
             dir: self.dir.take().unwrap(),
             key: self.key.clone(),
@@ -158,7 +165,14 @@ impl Host {
 impl Drop for Host {
     /// A runtime must not be dropped where tasks run; a test that fails drops its hosts there.
     fn drop(&mut self) {
-        self.runtime.take().map(Runtime::shutdown_background);
+        end(self.runtime.take());
+    }
+}
+
+/// All its tasks stop where they are.
+fn end(runtime: Option<Runtime>) {
+    if let Some(runtime) = runtime {
+        runtime.shutdown_background();
     }
 }
 
@@ -259,6 +273,10 @@ impl WorkerHost {
         DispatcherClient::new(self.channel(to).await)
     }
 
+    pub async fn attachments(&self, to: &Host) -> AttachmentsClient<Channel> {
+        AttachmentsClient::new(self.channel(to).await)
+    }
+
     /// One endpoint on this network, in a sandbox of its own.
     pub async fn attach(&self, to: &Host, network: &str, name: &str) -> Result<(v1::Endpoint, u64), Status> {
         let endpoint = v1::NewEndpoint {
@@ -269,14 +287,14 @@ impl WorkerHost {
             ..v1::NewEndpoint::default()
         };
         let request = v1::CreateEndpointsRequest { endpoints: vec![endpoint], request_id: String::new() };
-        let mut client = AttachmentsClient::new(self.channel(to).await);
+        let mut client = self.attachments(to).await;
         let answer = client.create_endpoints(request).await?.into_inner();
         Ok((answer.endpoints.into_iter().next().unwrap(), answer.revision))
     }
 
     pub async fn detach(&self, to: &Host, id: &str) -> Result<u64, Status> {
         let request = v1::ReleaseEndpointsRequest { ids: vec![id.to_owned()], request_id: String::new() };
-        let mut client = AttachmentsClient::new(self.channel(to).await);
+        let mut client = self.attachments(to).await;
         Ok(client.release_endpoints(request).await?.into_inner().revision)
     }
 }

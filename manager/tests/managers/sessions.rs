@@ -174,13 +174,33 @@ async fn a_new_session_replaces_the_old_and_the_node_stays_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_manager_takes_its_sessions_back_without_writing_anything() {
+    let host = Host::first_with_heartbeat(5_000).await;
+    let mut workers = Vec::new();
+    for number in 0..20 {
+        let worker = WorkerHost::joined(&host, &format!("w{number}")).await;
+        let session = Session::open(&worker, &host, &[]).await.unwrap();
+        workers.push((worker, session));
+    }
+    let revision = host.manager.read(|state| state.revision());
+    let host = host.crash().restart().await;
+    let mut sessions = Vec::new();
+    for (worker, old) in &workers {
+        let new = until("a session after the restart", async || Session::open(worker, &host, &[]).await.ok());
+        sessions.push((new.await, &old.id));
+    }
+    assert!(sessions.iter().all(|(new, old)| new.id == **old));
+    assert_eq!(host.manager.read(|state| state.revision()), revision);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_does_not_hold_is_released_when_it_registers() {
     let host = Host::first().await;
     let worker = WorkerHost::joined(&host, "w1").await;
     host.create_network("web").await.unwrap();
     let (kept, _) = worker.attach(&host, "web", "kept").await.unwrap();
     worker.attach(&host, "web", "lost").await.unwrap();
-    let mut session = Session::open(&worker, &host, &[kept.id.clone()]).await.unwrap();
+    let mut session = Session::open(&worker, &host, std::slice::from_ref(&kept.id)).await.unwrap();
     while session.held.endpoints.len() > 1 {
         session.step().await.unwrap();
     }

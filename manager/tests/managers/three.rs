@@ -77,6 +77,61 @@ async fn without_its_leader_the_cluster_goes_on_and_sessions_elsewhere_are_not_d
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_moves_to_another_manager_ends_the_old_one_and_leaves_its_node_ready() {
+    let [first, second, third] = three().await;
+    let worker = WorkerHost::joined(&first, "w1").await;
+    let old = Session::open(&worker, &second, &[]).await.unwrap();
+    let new = Session::open(&worker, &third, &[]).await.unwrap();
+    assert_eq!(old.end().await.code(), Code::Aborted);
+    new.beat().await;
+    assert_eq!(first.node_named("w1").await.status.unwrap().state(), v1::NodeState::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_a_crashed_manager_served_are_declared_lost_by_the_leader() {
+    let [first, second, third] = three().await;
+    let worker = WorkerHost::joined(&first, "w1").await;
+    let _session = Session::open(&worker, &third, &[]).await.unwrap();
+    let _dead = third.crash();
+    until("the node is down", async || {
+        let state = second.node_named("w1").await.status.unwrap().state();
+        (state == v1::NodeState::Down).then_some(())
+    })
+    .await;
+    let _session = Session::open(&worker, &second, &[]).await.unwrap();
+    assert_eq!(first.node_named("w1").await.status.unwrap().state(), v1::NodeState::Ready);
+}
+
+/// Client truth: a change that failed or timed out is unknown, one that was confirmed is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_confirmed_is_lost_and_nothing_is_allocated_twice_while_the_leader_crashes() {
+    let [first, second, third] = three().await;
+    let mut asked = Vec::new();
+    for number in 0..60 {
+        let mut control = if number % 2 == 0 { second.control().await } else { third.control().await };
+        let spec = Some(crate::harness::spec(&format!("net{number}")));
+        let request = v1::CreateNetworkRequest { spec, request_id: String::new() };
+        asked.push(tokio::spawn(async move { control.create_network(request).await }));
+    }
+    let _dead = first.crash();
+    let mut confirmed = Vec::new();
+    for answer in asked {
+        match answer.await.unwrap() {
+            Ok(made) => confirmed.push(made.into_inner().network.unwrap()),
+            Err(status) => {
+                assert!(matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded), "{status:?}");
+            }
+        }
+    }
+    assert!(!confirmed.is_empty());
+    let names = third.networks().await;
+    assert!(confirmed.iter().all(|network| names.contains(&network.spec.as_ref().unwrap().name)));
+    let vnis: std::collections::BTreeSet<u32> = confirmed.iter().map(|network| network.vni).collect();
+    assert_eq!(vnis.len(), confirmed.len());
+    second.manager.read(|state| state.check_invariants()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_quorum_writes_and_fresh_reads_say_so_in_time() {
     let [first, second, third] = three().await;
     drop((second.crash(), third.crash()));
@@ -128,5 +183,6 @@ async fn a_manager_that_does_not_answer_under_its_identity_is_refused_and_nothin
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains("cannot reach"), "{}", status.message());
     assert_eq!(first.manager.quorum().await.voters, 1);
+    assert_eq!(first.node_named("n2").await.status.unwrap().state(), v1::NodeState::Disconnected);
     first.create_network("web").await.unwrap();
 }
