@@ -87,7 +87,7 @@ pub struct Status {
     pub applied: u64,
     pub voters: BTreeMap<u64, Member>,
     pub learners: BTreeMap<u64, Member>,
-    /// On the leader: itself and the ids that acknowledged it within about three heartbeats. Elsewhere empty.
+    /// On the leader: itself and the ids that acknowledged it within an election timeout. Elsewhere empty.
     pub heard: BTreeSet<u64>,
     /// Why Raft stopped, when it did so by itself (a broken file, a failed flush).
     pub stopped: Option<String>,

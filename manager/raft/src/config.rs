@@ -36,7 +36,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { heartbeat_ms: 75, election_min_ms: 300, election_max_ms: 600, request_ms: 5_000 }
+        Self { heartbeat_ms: 60, election_min_ms: 250, election_max_ms: 450, request_ms: 5_000 }
     }
 }
 

@@ -59,6 +59,10 @@ pub enum MemberError {
 pub enum WaitError {
     #[error("this manager has applied the log up to {applied} and not to {wanted} in time")]
     Deadline { wanted: u64, applied: u64 },
+    #[error(
+        "this manager has applied the log up to {applied} and has not learnt in time how far it is committed"
+    )]
+    Recovery { applied: u64 },
     #[error("Raft has stopped on this manager: {0}")]
     Stopped(String),
 }

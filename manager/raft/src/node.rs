@@ -98,6 +98,18 @@ impl RaftNode {
         }
     }
 
+    /// After a start: waits until this manager has applied all it may have applied before it stopped. Until then its
+    /// state may be older than what it has already shown to others.
+    pub async fn wait_recovered(&self, deadline: Duration) -> Result<(), WaitError> {
+        match self.inner.raft.wait_for_recovery(Some(deadline)).await {
+            Ok(_) => Ok(()),
+            Err(_) if self.status().role == Role::Stopped => {
+                Err(WaitError::Stopped(self.inner.stop_reason()))
+            }
+            Err(_) => Err(WaitError::Recovery { applied: *self.inner.applied.borrow() }),
+        }
+    }
+
     /// Leader: begins to replicate to `member` under a fresh Raft id and waits until it has caught up with what the
     /// log held when this was called. An id that is already a member is left as it is.
     pub async fn add_learner(&self, id: u64, member: Member) -> Result<(), MemberError> {

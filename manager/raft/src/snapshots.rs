@@ -53,6 +53,9 @@ impl Snapshots {
     pub fn open(dir: PathBuf, key: &StoreKey, keep_older: usize) -> Result<Self, SnapshotError> {
         let vault = Vault::new(key).map_err(|source| SnapshotError::Sealed { path: dir.clone(), source })?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at("cannot make", &dir))?;
+        // The log is purged once a snapshot is safe; a snapshot in a folder whose name is lost is not.
+        let parent = dir.parent().unwrap_or(&dir);
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(at("cannot sync", parent))?;
         let temporary = dir.join(TEMPORARY);
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -36,7 +36,7 @@ impl StoreBuilder<Types, LogStore, Applier, TempDir> for Builder {
         let dir = tempfile::tempdir().unwrap();
         let key = StoreKey::new([3; 32]);
         let engine = SledEngine::open(&dir.path().join("log")).unwrap();
-        let log = LogStore::open(Box::new(engine), &key, 1).unwrap();
+        let log = LogStore::open(Box::new(engine), &dir.path().join("mark"), &key, 1).unwrap();
         let snapshots = Snapshots::open(dir.path().join("snapshots"), &key, 0).unwrap();
         let (progress, _) = watch::channel(0);
         Ok((dir, log, Applier::new(Box::new(Empty), Arc::new(snapshots), progress)))

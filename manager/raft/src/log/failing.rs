@@ -25,6 +25,15 @@ struct Disk {
     flushes: AtomicU64,
     shut: Mutex<bool>,
     gate: Condvar,
+    home: Home,
+}
+
+struct Home(tempfile::TempDir);
+
+impl Default for Home {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
 }
 
 struct Handle(Arc<Disk>);
@@ -66,8 +75,14 @@ impl Engine for Handle {
     }
 }
 
+fn try_open(disk: &Arc<Disk>) -> Result<LogStore, String> {
+    let mark = disk.home.0.path().join("mark");
+    LogStore::open(Box::new(Handle(disk.clone())), &mark, &StoreKey::new([1; 32]), 1)
+        .map_err(|e| e.to_string())
+}
+
 fn open(disk: &Arc<Disk>) -> LogStore {
-    LogStore::open(Box::new(Handle(disk.clone())), &StoreKey::new([1; 32]), 1).unwrap()
+    try_open(disk).unwrap()
 }
 
 fn entry(index: u64) -> Entry {
@@ -136,10 +151,7 @@ async fn a_hole_in_the_log_or_a_record_from_elsewhere_stops_the_opening() {
         append(&mut log, index).await.unwrap().await.unwrap().unwrap();
     }
     drop(log);
-    let refusal = |disk: &Arc<Disk>| {
-        let opened = LogStore::open(Box::new(Handle(disk.clone())), &StoreKey::new([1; 32]), 1);
-        opened.err().map(|error| error.to_string()).unwrap_or_default()
-    };
+    let refusal = |disk: &Arc<Disk>| try_open(disk).err().unwrap_or_default();
     assert_eq!(refusal(&disk), "");
     let third = disk.entries.lock().remove(&3).unwrap();
     assert!(refusal(&disk).contains("lacks entry 3: it goes on with entry 4"), "{}", refusal(&disk));
@@ -148,4 +160,47 @@ async fn a_hole_in_the_log_or_a_record_from_elsewhere_stops_the_opening() {
     assert!(refusal(&disk).starts_with("entry 3: the record does not fit"), "{}", refusal(&disk));
     disk.entries.lock().insert(3, third);
     assert_eq!(refusal(&disk), "");
+}
+
+/// sled takes a damaged record for the end of the log: what recovers is sound in itself, and less than was promised.
+#[tokio::test]
+async fn a_log_that_recovers_to_less_than_was_promised_stops_the_opening() {
+    let disk = Arc::new(Disk::default());
+    let mut log = open(&disk);
+    log.save_vote(&Vote::new(1, 1)).await.unwrap();
+    let old_vote = disk.named.lock().get("vote").cloned().unwrap();
+    log.save_vote(&Vote::new(3, 1)).await.unwrap();
+    for index in 0..5 {
+        append(&mut log, index).await.unwrap().await.unwrap().unwrap();
+    }
+    // Shortened on purpose, it is whole at every moment.
+    log.truncate_after(Some(entry(3).log_id)).await.unwrap();
+    append(&mut log, 4).await.unwrap().await.unwrap().unwrap();
+    log.truncate_after(Some(entry(2).log_id)).await.unwrap();
+    let watch = log.watch();
+    drop(log);
+    until(|| watch.is_closed()).await;
+    assert_eq!(try_open(&disk).err(), None);
+
+    let third = disk.entries.lock().remove(&2).unwrap();
+    let error = try_open(&disk).err().unwrap();
+    assert!(error.contains("entries up to 2 were acknowledged, 2 are found"), "{error}");
+    disk.entries.lock().insert(2, third);
+    let vote = disk.named.lock().insert("vote".to_owned(), old_vote).unwrap();
+    let error = try_open(&disk).err().unwrap();
+    assert!(error.contains("vote") && error.contains("was given"), "{error}");
+    disk.named.lock().insert("vote".to_owned(), vote);
+    assert_eq!(try_open(&disk).err(), None);
+    // An emptied log is no new one.
+    disk.named.lock().clear();
+    disk.entries.lock().clear();
+    assert!(try_open(&disk).err().unwrap().contains("does not say whose it is"));
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

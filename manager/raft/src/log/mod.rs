@@ -7,6 +7,7 @@ mod engine;
 mod failing;
 #[cfg(test)]
 mod growth;
+mod mark;
 mod recover;
 mod sled_engine;
 mod store;

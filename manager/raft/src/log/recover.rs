@@ -3,11 +3,13 @@
 //! Knows: what a sound log looks like. Must not know: which engine holds it.
 
 use std::io;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::engine::{Engine, EngineError};
+use super::mark::{Mark, Promise, check};
 use crate::types::{Entry, LogId, Vote, next_index};
 use crate::vault::{Vault, VaultError};
 
@@ -34,8 +36,12 @@ pub enum LogError {
         "the log belongs to Raft id {found}, not to {wanted}; a wiped or copied manager must join under a new id"
     )]
     Owner { found: u64, wanted: u64 },
-    #[error("the log has entries but does not say whose it is; its head is damaged")]
+    #[error("the log has been in use but does not say whose it is; its head is damaged")]
     NoOwner,
+    #[error(
+        "the log has lost something it had promised to keep: {0}; remove this manager from the cluster and let it join anew"
+    )]
+    Mark(String),
 }
 
 impl From<LogError> for io::Error {
@@ -108,9 +114,9 @@ impl Records<'_> {
     }
 }
 
-/// Claims an empty log for `id`, or checks every record of one that `id` wrote.
-pub fn recover(records: &Records<'_>, id: u64) -> Result<Recovered, LogError> {
-    claim(records, id)?;
+/// Claims an empty log for `id`, or checks every record of one that `id` wrote, and that none is missing.
+pub fn recover(records: &Records<'_>, mark: &Path, id: u64) -> Result<(Recovered, Mark), LogError> {
+    let (mark, promise) = claim(records, mark, id)?;
     let purged: Option<LogId> = records.named(PURGED)?;
     if let Some(purged) = &purged {
         // A crash between noting the purge and finishing it leaves entries that are no longer part of the log.
@@ -118,24 +124,39 @@ pub fn recover(records: &Records<'_>, id: u64) -> Result<Recovered, LogError> {
     }
     let last = check_entries(records, purged)?;
     let committed: Option<LogId> = records.named(COMMITTED)?;
-    Ok(Recovered {
+    let recovered = Recovered {
         vote: records.named(VOTE)?,
         committed: committed.filter(|c| c.index < next_index(&last)),
         purged,
         last,
-    })
+    };
+    check(&promise, &recovered, |index| {
+        let entries = records.entries(index, index, 0).ok()?;
+        entries.first().map(|entry| entry.log_id.committed_leader_id().term)
+    })?;
+    Ok((recovered, mark))
 }
 
-fn claim(records: &Records<'_>, id: u64) -> Result<(), LogError> {
+fn claim(records: &Records<'_>, mark: &Path, id: u64) -> Result<(Mark, Promise), LogError> {
     match records.named::<u64>(OWNER)? {
-        Some(found) if found == id => Ok(()),
+        Some(found) if found == id => Mark::open(mark, records.vault),
         Some(found) => Err(LogError::Owner { found, wanted: id }),
-        None if records.engine.read(0, u64::MAX, 0)?.is_empty() => {
-            records.put_named(OWNER, &id)?;
-            Ok(records.engine.flush()?)
+        None if !records.engine.read(0, u64::MAX, 0)?.is_empty() || has_promised(mark) => {
+            Err(LogError::NoOwner)
         }
-        None => Err(LogError::NoOwner),
+        None => {
+            let mark = Mark::create(mark)
+                .map_err(|source| EngineError::Io { action: "making the log's mark", source })?;
+            records.put_named(OWNER, &id)?;
+            records.engine.flush()?;
+            Ok((mark, Promise::default()))
+        }
     }
+}
+
+/// A mark that says anything belongs to a log that was in use.
+fn has_promised(mark: &Path) -> bool {
+    std::fs::read(mark).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0))
 }
 
 fn check_entries(records: &Records<'_>, purged: Option<LogId>) -> Result<Option<LogId>, LogError> {

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::Engine;
+use super::mark::Promise;
 use super::recover::{LogError, recover};
 use super::tail::{Tail, size};
 use super::writer::{Op, Shared, spawn};
@@ -50,8 +52,9 @@ impl LogWatch {
 }
 
 impl LogStore {
-    /// Takes over the log in `engine` for Raft id `id`, checking every record of it. Blocks.
-    pub fn open(engine: Box<dyn Engine>, key: &StoreKey, id: u64) -> Result<Self, LogError> {
+    /// Takes over the log in `engine` for Raft id `id`, checking every record of it, and against the file `mark` that
+    /// none is missing. Blocks.
+    pub fn open(engine: Box<dyn Engine>, mark: &Path, key: &StoreKey, id: u64) -> Result<Self, LogError> {
         let sealing = |source: VaultError| LogError::Sealed { record: "the storage key".to_owned(), source };
         let shared = Shared {
             engine,
@@ -60,11 +63,12 @@ impl LogStore {
             vote: Mutex::default(),
             failed: OnceLock::new(),
         };
-        let recovered = recover(&shared.records(), id)?;
+        let (recovered, mark) = recover(&shared.records(), mark, id)?;
+        let promise = Promise { vote: recovered.vote, last: recovered.last };
         *shared.tail.lock() = Tail::new(recovered.purged, recovered.last);
         *shared.vote.lock() = recovered.vote;
         let shared = Arc::new(shared);
-        let ops = spawn(shared.clone())
+        let ops = spawn(shared.clone(), mark, promise)
             .map_err(|source| super::EngineError::Io { action: "starting the log's writer", source })?;
         Ok(Self { shared, ops, committed: recovered.committed })
     }
@@ -229,7 +233,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         self.shared.tail.lock().truncate_after(last);
-        self.ask(Op::TruncateFrom(next_index(&last))).await
+        self.ask(Op::TruncateAfter(last)).await
     }
 
     async fn purge(&mut self, through: LogId) -> io::Result<()> {

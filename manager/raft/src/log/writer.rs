@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::Engine;
+use super::mark::{Mark, Promise};
 use super::recover::{COMMITTED, LogError, PURGED, Records, VOTE};
 use super::tail::Tail;
-use crate::types::{Entry, LogId, Types, Vote};
+use crate::types::{Entry, LogId, Types, Vote, next_index};
 use crate::vault::Vault;
 
 /// Requests that may wait for the disk; beyond this, appending waits.
@@ -23,10 +24,15 @@ const BATCH: usize = 1024;
 
 /// What the log's one writer is asked to do.
 pub enum Op {
-    Append { entries: Vec<Entry>, generation: u64, done: IOFlushed<Types> },
+    Append {
+        entries: Vec<Entry>,
+        generation: u64,
+        done: IOFlushed<Types>,
+    },
     Vote(Vote, oneshot::Sender<io::Result<()>>),
     Committed(LogId),
-    TruncateFrom(u64),
+    /// Keep everything up to here, exclusive of what follows.
+    TruncateAfter(Option<LogId>),
     Purge(LogId),
 }
 
@@ -58,13 +64,54 @@ fn failure(reason: &str) -> io::Error {
 }
 
 /// Starts the writer; it ends when the last sender has gone, and lets go of the engine then.
-pub fn spawn(shared: Arc<Shared>) -> io::Result<mpsc::Sender<Op>> {
+pub fn spawn(shared: Arc<Shared>, mark: Mark, promise: Promise) -> io::Result<mpsc::Sender<Op>> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    std::thread::Builder::new().name("raft-log".to_owned()).spawn(move || run(&shared, receiver))?;
+    let promises = Promises { mark, durable: promise, next: promise };
+    std::thread::Builder::new()
+        .name("raft-log".to_owned())
+        .spawn(move || run(&shared, promises, receiver))?;
     Ok(sender)
 }
 
-fn run(shared: &Shared, mut queue: mpsc::Receiver<Op>) {
+/// The mark beside the log, and what it says.
+struct Promises {
+    mark: Mark,
+    /// What the mark says.
+    durable: Promise,
+    /// What it may say after the next flush.
+    next: Promise,
+}
+
+impl Promises {
+    /// Takes an operation into account, before it is written.
+    fn expect(&mut self, op: &Op, vault: &Vault) -> Result<(), LogError> {
+        match op {
+            Op::Append { entries, .. } => {
+                self.next.last = entries.last().map(|e| e.log_id).or(self.next.last)
+            }
+            Op::Vote(vote, _) => self.next.vote = Some(*vote),
+            Op::Purge(through) => self.next.last = self.next.last.max(Some(*through)),
+            Op::TruncateAfter(last) => {
+                self.next.last = *last;
+                if next_index(&self.durable.last) > next_index(last) {
+                    self.durable.last = *last;
+                    self.mark.write(&self.durable, vault)?;
+                    self.mark.sync()?;
+                }
+            }
+            Op::Committed(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything expected so far is on disk.
+    fn keep(&mut self, vault: &Vault) -> Result<(), LogError> {
+        self.durable = self.next;
+        self.mark.write(&self.durable, vault)
+    }
+}
+
+fn run(shared: &Shared, mut promises: Promises, mut queue: mpsc::Receiver<Op>) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH
@@ -72,7 +119,7 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Op>) {
         {
             batch.push(op);
         }
-        if let Err(reason) = write_batch(shared, &batch) {
+        if let Err(reason) = write_batch(shared, &mut promises, &batch) {
             tracing::error!(%reason, "the Raft log cannot be written; this manager stops");
             let _ = shared.failed.set(reason);
         }
@@ -80,24 +127,26 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Op>) {
     }
     // What was only noted (committed, purged) goes to disk with an orderly end.
     if shared.failed.get().is_none()
-        && let Err(error) = shared.engine.flush()
+        && let Err(error) = shared.engine.flush().map_err(LogError::from).and_then(|()| promises.mark.sync())
     {
         tracing::warn!(%error, "the Raft log was not flushed at its end");
     }
 }
 
 /// Writes a batch and flushes if somebody waits for it. sled panics on some I/O errors: that is a failure too.
-fn write_batch(shared: &Shared, batch: &[Op]) -> Result<(), String> {
+fn write_batch(shared: &Shared, promises: &mut Promises, batch: &[Op]) -> Result<(), String> {
     if let Some(reason) = shared.failed.get() {
         return Err(reason.clone());
     }
     let write = std::panic::AssertUnwindSafe(|| {
         let mut awaited = false;
         for op in batch {
+            promises.expect(op, &shared.vault)?;
             awaited |= write_op(&shared.records(), op)?;
         }
         if awaited {
             shared.engine.flush()?;
+            promises.keep(&shared.vault)?;
         }
         Ok::<(), LogError>(())
     });
@@ -116,7 +165,7 @@ fn write_op(records: &Records<'_>, op: &Op) -> Result<bool, LogError> {
         }
         Op::Vote(vote, _) => records.put_named(VOTE, vote).map(|()| true),
         Op::Committed(id) => records.put_named(COMMITTED, id).map(|()| false),
-        Op::TruncateFrom(index) => Ok(records.engine.remove_from(*index).map(|()| false)?),
+        Op::TruncateAfter(last) => Ok(records.engine.remove_from(next_index(last)).map(|()| false)?),
         Op::Purge(through) => {
             // The other order could leave a log that begins nowhere.
             records.put_named(PURGED, through)?;
@@ -142,7 +191,7 @@ fn finish(shared: &Shared, batch: Vec<Op>) {
                 // The asker may be gone; the vote stands all the same.
                 let _ = done.send(result);
             }
-            Op::Committed(_) | Op::TruncateFrom(_) | Op::Purge(_) => {}
+            Op::Committed(_) | Op::TruncateAfter(_) | Op::Purge(_) => {}
         }
     }
 }

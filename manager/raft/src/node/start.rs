@@ -28,6 +28,10 @@ const ENTRIES_PER_MESSAGE: u64 = 512;
 /// How long a pipelined append may go unanswered; a slow disk takes its time.
 const MIN_STALL: Duration = Duration::from_secs(3);
 
+/// sled panics on some damage instead of saying so.
+const DAMAGED: &str = "the storage engine panicked on it (see above), so its files are damaged; \
+    remove this manager from the cluster and let it join anew";
+
 pub async fn start(
     config: RaftConfig,
     machine: Box<dyn Machine>,
@@ -89,20 +93,23 @@ fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
 async fn open_store(config: RaftConfig) -> Result<(LogStore, Snapshots), StartError> {
     let dir = config.dir.display().to_string();
     let opened = tokio::task::spawn_blocking(move || open_blocking(&config)).await;
-    let opened = opened.unwrap_or_else(|_| Err("the storage engine panicked; see the log above".to_owned()));
+    let opened = opened.unwrap_or_else(|_| Err(DAMAGED.to_owned()));
     opened.map_err(|reason| StartError::Store { dir, reason })
 }
 
 fn open_blocking(config: &RaftConfig) -> Result<(LogStore, Snapshots), String> {
     make_private(&config.dir).map_err(|error| error.to_string())?;
     let engine = SledEngine::open(&config.dir.join("log")).map_err(|error| error.to_string())?;
-    let log = LogStore::open(Box::new(engine), &config.key, config.id).map_err(|error| error.to_string())?;
+    let log = LogStore::open(Box::new(engine), &config.dir.join("log.mark"), &config.key, config.id)
+        .map_err(|error| error.to_string())?;
     let snapshots = Snapshots::open(config.dir.join("snapshots"), &config.key, config.keep_snapshots);
     Ok((log, snapshots.map_err(|error| error.to_string())?))
 }
 
+/// Makes the folder if it is missing, so that its name too survives a power cut.
 fn make_private(dir: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    dir.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
 }
 
 /// A group of one need not wait for an election timeout: nobody else can lead.

@@ -12,9 +12,6 @@ use crate::api::{Member, Role, Status};
 use crate::config::Timing;
 use crate::types::Types;
 
-/// Acknowledgements older than this many heartbeats do not count: one may be lost, one is always under way.
-const HEARD_HEARTBEATS: u64 = 3;
-
 pub fn status(metrics: &RaftMetrics<Types>, applied: u64, timing: &Timing) -> Status {
     let membership = &metrics.membership_config;
     let voter_ids: BTreeSet<u64> = membership.voter_ids().collect();
@@ -30,7 +27,7 @@ pub fn status(metrics: &RaftMetrics<Types>, applied: u64, timing: &Timing) -> St
         applied,
         voters,
         learners,
-        heard: heard(metrics, Duration::from_millis(timing.heartbeat_ms * HEARD_HEARTBEATS)),
+        heard: heard(metrics, Duration::from_millis(timing.election_max_ms)),
         stopped: metrics.running_state.as_ref().err().map(fatal_reason),
     }
 }

@@ -39,6 +39,10 @@ async fn all_restarted_they_know_everything_again() {
     }
     let leader = rig.leader(&[1, 2, 3]).await;
     assert!(rig.nodes[&leader].raft.status().term >= *terms.iter().max().unwrap());
+    for node in rig.nodes.values() {
+        node.raft.wait_recovered(PATIENCE).await.unwrap();
+        assert_eq!(node.entries(), before);
+    }
     rig.propose(&[1, 2, 3], b"one more").await;
     let after = rig.agreed().await;
     assert_eq!(after[..30], before[..]);

@@ -12,7 +12,7 @@ use swarm_raft::StoreKey;
 use swarm_raft::log::{LogStore, SledEngine};
 use swarm_raft::types::{Entry, LogId, Types, Vote};
 
-use crate::model::{ID, KEY, command};
+use crate::model::{ID, KEY, command, mark};
 use crate::rig::{DIR, Random, SEED};
 
 /// Appends that may wait for the disk together.
@@ -40,7 +40,7 @@ pub fn given() -> Option<(PathBuf, Random)> {
 fn log_child() {
     let Some((dir, random)) = given() else { return };
     let engine = SledEngine::open(&dir).unwrap();
-    let log = LogStore::open(Box::new(engine), &StoreKey::new(KEY), ID).unwrap();
+    let log = LogStore::open(Box::new(engine), &mark(&dir), &StoreKey::new(KEY), ID).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let Err(error) = runtime.block_on(Writer::run(log, random)) {
         say(&format!("failed {error}"));

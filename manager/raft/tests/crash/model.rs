@@ -1,7 +1,7 @@
 //! What a child has promised, and whether a log that was opened again keeps it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use openraft::storage::RaftLogStorage;
@@ -99,10 +99,15 @@ impl Model {
     }
 }
 
+/// Where the mark of the log in `dir` lies.
+pub fn mark(dir: &Path) -> PathBuf {
+    dir.with_extension("mark")
+}
+
 /// Opens the log in `dir` the way a manager does, reads all of it, and closes it again.
 pub fn look(dir: &Path) -> Result<Found, String> {
     let engine = SledEngine::open(dir).map_err(|e| format!("it does not open: {e}"))?;
-    let mut log = LogStore::open(Box::new(engine), &StoreKey::new(KEY), ID)
+    let mut log = LogStore::open(Box::new(engine), &mark(dir), &StoreKey::new(KEY), ID)
         .map_err(|e| format!("it is not sound: {e}"))?;
     let watch = log.watch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -104,10 +104,11 @@ async fn recovered(dir: &Path) -> Result<(u64, u64), String> {
 fn a_manager_keeps_every_committed_command_over_a_power_cut() {
     need_root();
     let mut random = seed("power cut of a manager");
-    let home = tempfile::tempdir().unwrap();
-    let (image, copy) = (home.path().join("disk.img"), home.path().join("copy.img"));
     let (mut total, rounds) = (0, rounds(6));
     for round in 0..rounds {
+        // A folder and images of its own for each: a loop device may outlive its mount for a moment.
+        let home = tempfile::tempdir().unwrap();
+        let (image, copy) = (home.path().join("disk.img"), home.path().join("copy.img"));
         make_image(&image, 96 << 20);
         let committed = {
             let live = Mount::new(&image, home.path().join("live"));

@@ -1,7 +1,6 @@
 //! Power cuts and a full disk, on ext4 images.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::disk::{Mount, copy_image, make_image, need_root};
@@ -12,7 +11,10 @@ use crate::rig::{Random, Victim, rounds, seed};
 const IMAGE_BYTES: u64 = 96 << 20;
 
 /// Runs a child on a fresh image, cuts the power, and looks at what is left. Returns how much was promised.
-fn cut_power(home: &Path, random: &mut Random, wrapper: &[&str]) -> Result<usize, String> {
+fn cut_power(random: &mut Random, wrapper: &[&str]) -> Result<usize, String> {
+    // A folder and images of its own for each: a loop device may outlive its mount for a moment.
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
     let (image, copy) = (home.join("disk.img"), home.join("copy.img"));
     make_image(&image, IMAGE_BYTES);
     let mut model = Model::default();
@@ -45,10 +47,9 @@ fn nothing_acknowledged_is_lost_by_a_power_cut() {
         return control();
     }
     let mut random = seed("power cut");
-    let home = tempfile::tempdir().unwrap();
     let (mut promises, rounds) = (0, rounds(14));
     for round in 0..rounds {
-        promises += cut_power(home.path(), &mut random, &[]).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        promises += cut_power(&mut random, &[]).unwrap_or_else(|e| panic!("round {round}: {e}"));
     }
     println!("{rounds} power cuts, {promises} acknowledged entries, none lost");
     assert!(promises > 0, "no child promised anything");
@@ -57,7 +58,6 @@ fn nothing_acknowledged_is_lost_by_a_power_cut() {
 /// With fdatasync doing nothing, the same rounds must lose something.
 fn control() {
     let mut random = seed("control");
-    let home = tempfile::tempdir().unwrap();
     let numb = [
         "strace",
         "-f",
@@ -69,7 +69,7 @@ fn control() {
         "-e",
         "inject=fdatasync:retval=0",
     ];
-    let results: Vec<_> = (0..rounds(20)).map(|_| cut_power(home.path(), &mut random, &numb)).collect();
+    let results: Vec<_> = (0..rounds(20)).map(|_| cut_power(&mut random, &numb)).collect();
     let lost: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     println!("control: {} of {} cuts without fdatasync were seen: {lost:#?}", lost.len(), results.len());
     assert!(!lost.is_empty(), "the harness does not see a log that is never synced");
