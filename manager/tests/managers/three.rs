@@ -156,6 +156,9 @@ async fn managers_leave_one_after_another_the_leader_too() {
         (quorum.voters == 2 && quorum.leader.is_some()).then_some(())
     })
     .await;
+    // Its worker says good-bye before its manager does.
+    let own_worker = WorkerHost { credentials: third.credentials.clone(), hostname: "n3".to_owned() };
+    own_worker.dispatcher(&third).await.leave(v1::LeaveClusterRequest {}).await.unwrap();
     third.manager.leave(false).await.unwrap();
     third.manager.shutdown().await;
     until("one manager is left", async || {
