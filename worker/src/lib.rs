@@ -19,6 +19,8 @@ mod sandbox;
 mod session;
 mod start;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use config::WorkerConfig;
 pub use dial::Dial;

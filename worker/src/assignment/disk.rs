@@ -5,6 +5,7 @@ use super::Assignments;
 use crate::atomic_file;
 use prost::Message;
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,28 +48,35 @@ pub(crate) fn load(path: &Path) -> Option<Assigned> {
         .ok()
 }
 
-/// Keeps the file up with what is held, until stopped; then writes a last time.
-pub(crate) async fn keep(assignments: Arc<Assignments>, path: PathBuf, stop: CancellationToken) {
+/// Keeps the file up with what is held from now on, until stopped; then writes a last time.
+pub(crate) fn keep(
+    assignments: Arc<Assignments>,
+    path: PathBuf,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send {
     let mut watch = assignments.watch();
+    // Looked at now and not at the task's first turn: what comes in between has to be written.
     let mut written = *watch.borrow_and_update();
-    loop {
-        let stopped = tokio::select! {
-            changed = watch.changed() => changed.is_err(),
-            () = stop.cancelled() => true,
-        };
-        let newest = *watch.borrow_and_update();
-        if newest != written {
-            match save(assignments.clone(), path.clone()).await {
-                Ok(()) => written = newest,
-                Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
+    async move {
+        loop {
+            let stopped = tokio::select! {
+                changed = watch.changed() => changed.is_err(),
+                () = stop.cancelled() => true,
+            };
+            let newest = *watch.borrow_and_update();
+            if newest != written {
+                match save(assignments.clone(), path.clone()).await {
+                    Ok(()) => written = newest,
+                    Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
+                }
             }
-        }
-        if stopped {
-            return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
-            () = stop.cancelled() => {}
+            if stopped {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
 }

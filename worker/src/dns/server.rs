@@ -189,7 +189,3 @@ impl Server {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "server_tests.rs"]
-mod tests;

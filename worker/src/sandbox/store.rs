@@ -124,6 +124,8 @@ impl Store {
     /// Writes what changes, until stopped; then a last time.
     pub(crate) async fn write_changes(self: Arc<Self>, stop: CancellationToken) {
         let mut changed = self.changed.subscribe();
+        // What was changed before this task had its first turn.
+        changed.mark_changed();
         loop {
             let stopped = tokio::select! {
                 news = changed.changed() => news.is_err(),

@@ -1,0 +1,111 @@
+//! The daemon stops, dies and comes back: what runs is adopted untouched, what was half done is taken back.
+
+use super::manager::Manager;
+use super::world::{Inside, attach, create, on_a_host, shell, until};
+use std::time::Duration;
+use swarm_proto::v1;
+
+#[test]
+fn what_runs_is_adopted_without_a_manager_and_without_a_step() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let (path, ns) = host.foreign("a");
+        let before = worker.attach(attach("a", &path, "net")).await.unwrap();
+        let pending = worker.run(create("web", &["net"])).await.unwrap();
+        let mut command = Inside::start(pending.sandbox());
+        let web = pending.started(command.pid()).await.unwrap();
+        let links = ns.run(|| shell("ip -o link")).unwrap();
+        worker.shutdown().await;
+        manager.kill();
+
+        let worker = host.worker(&[&manager]).await;
+        assert_eq!(worker.get("a").unwrap(), before);
+        assert_eq!(worker.get("web").unwrap(), web);
+        until("a pass", || worker.host.reconciler.counters().audits > 0 || worker.status().revision > 0)
+            .await;
+        assert_eq!(worker.host.reconciler.counters().steps, 0);
+        assert_eq!(ns.run(|| shell("ip -o link")).unwrap(), links);
+        command.kill();
+        until("the command's end is noticed", || worker.get("web").is_err()).await;
+        assert_eq!(manager.endpoints().len(), 2, "there is nobody to give it back to");
+
+        let manager = manager.revive().await;
+        until("given back", || manager.endpoints().len() == 1).await;
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_half_done_is_taken_back() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let (path, _ns) = host.foreign("a");
+        worker.attach(attach("a", &path, "net")).await.unwrap();
+        worker.shutdown().await;
+        // As if it had been killed right before it answered.
+        let file = std::fs::read_to_string(host.sandboxes_json()).unwrap();
+        assert!(file.contains(r#""phase":{"Running":null}"#), "{file}");
+        std::fs::write(host.sandboxes_json(), file.replace(r#"{"Running":null}"#, r#""Creating""#)).unwrap();
+
+        let worker = host.worker(&[&manager]).await;
+        until("nothing is left", || worker.list(true).is_empty() && manager.endpoints().is_empty()).await;
+        until("no name is left", || host.left_in("netns").iter().all(|name| !name.starts_with("sb-"))).await;
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
+fn a_restarted_host_gives_back_what_is_gone_and_rebuilds_what_is_there_again() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let (path, ns) = host.foreign("a");
+        worker.attach(attach("a", &path, "net")).await.unwrap();
+        let pending = worker.run(create("web", &["net"])).await.unwrap();
+        let mut command = Inside::start(pending.sandbox());
+        pending.started(command.pid()).await.unwrap();
+        worker.shutdown().await;
+        // A restart of the host: processes and namespaces are gone, and so is everything below /run.
+        command.kill();
+        drop(ns);
+        for name in host.left_in("netns") {
+            swarm_netns::remove(&host.path().join("run/netns").join(name)).unwrap();
+        }
+        std::fs::remove_dir_all(host.path().join("run")).unwrap();
+        swarm_netns::remove(&path).unwrap();
+        let (_path, ns) = host.foreign("a");
+
+        let worker = host.worker(&[&manager]).await;
+        until("only what is there again", || {
+            worker.list(true).iter().map(|s| s.name.as_str()).eq(["a"]) && manager.endpoints().len() == 1
+        })
+        .await;
+        until("its interface", || ns.run(|| shell("ip -o link")).unwrap().contains("eth0")).await;
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
+fn two_workers_on_one_machine_do_not_meet() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let one = host.worker(&[&manager]).await;
+        let (path, _ns) = host.foreign("a");
+        one.attach(attach("a", &path, "net")).await.unwrap();
+        let stray = host.path().join("run/netns/sb-000000000000");
+        swarm_netns::NetNs::create(&stray).unwrap();
+        one.shutdown().await;
+        let again = host.worker(&[&manager]).await;
+        assert!(!stray.exists(), "a name that belongs to no sandbox is removed");
+        assert_eq!(again.list(false).len(), 1);
+        again.leave().await.unwrap();
+        let gone = v1::DetachRequest { reference: "a".into(), network: String::new() };
+        assert!(tokio::time::timeout(Duration::from_secs(5), again.detach(gone)).await.unwrap().is_err());
+    });
+}

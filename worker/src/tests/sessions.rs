@@ -1,0 +1,102 @@
+//! Sessions: what is said, what is heard, and what happens when a manager is lost.
+
+use super::manager::Manager;
+use super::world::{on_a_host, until};
+use swarm_model::{Assignment, Change};
+
+#[test]
+fn a_session_begins_with_the_whole_and_follows() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        until("the network", || worker.networks().iter().any(|n| n.name == "net")).await;
+        manager.network(2, "second", |_| {});
+        until("a change", || worker.networks().iter().any(|n| n.name == "second")).await;
+        until("heartbeats", || manager.table.lock().heartbeats > 3).await;
+        let revision = manager.table.lock().assigned.revision;
+        until("the acknowledgement", || manager.table.lock().programmed == revision).await;
+        let status = worker.status();
+        assert_eq!((status.revision, status.session_error.as_str()), (revision, ""));
+        assert!(status.session_manager.is_some());
+        let register = manager.table.lock().registered[0].clone();
+        assert_eq!((register.hostname.as_str(), register.data_path_addr.as_str()), ("straw", "192.0.2.1"));
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_gap_starts_the_session_again_from_the_whole() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        let worker = host.worker(&[&manager]).await;
+        until("a session", || worker.status().session_manager.is_some() && worker.status().revision > 0)
+            .await;
+        manager.tell(&Assignment::Incremental {
+            applies_to: 70,
+            results_in: 71,
+            changes: Vec::<Change>::new(),
+        });
+        until("a second session", || manager.table.lock().registered.len() == 2).await;
+        manager.network(1, "after", |_| {});
+        until("what came after", || worker.networks().iter().any(|n| n.name == "after")).await;
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_lost_manager_is_replaced_by_another_and_by_our_own() {
+    on_a_host(|host| async move {
+        let first = Manager::start().await;
+        let second = Manager::sharing(first.table.clone()).await;
+        let third = Manager::sharing(first.table.clone()).await;
+        let worker = host.worker(&[&first, &second]).await;
+        until("a session", || first.sessions() + second.sessions() == 1).await;
+        let (lost, left) = if first.sessions() == 1 { (&first, &second) } else { (&second, &first) };
+        until("the whole", || worker.status().revision > 0).await;
+        lost.kill();
+        let began = std::time::Instant::now();
+        until("the other one, or the third", || left.sessions() + third.sessions() == 1).await;
+        assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+        left.kill();
+        until("the third", || third.sessions() == 1).await;
+        let own = Manager::sharing(first.table.clone()).await;
+        worker.set_own_manager(Some(own.addr.clone()));
+        until("our own", || own.sessions() == 1 && third.sessions() == 0).await;
+        let own = Some(super::world::Host::node());
+        until("it is said so", || worker.status().session_manager == own).await;
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_silent_manager_is_left() {
+    on_a_host(|host| async move {
+        // Accepts connections and never says a word.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let manager = Manager::start().await;
+        let mut config = host.config(&[&manager]);
+        config.seeds.insert(0, silent.local_addr().unwrap().to_string());
+        let dial = std::sync::Arc::new(super::world::Plain);
+        let worker = crate::Worker::start(config, dial).await.unwrap();
+        until("the manager that speaks", || manager.sessions() == 1).await;
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn an_older_whole_is_not_believed_at_once() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        until("the network", || worker.networks().iter().any(|n| n.name == "net")).await;
+        let behind = Manager::start().await;
+        manager.kill();
+        worker.set_own_manager(Some(behind.addr.clone()));
+        until("it was tried", || behind.table.lock().registered.len() > 1).await;
+        assert!(worker.networks().iter().any(|n| n.name == "net"));
+        until("it is said so", || worker.status().session_error.contains("behind")).await;
+        worker.shutdown().await;
+    });
+}
