@@ -1,0 +1,99 @@
+//! What must be true of every entry that enters the log, kept here a second time and more simply than in the state:
+//! who holds which address, and how long each released one has rested.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use swarm_model::{Endpoint, EndpointId, MacAddr, NetworkId};
+use swarm_state::{Command, Entry, Event, REST_MS, State};
+
+#[derive(Default)]
+pub struct Ledger {
+    endpoints: BTreeMap<EndpointId, Endpoint>,
+    held: BTreeMap<(NetworkId, IpAddr), EndpointId>,
+    macs: BTreeMap<(NetworkId, MacAddr), EndpointId>,
+    /// When an address was released, in steps of the clocks as they passed.
+    released: BTreeMap<(NetworkId, IpAddr), u64>,
+    time_ms: u64,
+    wall_ms: u64,
+}
+
+impl Ledger {
+    /// `state` is the one after the entry.
+    pub fn enter(&mut self, entry: &Entry, events: &[Event], state: &State) -> Result<(), String> {
+        // Backwards steps count nothing and forward ones are bounded, or one wrong clock would end every rest.
+        self.time_ms += entry.now_ms.saturating_sub(self.wall_ms).min(60_000);
+        self.wall_ms = entry.now_ms;
+        for event in events {
+            match event {
+                Event::EndpointCreated { endpoint, .. } => {
+                    let endpoint =
+                        state.endpoint(endpoint).ok_or("an endpoint was made, but is not there")?;
+                    self.add(endpoint, entry)?;
+                }
+                Event::EndpointReleased { endpoint, .. } => self.remove(*endpoint)?,
+                Event::NetworkRemoved(network) => self.forget(*network)?,
+                Event::DefaultsChanged
+                | Event::ManagersChanged
+                | Event::NodeChanged(_)
+                | Event::PeerChanged(_)
+                | Event::NetworkCreated(_)
+                | Event::PresenceChanged { .. } => {}
+            }
+        }
+        if self.endpoints.len() == state.endpoints().len() {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} endpoints by events, {} in the state",
+                self.endpoints.len(),
+                state.endpoints().len()
+            ))
+        }
+    }
+
+    fn add(&mut self, endpoint: &Endpoint, entry: &Entry) -> Result<(), String> {
+        let Command::CreateEndpoints(asked) = &entry.command else {
+            return Err(format!("{} was made by {:?}", endpoint.id, entry.command.verb()));
+        };
+        let asked =
+            asked.endpoints.iter().find(|new| new.id == endpoint.id).ok_or("made, but not asked for")?;
+        for ip in endpoint.ips() {
+            let place = (endpoint.network, ip);
+            if let Some(other) = self.held.insert(place, endpoint.id) {
+                return Err(format!("{ip} was given to {} while {other} holds it", endpoint.id));
+            }
+            let rested = self.released.remove(&place).map(|at| self.time_ms - at);
+            if asked.ip != Some(ip) && rested.is_some_and(|rested| rested < REST_MS) {
+                return Err(format!("{ip} was given out unasked after {rested:?} ms"));
+            }
+        }
+        if let Some(other) = self.macs.insert((endpoint.network, endpoint.mac), endpoint.id) {
+            return Err(format!("{} has the MAC of {other}", endpoint.id));
+        }
+        self.endpoints.insert(endpoint.id, endpoint.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, id: EndpointId) -> Result<(), String> {
+        let endpoint = self.endpoints.remove(&id).ok_or("an endpoint was released that was not there")?;
+        self.macs.remove(&(endpoint.network, endpoint.mac));
+        for ip in endpoint.ips() {
+            self.held.remove(&(endpoint.network, ip));
+            self.released.insert((endpoint.network, ip), self.time_ms);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, network: NetworkId) -> Result<(), String> {
+        self.released.retain(|(of, _), _| *of != network);
+        match self.endpoints.values().find(|endpoint| endpoint.network == network) {
+            Some(endpoint) => Err(format!("network {network} was removed under {}", endpoint.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Addresses released of late, to be asked for by name.
+    pub fn released(&self) -> Vec<(NetworkId, IpAddr)> {
+        self.released.keys().copied().collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of a world: no more faults, everybody finishes what they began, and then everything must be as the log
+//! says, on every replica, in every assignment, in every kernel.
+
+use crate::worker::Worker;
+use crate::world::World;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use swarm_model::{Assigned, EndpointId, MacAddr, NetworkId};
+use swarm_overlay::{OverlayNs, Scope};
+use swarm_state::State;
+
+/// Rounds in which everybody does all that is to do: far more than it takes.
+const ROUNDS: usize = 60;
+
+impl World {
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.faults = false;
+        (0..self.replicas.len()).try_for_each(|at| self.start_replica(at))?;
+        while !self.late.is_empty() {
+            self.arrive_late()?;
+        }
+        self.close_streams(|stream| stream.lossy);
+        for _ in 0..ROUNDS {
+            if self.round()? {
+                return self.check();
+            }
+        }
+        Err(format!(
+            "not settled after {ROUNDS} rounds: {} calls, {} sessions",
+            self.calls.len(),
+            self.streams.len()
+        ))
+    }
+
+    /// True when there was nothing left to do.
+    fn round(&mut self) -> Result<bool, String> {
+        self.now_ms += 1_000;
+        let end = self.log.end();
+        let mut idle = self.calls.is_empty();
+        while !self.calls.is_empty() {
+            self.try_call()?;
+        }
+        for at in 0..self.replicas.len() {
+            self.advance(at, usize::MAX)?;
+            // Once more: a snapshot may have been all it got.
+            self.advance(at, usize::MAX)?;
+        }
+        for at in 0..self.workers.len() {
+            self.start_worker(at);
+            idle &= self.workers[at].releasing.is_empty();
+            self.release_of(at);
+        }
+        (0..self.workers.len() * 8).for_each(|_| self.connect());
+        for at in (0..self.streams.len()).rev() {
+            idle &= !self.pump(at);
+        }
+        while let Some(at) = self.streams.iter().position(|stream| !stream.queue.is_empty()) {
+            self.deliver(at)?;
+        }
+        for worker in &mut self.workers {
+            idle &= worker.reconcile(&mut self.rng, false)? == 0;
+        }
+        let members = self.workers.iter().filter(|worker| !worker.left).count();
+        Ok(idle && self.log.end() == end && self.calls.is_empty() && self.streams.len() == members)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.log.check_invariants()?;
+        let truth = &self.log.truth;
+        for (at, replica) in self.replicas.iter().enumerate() {
+            if replica.state != *truth {
+                return Err(format!("replica {at} is not what the log says"));
+            }
+        }
+        for (at, worker) in self.workers.iter().enumerate() {
+            check_worker(worker, truth)
+                .map_err(|problem| format!("worker {at} ({}): {problem}", worker.node))?;
+        }
+        let known: BTreeSet<EndpointId> = self.workers.iter().flat_map(Worker::known).collect();
+        match truth.endpoints().find(|endpoint| !known.contains(&endpoint.id)) {
+            Some(leaked) => Err(format!("nobody knows endpoint {} of {}", leaked.id, leaked.node)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_worker(worker: &Worker, truth: &State) -> Result<(), String> {
+    let assigned = truth.assigned(&worker.node);
+    if !worker.left && (Assigned { revision: assigned.revision, ..worker.held.clone() }) != assigned {
+        return Err(format!("holds {:?}\nbut is assigned {assigned:?}", worker.held));
+    }
+    for endpoint in worker.records.values().flat_map(|record| &record.acknowledged) {
+        if truth.endpoint(&endpoint.id) != Some(endpoint) {
+            return Err(format!("endpoint {} was acknowledged and is not there as it was", endpoint.id));
+        }
+    }
+    check_kernel(worker, truth)
+}
+
+/// The tables of each host, said again without `Desired`: entries for every endpoint of other hosts on networks that
+/// have a port here, ports for its own, and nothing else.
+fn check_kernel(worker: &Worker, truth: &State) -> Result<(), String> {
+    let own: BTreeSet<NetworkId> =
+        truth.endpoints_of(&worker.node).map(|endpoint| endpoint.network).collect();
+    let segments = &worker.kernel.observed.segments;
+    let scopes: BTreeSet<Scope> = own.iter().map(|network| Scope::Overlay(OverlayNs::of(*network))).collect();
+    if segments.keys().copied().collect::<BTreeSet<_>>() != scopes {
+        return Err(format!("has {:?} where {scopes:?} should be", segments.keys()));
+    }
+    for network in own {
+        let Some(segment) = segments.get(&Scope::Overlay(OverlayNs::of(network))) else { continue };
+        let others = || truth.endpoints_on(&network).filter(|endpoint| endpoint.node != worker.node);
+        let vtep = |endpoint: &swarm_model::Endpoint| Some(truth.node(&endpoint.node)?.data_path_addr);
+        let fdb: BTreeMap<MacAddr, Option<IpAddr>> = others().map(|e| (e.mac, vtep(e))).collect();
+        let neighbours: BTreeMap<IpAddr, MacAddr> =
+            others().flat_map(|endpoint| endpoint.ips().map(|ip| (ip, endpoint.mac))).collect();
+        if segment.fdb.iter().map(|(mac, entry)| (*mac, entry.vtep)).collect::<BTreeMap<_, _>>() != fdb {
+            return Err(format!("forwards {:?} where {fdb:?} should be", segment.fdb));
+        }
+        if segment.neighbours != neighbours {
+            return Err(format!("answers for {:?} where {neighbours:?} should be", segment.neighbours));
+        }
+        // Each interface has its link-local address besides.
+        let on_link = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let addresses = segment.ports.values().flat_map(|port| port.addresses.clone());
+        let addresses: BTreeSet<IpNet> = addresses.filter(|net| !on_link(net.addr())).collect();
+        let here = truth.endpoints_on(&network).filter(|endpoint| endpoint.node == worker.node);
+        if addresses != here.flat_map(|endpoint| endpoint.addresses.clone()).collect() {
+            return Err(format!("has {addresses:?} on network {network}"));
+        }
+    }
+    Ok(())
+}
