@@ -5,7 +5,8 @@
 //!
 //! The order of things at the daemon: `Manager::start` → serve `tls_routes()` on TCP 2377 (with
 //! `swarm_identity::Listener`) and `local_control()` on the local socket → on a new directory `bootstrap` or
-//! `join_raft` → … → `leave`, if it leaves → `shutdown`.
+//! `join_raft` → … → `leave`, if it leaves → `shutdown`, before connections are cut: a session that is cut is a node
+//! lost, one that is ended by `shutdown` is not.
 
 mod api;
 mod applied;

@@ -184,7 +184,8 @@ impl Live {
     /// The record is left alone if it names a newer session. Should nobody take this report now, the sweep makes it later.
     async fn report_loss(&self, message: &str) {
         let node = self.registration.node;
-        if self.verdict() != Verdict::GoOn {
+        // One that came back at once may go on under the same session id.
+        if self.verdict() != Verdict::GoOn || self.seat.applied.hub().holds(node) {
             return;
         }
         let session = Some(self.outbox.session);

@@ -7,13 +7,17 @@ use swarm_model::{Assigned, Assignment};
 use swarm_proto::v1::manager_message::Message;
 use swarm_proto::v1::{self, worker_message};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, Streaming};
 
-/// A worker's end of a session, with the assignment it holds.
+/// A third of the heartbeat that most clusters here are made with.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// A worker's end of a session, with the assignment it holds. Beats until it is dropped.
 pub struct Session {
-    to_manager: mpsc::Sender<v1::WorkerMessage>,
+    _beats: Option<AbortOnDropHandle<()>>,
     from_manager: Streaming<v1::ManagerMessage>,
     pub held: Assigned,
     pub id: String,
@@ -25,8 +29,26 @@ fn message(message: worker_message::Message) -> v1::WorkerMessage {
     v1::WorkerMessage { message: Some(message) }
 }
 
+async fn beat(to_manager: mpsc::Sender<v1::WorkerMessage>) {
+    let beat = || message(worker_message::Message::Heartbeat(v1::Heartbeat {}));
+    while to_manager.send(beat()).await.is_ok() {
+        sleep(BEAT).await;
+    }
+}
+
 impl Session {
     pub async fn open(worker: &WorkerHost, to: &Host, held: &[String]) -> Result<Self, Status> {
+        let (mut session, to_manager) = Self::open_silent(worker, to, held).await?;
+        session._beats = Some(AbortOnDropHandle::new(tokio::spawn(beat(to_manager))));
+        Ok(session)
+    }
+
+    /// One that does not beat; it ends when what goes to the manager is dropped.
+    async fn open_silent(
+        worker: &WorkerHost,
+        to: &Host,
+        held: &[String],
+    ) -> Result<(Self, mpsc::Sender<v1::WorkerMessage>), Status> {
         let register = v1::Register {
             hostname: worker.hostname.clone(),
             addr: "127.0.0.1".to_owned(),
@@ -39,13 +61,13 @@ impl Session {
         to_manager.send(message(worker_message::Message::Register(register))).await.unwrap();
         let mut client = worker.dispatcher(to).await;
         let from_manager = client.session(ReceiverStream::new(messages)).await?.into_inner();
-        let mut session =
-            Self { to_manager, from_manager, held: Assigned::default(), id: String::new(), steps: 0 };
+        let (held, id) = (Assigned::default(), String::new());
+        let mut session = Self { _beats: None, from_manager, held, id, steps: 0 };
         let Some(Message::Welcome(welcome)) = session.next().await? else { panic!("no welcome") };
         session.id = welcome.session;
         let Some(Message::Complete(whole)) = session.next().await? else { panic!("no whole") };
         session.held = whole.try_into().unwrap();
-        Ok(session)
+        Ok((session, to_manager))
     }
 
     async fn next(&mut self) -> Result<Option<Message>, Status> {
@@ -53,14 +75,9 @@ impl Session {
         Ok(next.await.expect("a message in time")?.and_then(|message| message.message))
     }
 
-    pub async fn beat(&self) {
-        let _ = self.to_manager.send(message(worker_message::Message::Heartbeat(v1::Heartbeat {}))).await;
-    }
-
-    /// Takes the next assignment, beating meanwhile.
+    /// Takes the next assignment.
     pub async fn step(&mut self) -> Result<(), Status> {
         loop {
-            self.beat().await;
             let assignment: Assignment = match self.next().await? {
                 Some(Message::Complete(whole)) => whole.try_into().unwrap(),
                 Some(Message::Incremental(step)) => {
@@ -84,7 +101,7 @@ impl Session {
     pub async fn end(mut self) -> Status {
         loop {
             match self.next().await {
-                Ok(Some(_)) => self.beat().await,
+                Ok(Some(_)) => {}
                 Ok(None) => return Status::ok("closed"),
                 Err(status) => return status,
             }
@@ -153,7 +170,7 @@ async fn a_closed_session_makes_its_node_unknown_then_down_and_a_new_one_ready()
 async fn missed_heartbeats_end_a_session() {
     let host = Host::first().await;
     let worker = WorkerHost::joined(&host, "w1").await;
-    let mut session = Session::open(&worker, &host, &[]).await.unwrap();
+    let (mut session, _to_manager) = Session::open_silent(&worker, &host, &[]).await.unwrap();
     let status = session.next().await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     until("the node is down", async || (state_of(&host, "w1").await == v1::NodeState::Down).then_some(()))
@@ -166,10 +183,9 @@ async fn a_new_session_replaces_the_old_and_the_node_stays_ready() {
     let worker = WorkerHost::joined(&host, "w1").await;
     let old = Session::open(&worker, &host, &[]).await.unwrap();
     let applied = host.manager.read(|state| state.revision());
-    let new = Session::open(&worker, &host, &[]).await.unwrap();
+    let _new = Session::open(&worker, &host, &[]).await.unwrap();
     assert_eq!(host.manager.read(|state| state.revision()), applied, "nothing had to be written for it");
     assert_eq!(old.end().await.code(), Code::Aborted);
-    new.beat().await;
     assert_eq!(state_of(&host, "w1").await, v1::NodeState::Ready);
 }
 
