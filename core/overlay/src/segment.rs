@@ -6,7 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
-use swarm_model::{MacAddr, Vni};
+use swarm_model::{MacAddr, Vni, mac_for_ip};
 
 /// One place. Empty (the default) is what a host looks like that never saw it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +33,20 @@ pub struct Bridge {
     pub up: bool,
     /// The gateway's own address; none on overlays.
     pub address: Option<Ipv4Net>,
-    /// No spanning tree, no forward delay, no multicast snooping; on the gateway also: packets are forwarded.
+    /// No spanning tree, no forward delay, no multicast snooping, its own MAC ([`Bridge::mac`]); on the gateway also: packets
+    /// are forwarded.
     pub tuned: bool,
+}
+
+impl Bridge {
+    /// A bridge left to itself takes the MAC of a port, and with each change the kernel drops all of its neighbours.
+    pub fn mac(&self) -> MacAddr {
+        match self.address {
+            Some(address) => mac_for_ip(address.addr().into()),
+            // No frame is ever sent to or from an overlay's bridge itself.
+            None => MacAddr([0x02, 0x44, 0, 0, 0, 1]),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

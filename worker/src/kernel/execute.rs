@@ -8,7 +8,6 @@ use super::wire::Messages;
 use super::{KernelError, entries, messages, nft, ports, sysctl};
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
-use swarm_model::mac_for_ip;
 use swarm_overlay::{Act, Bridge, Op, Scope, VXLAN, Vxlan, rules};
 
 /// A step that failed.
@@ -70,9 +69,8 @@ impl Place {
     fn add_bridge(&mut self, bridge: &Bridge) -> Result<(), KernelError> {
         let (scope, name) = (self.scope, self.scope.bridge());
         let here = self.here()?;
-        let mac = bridge.address.map(|a| mac_for_ip(a.addr().into()));
         let mut batch = Messages::default();
-        messages::add_bridge(&mut batch, name, bridge.mtu, mac);
+        messages::add_bridge(&mut batch, name, bridge);
         tolerant(&mut here.route, batch, &[Errno::EAFNOSUPPORT], &format!("make the bridge {name}"))?;
         here.bridge = None;
         here.bridge_index(scope)?;
@@ -81,9 +79,8 @@ impl Place {
 
     fn set_bridge(&mut self, bridge: &Bridge) -> Result<(), KernelError> {
         let name = self.scope.bridge();
-        let mac = bridge.address.map(|a| mac_for_ip(a.addr().into()));
         let mut batch = Messages::default();
-        messages::set_bridge(&mut batch, name, bridge.mtu, mac);
+        messages::set_bridge(&mut batch, name, bridge);
         self.here()?.route.run_all(batch, &format!("set the bridge {name}"))?;
         self.gateway_address(bridge)
     }

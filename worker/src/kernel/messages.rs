@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use swarm_model::MacAddr;
-use swarm_overlay::{PortLink, PortName, ROUTE_PROTOCOL, Route, Vxlan};
+use swarm_overlay::{Bridge, PortLink, PortName, ROUTE_PROTOCOL, Route, Vxlan};
 
 /// `ifinfomsg`.
 pub fn link_header(index: u32, flags: u32, change: u32) -> [u8; 16] {
@@ -54,23 +54,18 @@ pub fn get_link(messages: &mut Messages, name: &str) {
     messages.begin(GET_LINK, 0, &link_header(0, 0, 0)).attr_text(IFLA_IFNAME, name);
 }
 
-/// Makes the bridge, up. `mac` fixes its address; without one it takes that of a port, and changes with the ports.
-pub fn add_bridge(messages: &mut Messages, name: &str, mtu: u32, mac: Option<MacAddr>) {
-    messages.begin(NEW_LINK, CREATE | EXCLUSIVE, &link_header(0, 0, 0));
-    messages.attr_text(IFLA_IFNAME, name).attr_u32(IFLA_MTU, mtu);
-    if let Some(mac) = mac {
-        messages.attr(IFLA_ADDRESS, &mac.0);
-    }
+/// Makes the bridge, up.
+pub fn add_bridge(messages: &mut Messages, name: &str, bridge: &Bridge) {
+    messages.begin(NEW_LINK, CREATE | EXCLUSIVE, &link_header(0, 0, 0)).attr_text(IFLA_IFNAME, name);
+    messages.attr_u32(IFLA_MTU, bridge.mtu).attr(IFLA_ADDRESS, &bridge.mac().0);
     bridge_info(messages);
     no_link_local(messages, name);
     set_up(messages, name);
 }
 
-pub fn set_bridge(messages: &mut Messages, name: &str, mtu: u32, mac: Option<MacAddr>) {
-    messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name).attr_u32(IFLA_MTU, mtu);
-    if let Some(mac) = mac {
-        messages.attr(IFLA_ADDRESS, &mac.0);
-    }
+pub fn set_bridge(messages: &mut Messages, name: &str, bridge: &Bridge) {
+    messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name);
+    messages.attr_u32(IFLA_MTU, bridge.mtu).attr(IFLA_ADDRESS, &bridge.mac().0);
     bridge_info(messages);
 }
 

@@ -11,7 +11,6 @@ use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use swarm_model::mac_for_ip;
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{
     Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, Port, PortLink, PortName, Route, RulesDigest, Scope,
@@ -135,13 +134,10 @@ impl Opened {
             IpNet::V4(v4) => Some(v4),
             IpNet::V6(_) => None,
         });
-        let tuned = match scope {
-            Scope::Overlay(_) => quiet,
-            Scope::Gateway => {
-                quiet && sysctl::forwarding() && link.mac == address.map(|a| mac_for_ip(a.addr().into()))
-            }
-        };
-        Ok(Bridge { mtu: link.mtu, up: link.up, address, tuned })
+        let mut bridge = Bridge { mtu: link.mtu, up: link.up, address, tuned: false };
+        let forwarding = scope != Scope::Gateway || sysctl::forwarding();
+        bridge.tuned = quiet && forwarding && link.mac == Some(bridge.mac());
+        Ok(bridge)
     }
 
     fn observe_overlay(&mut self, links: &[Link], segment: &mut Segment) -> Result<(), KernelError> {

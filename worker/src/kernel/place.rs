@@ -190,8 +190,13 @@ fn known(index: &mut Option<u32>, route: &mut NetlinkSocket, name: &str) -> Resu
 
 /// Index of an interface by its name; `None` when there is none.
 pub fn index_of(route: &mut NetlinkSocket, name: &str) -> Result<Option<u32>, KernelError> {
+    Ok(link_of(route, name)?.map(|link| link.index))
+}
+
+/// An interface by its name; `None` when there is none.
+pub fn link_of(route: &mut NetlinkSocket, name: &str) -> Result<Option<read::Link>, KernelError> {
     let mut question = super::wire::Messages::default();
     messages::get_link(&mut question, name);
     let answer = route.get(question, "ask for an interface")?;
-    Ok(answer.and_then(|a| read::link(&a.body)).map(|link| link.index))
+    Ok(answer.and_then(|a| read::link(&a.body)))
 }

@@ -3,13 +3,14 @@
 
 use super::entries::Failures;
 use super::execute::tolerant;
-use super::place::{Place, index_of};
+use super::place::{Place, index_of, link_of};
+use super::socket::NetlinkSocket;
 use super::uapi::{DEL_ADDR, DEL_ROUTE, NEW_ADDR, NEW_ROUTE};
 use super::wire::Messages;
 use super::{KernelError, messages};
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
-use swarm_overlay::{Act, Inside, Op, PortLink, PortName};
+use swarm_overlay::{Act, Inside, Op, PortLink, PortName, Scope};
 
 /// Refusals of settings that only exist with IPv6.
 const WITHOUT_IPV6: [Errno; 1] = [Errno::EAFNOSUPPORT];
@@ -33,7 +34,27 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
     }
     let index = index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?;
     place.inner.extend(index.map(|index| (port, (link.inside.sandbox.clone(), index))));
-    set_inside(place, port, link)
+    set_inside(place, port, link)?;
+    let bridge = scope.bridge();
+    let here = place.here()?;
+    wait_until_operational(&mut here.route, port.as_str())?;
+    // A bridge without ports has no carrier; only the gateway's sends packets of its own.
+    if scope == Scope::Gateway { wait_until_operational(&mut here.route, bridge) } else { Ok(()) }
+}
+
+/// An interface drops what it is to send until the kernel has acted on its carrier, which it does in its own time; the first ARP
+/// would be lost. Since Linux 6.8 asking for the link makes it act at once; before, it takes some milliseconds.
+fn wait_until_operational(route: &mut NetlinkSocket, name: &str) -> Result<(), KernelError> {
+    const WAITS: usize = 200;
+    for _ in 0..WAITS {
+        if link_of(route, name)?.is_none_or(|link| link.operational) {
+            return Ok(());
+        }
+        // Nothing to poll: a wait of a millisecond.
+        let _ = nix::poll::poll(&mut [], 1u8);
+    }
+    tracing::warn!(name, "an interface is not operational yet; its first packets may be lost");
+    Ok(())
 }
 
 pub fn set(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {

@@ -17,6 +17,8 @@ pub struct Link {
     pub mtu: u32,
     pub up: bool,
     pub loopback: bool,
+    /// Packets really go out: the carrier is on and the kernel has acted on it.
+    pub operational: bool,
     pub master: Option<u32>,
     /// Index of the other end of a veth, in its own namespace.
     pub peer: Option<u32>,
@@ -62,6 +64,7 @@ pub fn link(body: &[u8]) -> Option<Link> {
             IFLA_IFALIAS => link.alias = text(value).to_owned(),
             IFLA_ADDRESS => link.mac = value.try_into().ok().map(MacAddr),
             IFLA_MTU => link.mtu = u32_at(value, 0)?,
+            IFLA_OPERSTATE => link.operational = value.first().is_some_and(|v| OPERATIONAL.contains(v)),
             IFLA_MASTER => link.master = u32_at(value, 0),
             IFLA_LINK => link.peer = u32_at(value, 0),
             IFLA_LINKINFO => link_info(&mut link, value),

@@ -272,3 +272,10 @@ impl Drop for World {
         let _ = swarm_netns::remove(&self.fabric_path);
     }
 }
+
+/// Everything a namespace holds, for the message of a failed test.
+pub fn show(ns: &NetNs) -> String {
+    ["ip -d -br link", "ip address", "ip route show table all", "ip neigh", "bridge -d link", "bridge fdb", "nft list ruleset"]
+        .map(|command| format!("# {command}\n{}\n", run(ns, command).unwrap_or_else(|e| e)))
+        .concat()
+}
