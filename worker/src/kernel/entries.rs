@@ -27,8 +27,12 @@ fn try_entries(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
             Act::DeleteFdb(mac, entry) => {
                 messages::delete_fdb(&mut batch, here.vxlan_index()?, *mac, tables(*entry));
             }
-            Act::PutNeighbour(ip, mac) => messages::put_neighbour(&mut batch, here.bridge_index(scope)?, *ip, *mac),
-            Act::DeleteNeighbour(ip) => messages::delete_neighbour(&mut batch, here.bridge_index(scope)?, *ip),
+            Act::PutNeighbour(ip, mac) => {
+                messages::put_neighbour(&mut batch, here.bridge_index(scope)?, *ip, *mac)
+            }
+            Act::DeleteNeighbour(ip) => {
+                messages::delete_neighbour(&mut batch, here.bridge_index(scope)?, *ip)
+            }
             _ => {}
         }
     }
@@ -37,7 +41,9 @@ fn try_entries(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
     let mut again = Messages::default();
     for failure in &failures {
         // The kernel looks into the bridge's table first and stops there when the entry moved to another port.
-        if let Some(Act::DeleteFdb(mac, FdbEntry { vtep: Some(_), bridged: true })) = op_of(failure).map(|op| &op.act) {
+        if let Some(Act::DeleteFdb(mac, FdbEntry { vtep: Some(_), bridged: true })) =
+            op_of(failure).map(|op| &op.act)
+        {
             messages::delete_fdb(&mut again, here.vxlan_index()?, *mac, NTF_SELF);
         }
     }
@@ -69,12 +75,13 @@ pub fn change_elements(place: &mut Place, ops: &[Op], kind: u16) -> Failures {
         Ok(None) => Vec::new(),
         // An element that is gone already fails the whole transaction: one by one then.
         Ok(Some(failure)) if kind == NFT_DEL_SETELEM && failure.errno == Errno::ENOENT => {
-            let each = all.iter().enumerate().filter_map(|(index, one)| match transact(place, &[*one], kind) {
-                Ok(None) => None,
-                Ok(Some(failure)) if failure.errno == Errno::ENOENT => None,
-                Ok(Some(failure)) => Some((index, failure.into_error("change the port check"))),
-                Err(error) => Some((index, error)),
-            });
+            let each =
+                all.iter().enumerate().filter_map(|(index, one)| match transact(place, &[*one], kind) {
+                    Ok(None) => None,
+                    Ok(Some(failure)) if failure.errno == Errno::ENOENT => None,
+                    Ok(Some(failure)) => Some((index, failure.into_error("change the port check"))),
+                    Err(error) => Some((index, error)),
+                });
             each.collect()
         }
         Ok(Some(failure)) => vec![(0, failure.into_error("change the port check"))],

@@ -10,8 +10,11 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use swarm_overlay::{
-    Allowed, BRIDGE, Event, GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, NetnsPath, PortName, Route, Scope, TABLE, VXLAN,
+    Allowed, BRIDGE, Event, GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, NetnsPath, PortName, Route, Scope, TABLE,
+    VXLAN,
 };
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A socket that hears the changes of one namespace.
 pub struct EventSocket {
@@ -52,7 +55,11 @@ impl EventSocket {
         // The host's own neighbours are many and none of ours.
         let groups = HERE.iter().filter(|g| scope != Scope::Gateway || **g != GROUP_NEIGH).copied();
         let route = Self::open(netlink_sys::protocols::NETLINK_ROUTE, groups, Source::Here)?;
-        let filter = Self::open(netlink_sys::protocols::NETLINK_NETFILTER, [GROUP_NFTABLES].into_iter(), Source::Here)?;
+        let filter = Self::open(
+            netlink_sys::protocols::NETLINK_NETFILTER,
+            [GROUP_NFTABLES].into_iter(),
+            Source::Here,
+        )?;
         Ok([route, filter])
     }
 
@@ -79,8 +86,26 @@ impl EventSocket {
         Ok(Self { socket, source })
     }
 
+    /// Ready for waiting. Must be called within a tokio runtime.
+    #[allow(
+        deprecated,
+        reason = "the successor is unsafe code; here the descriptor is owned and stays open, as it asks"
+    )]
+    pub fn into_async(self) -> Result<AsyncFd<Self>, KernelError> {
+        AsyncFd::with_interest(self, Interest::READABLE)
+            .map_err(|e| KernelError::io("listen to the kernel's notifications", e))
+    }
+
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Takes one notification (or the loss of some) off the queue, whatever it says.
+    pub fn discard(&self, buffer: &mut [u8]) -> Result<(), Errno> {
+        match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(_) | Err(Errno::ENOBUFS | Errno::EINTR) => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     /// Everything that waits, up to a bound. An empty answer means that nothing waits.
@@ -170,7 +195,9 @@ impl Place {
         let on_bridge = link.master.is_some() && link.master == self.known_bridge();
         let (mtu, up) = (link.mtu, link.up);
         match (self.scope, link.name.as_str(), gone) {
-            (Scope::Gateway, GATEWAY_BRIDGE, true) | (Scope::Overlay(_), BRIDGE, true) => Some(Event::BridgeGone),
+            (Scope::Gateway, GATEWAY_BRIDGE, true) | (Scope::Overlay(_), BRIDGE, true) => {
+                Some(Event::BridgeGone)
+            }
             (Scope::Gateway, GATEWAY_BRIDGE, false) | (Scope::Overlay(_), BRIDGE, false) => {
                 Some(Event::Bridge { mtu, up })
             }

@@ -93,7 +93,9 @@ impl Place {
         let index = here.bridge_index(scope)?;
         let held = super::observe::addresses(&mut here.route)?.remove(&index).unwrap_or_default();
         let mut batch = Messages::default();
-        held.iter().filter(|a| **a != address.into()).for_each(|a| messages::address(&mut batch, DEL_ADDR, index, *a));
+        held.iter()
+            .filter(|a| **a != address.into())
+            .for_each(|a| messages::address(&mut batch, DEL_ADDR, index, *a));
         messages::gateway_address(&mut batch, NEW_ADDR, index, address);
         here.route.run_all(batch, &format!("set address {address} on {}", scope.bridge()))?;
         if !sysctl::forwarding() {
@@ -191,7 +193,9 @@ enum Kind {
 impl Kind {
     fn of(act: &Act) -> Self {
         match act {
-            Act::PutFdb(..) | Act::DeleteFdb(..) | Act::PutNeighbour(..) | Act::DeleteNeighbour(_) => Self::Entry,
+            Act::PutFdb(..) | Act::DeleteFdb(..) | Act::PutNeighbour(..) | Act::DeleteNeighbour(_) => {
+                Self::Entry
+            }
             Act::Allow(_) => Self::Allow,
             Act::Forbid(_) => Self::Forbid,
             Act::AddAddress(port, ..)

@@ -1,20 +1,118 @@
-//! What the host itself says: path MTU, free gateway subnet. Knows: links and routes. Must not know: networks.
+//! What the host itself says: path MTU, free gateway subnet. Knows: links, addresses and routes. Must not know: networks.
 
+use super::KernelError;
+use super::events::EventSocket;
+use super::observe::{addresses, dump_routes, links};
+use super::read::{self, Link};
+use super::socket::NetlinkSocket;
+use ipnet::{IpNet, Ipv4Net};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 use swarm_model::NodeId;
-use swarm_overlay::HostFacts;
+use swarm_overlay::{GATEWAY_BRIDGE, HostFacts, Route, gateway};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-/// Follows the host's links and routes.
+/// Changes come in bunches; the host is read once per bunch.
+const SETTLE: Duration = Duration::from_millis(100);
+const READ_BYTES: usize = 64 * 1024;
+/// Where no link says otherwise.
+const ETHERNET_MTU: u32 = 1500;
+
+/// Follows the host's links, addresses and routes.
 pub struct FactsWatch {
     pub facts: watch::Receiver<HostFacts>,
 }
 
 impl FactsWatch {
-    /// Reads the facts and keeps them current until every receiver is dropped. Errors are sentences.
+    /// Reads the facts and keeps them current until every receiver is dropped. Must be called within a tokio runtime whose
+    /// threads are in the host's namespace.
+    /// Errors are sentences.
     pub async fn start(node: NodeId, data_path_addr: IpAddr) -> Result<Self, String> {
-        let facts = HostFacts { node, data_path_addr, underlay_mtu: 1500, outside_mtu: 1500, gateway: None };
-        let (_sender, facts) = watch::channel(facts);
+        Self::begin(node, data_path_addr).map_err(|e| e.to_string())
+    }
+
+    fn begin(node: NodeId, data_path_addr: IpAddr) -> Result<Self, KernelError> {
+        // Listening comes before reading, so that nothing falls between.
+        let heard = EventSocket::host()?.into_async()?;
+        let first = read_facts(node, data_path_addr)?;
+        let (sender, facts) = watch::channel(first);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sender.closed() => {}
+                () = follow(&heard, &sender) => tracing::warn!("cannot follow the host's links any more"),
+            }
+        });
         Ok(Self { facts })
     }
+}
+
+async fn follow(heard: &AsyncFd<EventSocket>, sender: &watch::Sender<HostFacts>) {
+    let mut buffer = vec![0; READ_BYTES];
+    while let Ok(mut ready) = heard.readable().await {
+        match ready.try_io(|socket| Ok(socket.get_ref().discard(&mut buffer)?)) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_would_block) => continue,
+        }
+        sleep(SETTLE).await;
+        let (node, addr) = (sender.borrow().node, sender.borrow().data_path_addr);
+        match read_facts(node, addr) {
+            Ok(facts) => drop(sender.send_if_modified(|held| {
+                let changed = *held != facts;
+                *held = facts;
+                changed
+            })),
+            Err(error) => tracing::warn!(%error, "cannot read the host's links"),
+        }
+    }
+}
+
+fn read_facts(node: NodeId, data_path_addr: IpAddr) -> Result<HostFacts, KernelError> {
+    let mut route = NetlinkSocket::route()?;
+    let (links, addresses) = (links(&mut route)?, addresses(&mut route)?);
+    let routes: Vec<(u32, Route)> =
+        dump_routes(&mut route)?.iter().filter_map(|a| read::any_route(&a.body)).collect();
+    let outside = outside(&links, &routes);
+    let underlay = holder(&links, &addresses, data_path_addr).or(outside);
+    let mtu = |link: Option<&Link>| link.map_or(ETHERNET_MTU, |l| l.mtu);
+    Ok(HostFacts {
+        node,
+        data_path_addr,
+        underlay_mtu: mtu(underlay),
+        outside_mtu: mtu(outside.or(underlay)),
+        gateway: gateway_subnet(&links, &addresses, &routes),
+    })
+}
+
+/// The link that has this address. A loopback or dummy carries the address only; packets take another way.
+fn holder<'a>(
+    links: &'a [Link],
+    addresses: &BTreeMap<u32, BTreeSet<IpNet>>,
+    addr: IpAddr,
+) -> Option<&'a Link> {
+    let holds = |l: &&Link| addresses.get(&l.index).is_some_and(|all| all.iter().any(|a| a.addr() == addr));
+    links.iter().filter(|l| !l.loopback && l.kind != "dummy").find(holds)
+}
+
+/// The link of the default route.
+fn outside<'a>(links: &'a [Link], routes: &[(u32, Route)]) -> Option<&'a Link> {
+    let (index, _) = routes.iter().find(|(_, r)| r.to.prefix_len() == 0 && r.via.is_some())?;
+    links.iter().find(|l| l.index == *index)
+}
+
+fn gateway_subnet(
+    links: &[Link],
+    addresses: &BTreeMap<u32, BTreeSet<IpNet>>,
+    routes: &[(u32, Route)],
+) -> Option<Ipv4Net> {
+    let ours = links.iter().find(|l| l.name == GATEWAY_BRIDGE).map(|l| l.index);
+    let held = ours.and_then(|index| addresses.get(&index)).into_iter().flatten().find_map(|a| match a {
+        IpNet::V4(v4) => Some(*v4),
+        IpNet::V6(_) => None,
+    });
+    let foreign = routes.iter().filter(|(index, r)| Some(*index) != ours && r.to.prefix_len() > 0);
+    gateway::choose_subnet(held, &foreign.map(|(_, r)| r.to).collect::<Vec<_>>())
 }

@@ -76,7 +76,9 @@ pub fn get_elements(messages: &mut Messages, set: &str) {
 /// The elements in an answer to [`get_elements`].
 pub fn read_elements(answers: &[Answer]) -> BTreeSet<Allowed> {
     let lists = answers.iter().filter_map(|a| wire::attr(&a.body, 4, NFTA_ELEMS_LIST));
-    let elements = lists.flat_map(|list| wire::attrs(list, 0)).filter_map(|(_, element)| wire::attr(element, 0, NFTA_ELEM_KEY));
+    let elements = lists
+        .flat_map(|list| wire::attrs(list, 0))
+        .filter_map(|(_, element)| wire::attr(element, 0, NFTA_ELEM_KEY));
     elements.filter_map(|key| wire::attr(key, 0, NFTA_DATA_VALUE)).filter_map(read_key).collect()
 }
 

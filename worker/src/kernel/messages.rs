@@ -132,7 +132,10 @@ fn port_info(messages: &mut Messages, fill: impl FnOnce(&mut Messages)) {
 /// Makes a port: the host end here, on the bridge; the other end born in the sandbox with its name and MAC.
 pub fn add_port(messages: &mut Messages, port: PortName, link: &PortLink, bridge: u32, sandbox: RawFd) {
     messages.begin(NEW_LINK, CREATE | EXCLUSIVE, &link_header(0, 0, 0));
-    messages.attr_text(IFLA_IFNAME, port.as_str()).attr_u32(IFLA_MTU, link.host_mtu).attr_u32(IFLA_MASTER, bridge);
+    messages
+        .attr_text(IFLA_IFNAME, port.as_str())
+        .attr_u32(IFLA_MTU, link.host_mtu)
+        .attr_u32(IFLA_MASTER, bridge);
     let info = messages.open(IFLA_LINKINFO);
     messages.attr(INFO_KIND, b"veth");
     let data = messages.open(INFO_DATA);

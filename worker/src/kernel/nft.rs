@@ -45,12 +45,19 @@ fn listen(child: &mut Child) -> Option<String> {
         }
         match stderr.read(&mut buffer) {
             Ok(0) | Err(_) => return Some(String::from_utf8_lossy(&words).into_owned()),
-            Ok(got) if words.len() < MOST_WORDS => words.extend_from_slice(buffer.get(..got).unwrap_or_default()),
+            Ok(got) if words.len() < MOST_WORDS => {
+                words.extend_from_slice(buffer.get(..got).unwrap_or_default())
+            }
             Ok(_) => {}
         }
     }
 }
 
 fn first_line(words: &str) -> String {
-    words.lines().find(|line| !line.trim().is_empty()).unwrap_or("nft failed without a word").trim().to_owned()
+    words
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("nft failed without a word")
+        .trim()
+        .to_owned()
 }

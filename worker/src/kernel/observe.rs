@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{
-    Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, Port, PortLink, PortName, Route, RulesDigest, Scope,
-    Segment, VXLAN, Vxlan,
+    Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, Port, PortLink, PortName, Route, RulesDigest,
+    Scope, Segment, VXLAN, Vxlan,
 };
 
 impl Place {
@@ -87,7 +87,12 @@ impl Place {
             isolated,
         };
         let Some((path, insides, link)) = inside else {
-            return Port { link: unknown, addresses: BTreeSet::new(), routes: BTreeSet::new(), allowed: BTreeSet::new() };
+            return Port {
+                link: unknown,
+                addresses: BTreeSet::new(),
+                routes: BTreeSet::new(),
+                allowed: BTreeSet::new(),
+            };
         };
         self.inner.insert(name, (path.clone(), link.index));
         Port {
@@ -116,11 +121,16 @@ impl Opened {
             if uplink.is_some() { &[NFT_FAMILY_BRIDGE, NFT_FAMILY_INET] } else { &[NFT_FAMILY_BRIDGE] };
         let mut answers = Vec::new();
         for family in families {
-            answers.extend(dump_or_nothing(&mut self.filter, |m| filter::get_rules(m, *family), "read nftables rules")?);
+            answers.extend(dump_or_nothing(
+                &mut self.filter,
+                |m| filter::get_rules(m, *family),
+                "read nftables rules",
+            )?);
         }
         let mut allowed = BTreeSet::new();
         for set in [SET_V4, SET_V6] {
-            let elements = dump_or_nothing(&mut self.filter, |m| filter::get_elements(m, set), "read an nftables set")?;
+            let elements =
+                dump_or_nothing(&mut self.filter, |m| filter::get_elements(m, set), "read an nftables set")?;
             allowed.extend(filter::read_elements(&elements));
         }
         Ok((filter::read_rules(&answers, expected), allowed))
@@ -128,12 +138,14 @@ impl Opened {
 
     fn observe_bridge(&mut self, scope: Scope, link: &Link) -> Result<Bridge, KernelError> {
         let quiet = link.bridge.is_some_and(|b| !b.stp && b.forward_delay == 0 && !b.snooping);
-        let address = if scope == Scope::Gateway { addresses(&mut self.route)?.remove(&link.index) } else { None };
+        let address =
+            if scope == Scope::Gateway { addresses(&mut self.route)?.remove(&link.index) } else { None };
         // Several addresses are as wrong as none.
-        let address = address.filter(|a| a.len() == 1).and_then(|a| a.into_iter().next()).and_then(|a| match a {
-            IpNet::V4(v4) => Some(v4),
-            IpNet::V6(_) => None,
-        });
+        let address =
+            address.filter(|a| a.len() == 1).and_then(|a| a.into_iter().next()).and_then(|a| match a {
+                IpNet::V4(v4) => Some(v4),
+                IpNet::V6(_) => None,
+            });
         let mut bridge = Bridge { mtu: link.mtu, up: link.up, address, tuned: false };
         let forwarding = scope != Scope::Gateway || sysctl::forwarding();
         bridge.tuned = quiet && forwarding && link.mac == Some(bridge.mac());
@@ -251,7 +263,9 @@ pub fn addresses(route: &mut NetlinkSocket) -> Result<BTreeMap<u32, BTreeSet<IpN
         m.begin(GET_ADDR, 0, &[AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0]);
     };
     let mut found: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
-    for (index, address) in route.dump(question, "read the addresses")?.iter().filter_map(|a| read::address(&a.body)) {
+    for (index, address) in
+        route.dump(question, "read the addresses")?.iter().filter_map(|a| read::address(&a.body))
+    {
         found.entry(index).or_default().insert(address);
     }
     Ok(found)

@@ -41,7 +41,14 @@ pub struct Sandbox {
 impl Place {
     pub fn new(scope: Scope, netns_dir: &Path) -> Self {
         let netns_dir = netns_dir.to_owned();
-        Self { scope, netns_dir, opened: None, sandboxes: BTreeMap::new(), inner: BTreeMap::new(), listeners: Vec::new() }
+        Self {
+            scope,
+            netns_dir,
+            opened: None,
+            sandboxes: BTreeMap::new(),
+            inner: BTreeMap::new(),
+            listeners: Vec::new(),
+        }
     }
 
     /// Where the place's namespace has its name; `None` for the gateway.

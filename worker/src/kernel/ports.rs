@@ -27,7 +27,8 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
     // The first message makes it; when that fails so do the others, and say nothing new.
     if let Some(failure) = failures.into_iter().find(|f| !WITHOUT_IPV6.contains(&f.errno)) {
         let taken = failure.index == 0 && failure.errno == Errno::EEXIST;
-        if taken && index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?.is_some() {
+        if taken && index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?.is_some()
+        {
             return Err(name_taken(&link.inside));
         }
         return Err(failure.into_error(format!("make the interface {} in a sandbox", link.inside.ifname)));
@@ -140,7 +141,9 @@ fn try_inside(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
     let Some(inside) = inside else { return Ok(Vec::new()) };
     let failures = place.sandbox(&inside.sandbox)?.route.run(batch)?;
     let bad = failures.into_iter().filter(|f| !ops.get(f.index).is_some_and(|op| is_done(&op.act, f.errno)));
-    Ok(bad.map(|f| (f.index, f.clone().into_error(format!("set up {} in a sandbox", inside.ifname)))).collect())
+    Ok(bad
+        .map(|f| (f.index, f.clone().into_error(format!("set up {} in a sandbox", inside.ifname))))
+        .collect())
 }
 
 fn is_done(act: &Act, errno: Errno) -> bool {

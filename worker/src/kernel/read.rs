@@ -136,7 +136,8 @@ pub fn address(body: &[u8]) -> Option<(u32, IpNet)> {
 
 /// A route of the main table that carries our protocol number, and the index of its interface.
 pub fn route(body: &[u8]) -> Option<(u32, Route)> {
-    let ours = *body.get(5)? == ROUTE_PROTOCOL && *body.get(4)? == TABLE_MAIN && *body.get(7)? == ROUTE_UNICAST;
+    let ours =
+        *body.get(5)? == ROUTE_PROTOCOL && *body.get(4)? == TABLE_MAIN && *body.get(7)? == ROUTE_UNICAST;
     any_route(body).filter(|_| ours)
 }
 

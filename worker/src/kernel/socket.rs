@@ -1,11 +1,9 @@
 //! One netlink socket. Knows: how to send a batch and tell which of its messages failed, how to read a dump.
 //! Must not know: what the messages mean. It belongs for ever to the namespace of the thread that made it.
 
-use super::uapi::{
-    ACK, CAPPED, DUMP, DUMP_INTERRUPTED, ERROR_TEXT, MESSAGE_DONE, MESSAGE_ERROR, REQUEST,
-};
-use super::wire::{self, HEADER, Messages, Received};
 use super::KernelError;
+use super::uapi::{ACK, CAPPED, DUMP, DUMP_INTERRUPTED, ERROR_TEXT, MESSAGE_DONE, MESSAGE_ERROR, REQUEST};
+use super::wire::{self, HEADER, Messages, Received};
 use netlink_sys::Socket;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
@@ -155,7 +153,8 @@ impl NetlinkSocket {
         loop {
             let got = self.receive()?;
             let bytes = self.buffer.get(..got).unwrap_or_default();
-            let ours = |r: &Received<'_>| r.kind == MESSAGE_ERROR && r.sequence.wrapping_sub(first) <= until - first;
+            let ours =
+                |r: &Received<'_>| r.kind == MESSAGE_ERROR && r.sequence.wrapping_sub(first) <= until - first;
             let mut done = false;
             for received in wire::split(bytes).filter(ours) {
                 failures.extend(failure(&received, first));

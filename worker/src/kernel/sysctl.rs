@@ -7,7 +7,8 @@ const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 /// Beyond the third, new neighbours are refused; between first and third they are collected early. One table for all
 /// namespaces of a host, settable in the first one only. Our own entries are permanent and do not count, but
 /// those the sandboxes learn do.
-const NEIGHBOUR_LIMITS: [(&str, &str); 3] = [("gc_thresh1", "8192"), ("gc_thresh2", "32768"), ("gc_thresh3", "65536")];
+const NEIGHBOUR_LIMITS: [(&str, &str); 3] =
+    [("gc_thresh1", "8192"), ("gc_thresh2", "32768"), ("gc_thresh3", "65536")];
 
 pub fn forwarding() -> bool {
     fs::read_to_string(FORWARDING).is_ok_and(|text| text.trim() != "0")
@@ -27,7 +28,9 @@ pub fn raise_neighbour_limits() {
             if fs::read_to_string(&path).is_ok_and(|held| lower(&held)) {
                 match fs::write(&path, least) {
                     Ok(()) => tracing::info!(path, least, "raised a neighbour table limit"),
-                    Err(error) => tracing::warn!(path, least, %error, "could not raise a neighbour table limit"),
+                    Err(error) => {
+                        tracing::warn!(path, least, %error, "could not raise a neighbour table limit")
+                    }
                 }
             }
         }

@@ -234,7 +234,11 @@ mod tests {
                 assert_eq!(attr(received.body, 3, 3).map(text), Some("br0"));
                 assert_eq!(attr(received.body, 3, 18).and_then(|n| attr(n, 0, 1)), Some(&b"abcde"[..]));
                 let last = seen as usize == piece.last;
-                assert_eq!(received.flags, if last { 5 } else { 1 }, "only the last of a piece asks for an answer");
+                assert_eq!(
+                    received.flags,
+                    if last { 5 } else { 1 },
+                    "only the last of a piece asks for an answer"
+                );
                 seen += 1;
             }
         }

@@ -105,7 +105,8 @@ impl ReconcilerHandle {
     /// that orders your derivations). What is there and not desired is removed.
     pub fn submit(&self, desired: Arc<Desired>) -> Submitted {
         let mut places = self.registry.places.lock();
-        let mut scopes: BTreeSet<Scope> = desired.segments.keys().chain(places.actors.keys()).copied().collect();
+        let mut scopes: BTreeSet<Scope> =
+            desired.segments.keys().chain(places.actors.keys()).copied().collect();
         if !std::mem::replace(&mut places.searched, true) {
             scopes.extend(self.left_behind());
         }
@@ -214,7 +215,8 @@ impl Submitted {
             let reached = wait.outcomes.wait_for(|outcome| outcome.generation >= wait.generation);
             match timeout(DEADLINE, reached).await {
                 Ok(Ok(outcome)) => {
-                    let counts = |port: Option<PortName>| port.is_none_or(|port| port_counts(wait.scope, port));
+                    let counts =
+                        |port: Option<PortName>| port.is_none_or(|port| port_counts(wait.scope, port));
                     let counting = outcome.failures.iter().filter(|f| counts(f.port));
                     reasons.extend(counting.map(|f| f.sentence.clone()));
                 }

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use swarm_model::MacAddr;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 /// Things remembered at most; beyond it everything is forgotten but that something was lost.
@@ -77,14 +75,17 @@ impl Inbox {
 
     /// Everything heard since the last time.
     pub fn take(&self) -> Vec<(Source, Heard)> {
-        std::mem::take(&mut *self.heard.lock()).into_iter().map(|((source, _), heard)| (source, heard)).collect()
+        std::mem::take(&mut *self.heard.lock())
+            .into_iter()
+            .map(|((source, _), heard)| (source, heard))
+            .collect()
     }
 }
 
 /// Puts what `socket` hears into the inbox, until it is aborted. An unusable socket is as good as a loss.
 pub async fn listen(socket: EventSocket, inbox: Arc<Inbox>) {
     let source = socket.source().clone();
-    let Ok(socket) = AsyncFd::with_interest(socket, Interest::READABLE) else {
+    let Ok(socket) = socket.into_async() else {
         return inbox.put(&source, vec![Heard::Lost]);
     };
     let mut buffer = vec![0; READ_BYTES];
