@@ -33,6 +33,10 @@ pub enum LogError {
     #[error("the log lacks entry {expected}: it goes on with entry {found}")]
     Hole { expected: u64, found: u64 },
     #[error(
+        "entry {0} of the log cannot be read, though it was there at the start; the log files are damaged"
+    )]
+    Vanished(u64),
+    #[error(
         "the log belongs to Raft id {found}, not to {wanted}; a wiped or copied manager must join under a new id"
     )]
     Owner { found: u64, wanted: u64 },
@@ -85,6 +89,18 @@ impl Records<'_> {
     /// Entries of `first..=last` that exist, as far as `max_bytes` go (but one at least).
     pub fn entries(&self, first: u64, last: u64, max_bytes: usize) -> Result<Vec<Entry>, LogError> {
         let records = self.engine.read(first, last, max_bytes)?;
+        records.into_iter().map(|(index, sealed)| self.entry(index, &sealed)).collect()
+    }
+
+    /// Like [`Records::entries`] where all of them must exist: fewer only if `max_bytes` are exceeded.
+    pub fn every_entry(&self, first: u64, last: u64, max_bytes: usize) -> Result<Vec<Entry>, LogError> {
+        let records = self.engine.read(first, last, max_bytes)?;
+        let next = records.last().map_or(first, |(index, _)| index + 1);
+        let bytes: usize = records.iter().map(|(_, sealed)| sealed.len()).sum();
+        // sled's iterator ends at a page it cannot read, without an error.
+        if next <= last && bytes <= max_bytes {
+            return Err(LogError::Vanished(next));
+        }
         records.into_iter().map(|(index, sealed)| self.entry(index, &sealed)).collect()
     }
 

@@ -109,7 +109,7 @@ impl LogReader {
 
     async fn read_disk(&self, wanted: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let shared = self.shared.clone();
-        let read = move || shared.records().entries(wanted.start, wanted.end - 1, max_bytes);
+        let read = move || shared.records().every_entry(wanted.start, wanted.end - 1, max_bytes);
         let entries = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?;
         Ok(entries?)
     }
