@@ -199,6 +199,8 @@ async fn a_restarted_manager_takes_its_sessions_back_without_writing_anything() 
         workers.push((worker, session));
     }
     let revision = host.manager.read(|state| state.revision());
+    // Not by a crash: here that is a runtime whose tasks end one after another, some of which could still write.
+    host.manager.shutdown().await;
     let host = host.crash().restart().await;
     let mut sessions = Vec::new();
     for (worker, old) in &workers {
