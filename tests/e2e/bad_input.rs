@@ -151,7 +151,7 @@ fn names_of_sandboxes_are_given_once_on_a_network() {
         h1.ctl("network create --attachable my_net")?.ok()?;
         let a = h1.run("a", "--network my_net")?;
         h1.ctl("run -d --name a --network my_net -- sleep 100")?
-            .refused_naming(&[code::RUN_FAILED], &["a", "already"])?;
+            .refused_naming(&[code::RUN_FAILED], &["a", "sandbox"])?;
         h1.ctl("rm a")?.refused_naming(&[code::FAILED], &["running"])?;
         a.remove()?;
         let mut again = h1.run("a", "--network my_net")?;

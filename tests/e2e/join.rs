@@ -189,14 +189,14 @@ fn greet_twice(listener: &std::net::TcpListener) {
 fn s82_a_node_that_left_may_join_again() {
     scenario(Setup::hosts(2), |w| {
         w.form(&["worker"])?;
-        let before = view::text(&w.host(2).info()?, "node").unwrap_or_default();
+        let before = view::text(&w.host(2).info()?, "node_id").unwrap_or_default();
         w.host(2).ctl("leave")?.ok()?;
         w.host(2).is_outside()?;
         let token = w.host(1).token("worker")?;
         let (_, took) = swarm_tests::within(Duration::from_secs(10), "joins again", || {
             w.host(2).ctl(&format!("join --token {token} 10.88.0.1:2377"))?.ok()
         })?;
-        let after = view::text(&w.host(2).info()?, "node").unwrap_or_default();
+        let after = view::text(&w.host(2).info()?, "node_id").unwrap_or_default();
         ensure!(before != after, "a node that left comes back as a new one (after {took:?})");
         Ok(())
     });

@@ -32,7 +32,7 @@ fn s37_nodes_are_listed_in_natural_order_and_filtered() {
             (format!("id={id}"), vec!["n10"]),
             ("role=worker".to_owned(), vec!["n10"]),
             ("role=manager".to_owned(), vec!["n1", "n2"]),
-            ("node.label=zone=a".to_owned(), vec!["n10"]),
+            ("label=zone=a".to_owned(), vec!["n10"]),
             ("membership=accepted".to_owned(), vec!["n1", "n2", "n10"]),
         ] {
             let found = names(n1, &format!("-f {filter}"))?;
@@ -48,7 +48,7 @@ fn s37_nodes_are_listed_in_natural_order_and_filtered() {
 
 /// Ids of the cluster's networks as this host lists them.
 fn networks(host: &Host) -> Result<BTreeSet<String>> {
-    Ok(host.ctl("network ls -q")?.ok()?.lines().map(str::to_owned).collect())
+    Ok(host.ctl("network ls -q -f scope=swarm")?.ok()?.lines().map(str::to_owned).collect())
 }
 
 fn leaders(world: &World, asked: usize) -> Result<Vec<String>> {

@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// A shell script inside the overlay namespace of the one network this host is on; `$vx` and `$br` are its devices.
 fn in_overlay(host: &Host, script: &str) -> Result<String> {
-    let find = "for n in /run/swarmd/netns/*; do nsenter --net=$n ip -o link show type vxlan | grep -q . && echo $n; done";
+    let find = "for n in /run/swarmd/netns/*; do nsenter --net=$n ip -o link show type vxlan | grep -q . && echo $n; done; true";
     let net = host.sh(find)?.ok()?;
     let net = net.lines().next().context("no overlay namespace")?;
     let prologue = "vx=$(ip -o link show type vxlan | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'); \

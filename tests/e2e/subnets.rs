@@ -4,7 +4,7 @@ use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use swarm_tests::sandbox::all_ping;
-use swarm_tests::{Host, Setup, scenario, view};
+use swarm_tests::{Host, Setup, eventually, scenario, view};
 
 /// Names of the cluster's networks as listed.
 fn listed(host: &Host) -> Result<BTreeSet<String>> {
@@ -160,6 +160,6 @@ fn an_exhausted_pool_is_an_error_of_the_command() {
         full.refused_naming(&[code::RUN_FAILED], &["tiny", "address"])?;
         ensure!(h1.ctl("ps -q")?.ok()?.lines().count() == 1, "the refused one left something");
         only.remove()?;
-        h1.run("third", "--network tiny").map(drop)
+        eventually("the address may be used again", || h1.run("third", "--network tiny").map(drop))
     });
 }

@@ -157,7 +157,7 @@ impl Host {
 
     /// `network inspect` as JSON.
     pub fn network(&self, reference: &str) -> Result<serde_json::Value> {
-        view::object(&self.ctl(&format!("network inspect --format json {reference}"))?.ok()?)
+        view::object(&self.ctl(&format!("network inspect -v --format json {reference}"))?.ok()?)
     }
 
     /// The names of files and folders in the state folder that a member has and an outsider has not.
