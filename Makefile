@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export CARGO_TERM_COLOR ?= auto
 
 PACKAGES := iproute2 nftables iputils-ping procps dnsutils busybox-static iperf3 strace e2fsprogs tcpdump
-BENCH_PACKAGES := docker.io etcd-server etcd-client
+BENCH_PACKAGES := docker.io busybox-static iperf3 ethtool strace
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 
@@ -43,6 +43,7 @@ sim: ## the simulated world: make sim SEEDS=10000
 	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests --test sim -- --nocapture
 
 bench: packages bench-packages build ## measure beside the peers and write BENCHMARKS.md
+	cargo build --release --locked -p swarm-worker --example kernel_tables
 	cargo run --release --locked -p swarm-tests --bin bench
 
 packages:
