@@ -1,8 +1,9 @@
-//! Sandboxes on two hosts reach each other, and nothing more than they should.
+//! Sandboxes on two hosts reach each other at the first packet, may not pretend to be somebody else, and leave nothing behind.
 
 mod net;
 
-use net::{World, must, run};
+use net::{World, eventually, must, run};
+use swarm_netns::NetNs;
 
 #[test]
 fn the_first_packet_crosses() {
@@ -20,4 +21,221 @@ fn the_first_packet_crosses() {
     // The way out.
     must(&world.in_sandbox(0, a), "ping -c 1 -W 1 192.0.2.1");
     must(&world.in_sandbox(0, a), "ping -c 1 -W 1 192.0.2.2");
+    assert_eq!(world.hosts[0].reconciler.counters().repairs, 0);
+}
+
+#[test]
+fn two_subnets_two_families_two_networks() {
+    let mut world = World::new(2, 1500);
+    let wide = world.network(1, &["10.0.1.0/24", "10.0.2.0/24", "fd00:1::/64"], |_| {});
+    let other = world.network(2, &["10.0.3.0/24"], |spec| spec.internal = true);
+    let (a, b, c) = (world.sandbox(0, 1), world.sandbox(1, 2), world.sandbox(1, 3));
+    world.attach(0, wide, a, &["10.0.1.2/24", "fd00:1::2/64"]);
+    world.attach(1, wide, b, &["10.0.2.2/24", "fd00:1::3/64"]);
+    world.attach(0, other, a, &["10.0.3.2/24"]);
+    world.attach(1, other, c, &["10.0.3.3/24"]);
+    world.apply_all();
+    let (a, b, c) = (world.in_sandbox(0, a), world.in_sandbox(1, b), world.in_sandbox(1, c));
+    must(&a, "ping -c 1 -W 1 10.0.2.2");
+    must(&a, "ping -c 1 -W 1 fd00:1::3");
+    must(&b, "ping -c 1 -W 1 10.0.1.2");
+    must(&a, "ping -c 1 -W 1 10.0.3.3");
+    assert!(run(&b, "ping -c 1 -W 0.3 10.0.3.3").is_err(), "networks do not see each other");
+    assert!(run(&c, "ping -c 1 -W 0.3 10.0.2.2").is_err());
+    assert!(run(&c, "ip route get 192.0.2.1").is_err(), "an internal network has no way out");
+    assert!(must(&a, "ip -br link").contains("eth1"), "the second network is the second interface");
+}
+
+/// One host with two sandboxes on one network, and the second's namespace for listening.
+fn neighbours(world: &mut World) -> (NetNs, NetNs) {
+    let network = world.network(1, &["10.0.1.0/24", "fd00:1::/64"], |_| {});
+    let (a, b) = (world.sandbox(0, 1), world.sandbox(0, 2));
+    world.attach(0, network, a, &["10.0.1.2/24", "fd00:1::2/64"]);
+    world.attach(0, network, b, &["10.0.1.3/24", "fd00:1::3/64"]);
+    world.apply_all();
+    (world.in_sandbox(0, a), world.in_sandbox(0, b))
+}
+
+#[test]
+fn nobody_sends_as_somebody_else() {
+    let mut world = World::new(1, 1500);
+    let (a, b) = neighbours(&mut world);
+    must(&a, "ping -c 1 -W 1 10.0.1.3");
+    must(&a, "ping -c 1 -W 1 fd00:1::3");
+    let frames = [
+        // What it is, whether it arrives: destination, source, EtherType, payload.
+        ("own IP", true, "0242 0a00 0102", "0800", ip4([10, 0, 1, 2])),
+        ("a foreign IP", false, "0242 0a00 0102", "0800", ip4([10, 0, 1, 9])),
+        ("a foreign MAC", false, "0242 0a00 0109", "0800", ip4([10, 0, 1, 2])),
+        ("own ARP", true, "0242 0a00 0102", "0806", arp("02420a000102", [10, 0, 1, 2])),
+        ("ARP for a foreign IP", false, "0242 0a00 0102", "0806", arp("02420a000102", [10, 0, 1, 9])),
+        (
+            "ARP with a foreign MAC inside",
+            false,
+            "0242 0a00 0102",
+            "0806",
+            arp("02420a000109", [10, 0, 1, 2]),
+        ),
+        ("another EtherType", false, "0242 0a00 0102", "88b5", "00".repeat(46)),
+        ("a VLAN tag", false, "0242 0a00 0102", "8100", format!("00010800{}", ip4([10, 0, 1, 2]))),
+        ("own neighbour advertisement", true, "0242 0a00 0102", "86dd", advertisement(2)),
+        ("a foreign neighbour advertisement", false, "0242 0a00 0102", "86dd", advertisement(9)),
+        ("a router advertisement", false, "0242 0a00 0102", "86dd", icmp6(134, &"00".repeat(12))),
+    ];
+    let (receiver, seen) = std::sync::mpsc::channel();
+    let listener = std::thread::spawn({
+        let b = b.clone();
+        move || b.run(|| frames::listen(&receiver)).unwrap()
+    });
+    seen.recv_timeout(net::DEADLINE).unwrap();
+    for (number, (_, _, source, kind, payload)) in frames.iter().enumerate() {
+        let frame = format!("02420a000103{source}{kind}{payload}{}", frames::mark(number)).replace(' ', "");
+        a.run(|| frames::send(&frame)).unwrap();
+    }
+    // The last frame ends the listening; it is one that passes.
+    let end = format!("02420a00010302420a0001020800{}{}", ip4([10, 0, 1, 2]), frames::mark(frames::END));
+    a.run(|| frames::send(&end)).unwrap();
+    let arrived = listener.join().unwrap();
+    for (number, (what, passes, ..)) in frames.iter().enumerate() {
+        assert_eq!(arrived.contains(&number), *passes, "{what}");
+    }
+}
+
+fn hex(bytes: [u8; 4]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn ip4(source: [u8; 4]) -> String {
+    format!("45000014000000004011 0000{}{}", hex(source), hex([10, 0, 1, 3]))
+}
+
+fn arp(mac: &str, source: [u8; 4]) -> String {
+    format!("0001080006040002{mac}{}02420a000103{}", hex(source), hex([10, 0, 1, 3]))
+}
+
+/// From fd00:1::2, for the address fd00:1::`target`.
+fn advertisement(target: u8) -> String {
+    icmp6(136, &format!("60000000fd0000010000000000000000000000{target:02x}"))
+}
+
+fn icmp6(kind: u8, body: &str) -> String {
+    let length = 4 + body.len() / 2 + frames::mark(0).len() / 2;
+    let (from, to) = ("fd000001000000000000000000000002", "fd000001000000000000000000000003");
+    format!("60000000{length:04x}3aff{from}{to}{kind:02x}000000{body}")
+}
+
+/// Raw frames.
+mod frames {
+    use nix::sys::socket::{
+        AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike,
+    };
+    use nix::sys::socket::{bind, recv, sendto, setsockopt, socket, sockopt};
+    use nix::sys::time::{TimeVal, TimeValLike};
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::sync::mpsc::Sender;
+
+    pub const END: usize = 255;
+
+    /// Stands at the end of a frame, to know it again.
+    pub fn mark(number: usize) -> String {
+        format!("5eed{number:02x}5eed")
+    }
+
+    fn open() -> (OwnedFd, LinkAddr) {
+        let all = SockProtocol::EthAll;
+        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), all).unwrap();
+        let addresses = nix::ifaddrs::getifaddrs().unwrap();
+        let eth0 =
+            addresses.filter(|a| a.interface_name == "eth0").find_map(|a| a.address?.as_link_addr().copied());
+        (socket, eth0.unwrap())
+    }
+
+    pub fn send(hex: &str) {
+        let (socket, eth0) = open();
+        let byte = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
+        let frame: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        sendto(socket.as_raw_fd(), &frame, &eth0, MsgFlags::empty()).unwrap();
+    }
+
+    /// The numbers of the marked frames that come in, up to the end mark.
+    pub fn listen(ready: &Sender<()>) -> Vec<usize> {
+        let (socket, eth0) = open();
+        assert!(eth0.len() > 0);
+        bind(socket.as_raw_fd(), &eth0).unwrap();
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
+        ready.send(()).unwrap();
+        let (mut seen, mut buffer) = (Vec::new(), [0; 2048]);
+        loop {
+            let got = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).expect("the end mark comes");
+            let number = match buffer[..got] {
+                [.., 0x5e, 0xed, number, 0x5e, 0xed] => usize::from(number),
+                _ => continue,
+            };
+            if number == END {
+                return seen;
+            }
+            seen.push(number);
+        }
+    }
+}
+
+#[test]
+fn sandboxes_do_not_meet_on_the_gateway() {
+    let mut world = World::new(1, 1500);
+    let (a, b) = neighbours(&mut world);
+    let address = must(&b, "ip -4 -br address show gw0");
+    let address = address.split_whitespace().nth(2).and_then(|a| a.split('/').next()).unwrap().to_owned();
+    assert!(run(&a, &format!("ping -c 1 -W 0.3 -I gw0 {address}")).is_err());
+    must(&a, "ping -c 1 -W 1 172.18.0.1");
+    // Nor from outside into a sandbox.
+    must(&world.hosts[0].ns, &format!("ping -c 1 -W 1 {address}"));
+}
+
+#[test]
+fn what_is_gone_leaves_nothing() {
+    let mut world = World::new(2, 1500);
+    let before = must(&world.hosts[0].ns, "ip -br link");
+    let (one, two) = (world.network(1, &["10.0.1.0/24"], |_| {}), world.network(2, &["10.0.2.0/24"], |_| {}));
+    let a = world.sandbox(0, 1);
+    let first = world.attach(0, one, a, &["10.0.1.2/24"]);
+    let second = world.attach(0, two, a, &["10.0.2.2/24"]);
+    world.apply_all();
+    let inside = world.in_sandbox(0, a);
+    // One network goes, the other one stays.
+    world.hosts[0].sandboxes[0].interfaces.remove(&first);
+    world.assigned.endpoints.remove(&first);
+    world.apply(0).unwrap();
+    let links = must(&inside, "ip -br link");
+    assert!(!links.contains("eth0") && links.contains("eth1") && links.contains("gw0"), "{links}");
+    assert_eq!(overlays(&world), 1);
+    world.hosts[0].sandboxes[0].interfaces.remove(&second);
+    world.assigned.endpoints.remove(&second);
+    world.apply(0).unwrap();
+    assert_eq!(must(&inside, "ip -br link").lines().count(), 1, "only the loopback is left");
+    assert_eq!(overlays(&world), 0);
+    world.hosts[0].block_on(|r| async move { r.teardown_all().await }).unwrap();
+    let after = || must(&world.hosts[0].ns, "ip -br link");
+    eventually("the host looks as before", || after().lines().count() == before.lines().count());
+    assert_eq!(must(&world.hosts[0].ns, "nft list ruleset"), "");
+}
+
+fn overlays(world: &World) -> usize {
+    let files = std::fs::read_dir(world.hosts[0].dir.join("netns")).unwrap().flatten();
+    files.filter(|f| f.file_name().to_string_lossy().starts_with("ov-")).count()
+}
+
+#[test]
+fn what_an_earlier_daemon_left_is_removed() {
+    let mut world = World::new(1, 1500);
+    let network = world.network(1, &["10.0.1.0/24"], |_| {});
+    let a = world.sandbox(0, 1);
+    let endpoint = world.attach(0, network, a, &["10.0.1.2/24"]);
+    world.apply_all();
+    world.hosts[0].restart();
+    // While it was away the endpoint was released.
+    world.assigned.endpoints.remove(&endpoint);
+    world.hosts[0].sandboxes[0].interfaces.clear();
+    world.apply(0).unwrap();
+    assert_eq!(overlays(&world), 0);
+    assert_eq!(must(&world.in_sandbox(0, a), "ip -br link").lines().count(), 1);
 }

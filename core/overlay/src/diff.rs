@@ -8,6 +8,7 @@ use crate::{Act, Allowed, Desired, Op, Port, Scope, Segment};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use ipnet::IpNet;
 
 /// What the kernel holds, place by place: the same shape as [`Desired`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,7 +76,9 @@ impl Steps {
         match scope {
             Scope::Gateway => {
                 self.less_devices.extend(have.bridge.iter().map(|_| Act::DeleteBridge));
-                self.less_devices.extend(have.rules.iter().map(|_| Act::DeleteRules));
+                // An emptied table shows no rules, so the bridge stands for it too.
+                let rules = have.rules.is_some() || have.bridge.is_some();
+                self.less_devices.extend(rules.then_some(Act::DeleteRules));
             }
             Scope::Overlay(_) if have.namespace => self.less_devices.push(Act::DeleteNamespace),
             Scope::Overlay(_) => {}
@@ -179,11 +182,13 @@ impl Steps {
         }
         let gone = have.routes.difference(&want.routes);
         self.ports.extend(gone.map(|r| Act::DeleteRoute(name, inside.clone(), *r)));
-        let gone = have.addresses.difference(&want.addresses);
-        self.ports.extend(gone.map(|a| Act::DeleteAddress(name, inside.clone(), *a)));
-        let lacking = want.addresses.difference(&have.addresses);
+        let gone: BTreeSet<&IpNet> = have.addresses.difference(&want.addresses).collect();
+        self.ports.extend(gone.iter().map(|a| Act::DeleteAddress(name, inside.clone(), **a)));
+        // With an address the kernel may take others of its subnet, and routes: all are put again then.
+        let again = !gone.is_empty();
+        let lacking = want.addresses.iter().filter(|a| again || !have.addresses.contains(*a));
         self.ports.extend(lacking.map(|a| Act::AddAddress(name, inside.clone(), *a)));
-        let lacking = want.routes.difference(&have.routes);
+        let lacking = want.routes.iter().filter(|r| again || !have.routes.contains(*r));
         self.ports.extend(lacking.map(|r| Act::PutRoute(name, inside.clone(), *r)));
     }
 }

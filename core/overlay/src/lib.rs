@@ -10,6 +10,7 @@ mod desired;
 mod diff;
 pub mod gateway;
 mod judge;
+mod model;
 pub mod mtu;
 mod names;
 mod op;

@@ -54,6 +54,23 @@ pub enum Act {
 }
 
 impl Act {
+    /// True for steps that take something away.
+    pub fn is_removal(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteNamespace
+                | Self::DeleteBridge
+                | Self::DeleteVxlan
+                | Self::DeleteRules
+                | Self::DeletePort(_)
+                | Self::DeleteAddress(..)
+                | Self::DeleteRoute(..)
+                | Self::Forbid(_)
+                | Self::DeleteFdb(..)
+                | Self::DeleteNeighbour(_)
+        )
+    }
+
     /// The port a step belongs to; `None` for those of the whole place. A failing step of one port stops no other.
     pub fn port(&self) -> Option<PortName> {
         match self {

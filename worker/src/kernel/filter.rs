@@ -93,19 +93,17 @@ pub fn get_rules(messages: &mut Messages, family: u8) {
     messages.begin(NFT | NFT_GET_RULE, 0, &header(family, 0)).attr_text(NFTA_RULE_TABLE, TABLE);
 }
 
-/// What the rules of our tables (bridge family first, chains in their order) say they are: the digest, if every rule of that version is
-/// there, once, in order, and nothing else.
+/// What the rules of our tables (bridge family first, chains in their order) say they are: the digest, if every rule of that version
+/// is there, once, in order, and nothing else; `None` if there are no rules at all; else a digest no text has.
 pub fn read_rules(answers: &[Answer], expected: rules::Expected) -> Option<RulesDigest> {
     let ours = |a: &&Answer| wire::attr(&a.body, 4, NFTA_RULE_TABLE).map(wire::text) == Some(TABLE);
-    let mut number = 0;
-    for answer in answers.iter().filter(ours) {
-        let userdata = wire::attr(&answer.body, 4, NFTA_RULE_USERDATA)?;
-        if comment(userdata)? != rules::comment(expected.digest, number) {
-            return None;
-        }
-        number += 1;
-    }
-    (number == expected.rules).then_some(expected.digest)
+    let rules: Vec<&Answer> = answers.iter().filter(ours).collect();
+    let is_right = |(number, rule): (usize, &&Answer)| {
+        let comment = wire::attr(&rule.body, 4, NFTA_RULE_USERDATA).and_then(comment);
+        comment == Some(rules::comment(expected.digest, number).as_str())
+    };
+    let whole = rules.len() == expected.rules && rules.iter().enumerate().all(is_right);
+    if rules.is_empty() { None } else { Some(if whole { expected.digest } else { RulesDigest(0) }) }
 }
 
 /// nft's userdata is a list of type u8, length u8, value; type 0 is the comment.

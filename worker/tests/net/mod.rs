@@ -96,7 +96,10 @@ impl World {
         std::fs::create_dir_all(dir.join("netns")).unwrap();
         let ns = NetNs::create(&dir.join("net")).unwrap();
         let path = dir.join("net");
-        must(&self.fabric, &format!("ip link add p{number} mtu {mtu} master br0 up type veth peer name tmp{number}"));
+        must(
+            &self.fabric,
+            &format!("ip link add p{number} mtu {mtu} master br0 up type veth peer name tmp{number}"),
+        );
         let move_it = format!("ip link set tmp{number} netns {} name eth0 up mtu {mtu}", path.display());
         move_with_nsfs(&self.fabric, &move_it, &path);
         must(&ns, "ip link set lo up");
@@ -111,16 +114,28 @@ impl World {
             outside_mtu: mtu,
             gateway: Some("172.18.0.1/16".parse().unwrap()),
         };
-        self.assigned.peers.insert(node, Peer { node, hostname: format!("host{number}"), data_path_addr: addr });
+        self.assigned
+            .peers
+            .insert(node, Peer { node, hostname: format!("host{number}"), data_path_addr: addr });
         let (runtime, reconciler) = start(&ns, &dir);
         let sandboxes = Vec::new();
         self.hosts.push(Host { node, addr, ns, dir, facts, sandboxes, reconciler, runtime: Some(runtime) });
     }
 
-    pub fn network(&mut self, number: u32, subnets: &[&str], change: impl FnOnce(&mut NetworkSpec)) -> NetworkId {
+    pub fn network(
+        &mut self,
+        number: u32,
+        subnets: &[&str],
+        change: impl FnOnce(&mut NetworkSpec),
+    ) -> NetworkId {
         let subnet = |cidr: &&str| {
             let cidr: ipnet::IpNet = cidr.parse().unwrap();
-            Subnet { cidr, gateway: cidr.hosts().next().unwrap(), ip_range: None, aux_addresses: BTreeMap::new() }
+            Subnet {
+                cidr,
+                gateway: cidr.hosts().next().unwrap(),
+                ip_range: None,
+                aux_addresses: BTreeMap::new(),
+            }
         };
         let mut spec = NetworkSpec {
             name: format!("net{number}").parse().unwrap(),
@@ -155,12 +170,23 @@ impl World {
         let path = self.hosts[host].dir.join("netns").join(swarm_overlay::sandbox_file_name(id));
         NetNs::create(&path).unwrap();
         let netns = Arc::from(path.to_str().unwrap());
-        self.hosts[host].sandboxes.push(LocalSandbox { id, netns, interfaces: BTreeMap::new(), gateway: None });
+        self.hosts[host].sandboxes.push(LocalSandbox {
+            id,
+            netns,
+            interfaces: BTreeMap::new(),
+            gateway: None,
+        });
         id
     }
 
     /// An endpoint in the assignment only.
-    pub fn endpoint(&mut self, host: usize, network: NetworkId, sandbox: SandboxId, addresses: &[&str]) -> EndpointId {
+    pub fn endpoint(
+        &mut self,
+        host: usize,
+        network: NetworkId,
+        sandbox: SandboxId,
+        addresses: &[&str],
+    ) -> EndpointId {
         let number = u32::try_from(self.assigned.endpoints.len()).unwrap() + 1;
         let addresses: Vec<ipnet::IpNet> = addresses.iter().map(|a| a.parse().unwrap()).collect();
         let endpoint = Endpoint {
@@ -180,7 +206,13 @@ impl World {
     }
 
     /// An endpoint that a sandbox has as its next interface.
-    pub fn attach(&mut self, host: usize, network: NetworkId, sandbox: SandboxId, addresses: &[&str]) -> EndpointId {
+    pub fn attach(
+        &mut self,
+        host: usize,
+        network: NetworkId,
+        sandbox: SandboxId,
+        addresses: &[&str],
+    ) -> EndpointId {
         let endpoint = self.endpoint(host, network, sandbox, addresses);
         let sandbox = self.hosts[host].sandboxes.iter_mut().find(|s| s.id == sandbox).unwrap();
         let ifname = format!("eth{}", sandbox.interfaces.len());
@@ -275,7 +307,15 @@ impl Drop for World {
 
 /// Everything a namespace holds, for the message of a failed test.
 pub fn show(ns: &NetNs) -> String {
-    ["ip -d -br link", "ip address", "ip route show table all", "ip neigh", "bridge -d link", "bridge fdb", "nft list ruleset"]
-        .map(|command| format!("# {command}\n{}\n", run(ns, command).unwrap_or_else(|e| e)))
-        .concat()
+    [
+        "ip -d -br link",
+        "ip address",
+        "ip route show table all",
+        "ip neigh",
+        "bridge -d link",
+        "bridge fdb",
+        "nft list ruleset",
+    ]
+    .map(|command| format!("# {command}\n{}\n", run(ns, command).unwrap_or_else(|e| e)))
+    .concat()
 }
