@@ -2,6 +2,7 @@
 //! back. Must not know: the assignment.
 
 use super::end::{condemn, end};
+use super::files::write_files;
 use super::live::Live;
 use super::record::{Origin, Phase, Sandbox};
 use super::watch::{shows, watch_process};
@@ -34,6 +35,12 @@ async fn keep(host: &Arc<Host>, sandbox: &Sandbox, live: &Live, process: Option<
     live.names.set(host.store.get(sandbox.id).map(|kept| kept.networks()).unwrap_or_default());
     if let Some(process) = process {
         watch_process(host, sandbox.id, process);
+    }
+    // After a restart of the host the folder is gone; otherwise it may be mounted somewhere and stays as it is.
+    if !host.config.files_of(sandbox.id).exists()
+        && let Err(e) = write_files(host, sandbox).await
+    {
+        tracing::warn!("sandbox {}: {e}", sandbox.name);
     }
     if let Err(e) = live.serve_names(host).await {
         tracing::warn!("sandbox {}: {e}", sandbox.name);

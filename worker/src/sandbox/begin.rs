@@ -2,6 +2,7 @@
 //! back. Knows: the order. Must not know: what a command is.
 
 use super::end::take_back;
+use super::files::write_files;
 use super::links::{allocate, await_revision, pick_ifnames};
 use super::live::Live;
 use super::record::{Link, Origin, Phase, Sandbox};
@@ -87,8 +88,10 @@ pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning) -> Result<(), 
         live.names.set(sandbox.networks());
         await_revision(host, revision).await?;
         let program = async { if wanted.is_empty() { Ok(()) } else { host.program(id).await } };
-        let (programmed, named) = tokio::join!(program, live.serve_names(host));
+        let (programmed, named, written) =
+            tokio::join!(program, live.serve_names(host), write_files(host, &sandbox));
         programmed?;
+        written?;
         match sandbox.origin {
             Origin::Run => named,
             // Another server may hold the port in a namespace that is not ours; everything else works without names.

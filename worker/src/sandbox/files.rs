@@ -1,7 +1,9 @@
-//! The files a sandbox made here sees in place of the host's: `resolv.conf`, `hosts`, `hostname`.
+//! The files a command in a sandbox sees in place of the host's: `resolv.conf`, `hosts`, `hostname`.
 //! Knows: their contents. Must not know: who mounts them.
 
 use super::record::Sandbox;
+use crate::WorkerError;
+use crate::host::Host;
 use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
@@ -11,8 +13,27 @@ pub(crate) const RESOLV_CONF: &str = "resolv.conf";
 pub(crate) const HOSTS: &str = "hosts";
 const HOSTNAME: &str = "hostname";
 
+/// Writes a sandbox's files with the addresses it has now.
+pub(crate) async fn write_files(host: &Host, sandbox: &Sandbox) -> Result<(), WorkerError> {
+    let ips = host.assignments.read(|assigned| {
+        let endpoints = sandbox.links.iter().filter_map(|link| assigned.endpoints.get(&link.endpoint));
+        endpoints.flat_map(|endpoint| endpoint.ips()).collect::<Vec<_>>()
+    });
+    let (dir, conf, sandbox) =
+        (host.config.files_of(sandbox.id), host.config.resolv_conf.clone(), sandbox.clone());
+    let write = move || {
+        // A host without the file has no search list; what names mean outside is the forwarder's business.
+        let host_conf = std::fs::read_to_string(conf).unwrap_or_default();
+        write(&dir, &sandbox, &ips, &host_conf).map_err(|e| (dir, e))
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.map_err(|e| WorkerError::Internal(e.to_string()))?.map_err(|(dir, e)| {
+        WorkerError::Internal(format!("could not write the sandbox's files in {}: {e}", dir.display()))
+    })
+}
+
 /// Writes the three files into `dir`. Written in place: a file that is mounted somewhere must stay the same file.
-pub(crate) fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::Result<()> {
+fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     std::fs::write(dir.join(RESOLV_CONF), resolv_conf(host_conf))?;
     std::fs::write(dir.join(HOSTS), hosts(sandbox, ips))?;

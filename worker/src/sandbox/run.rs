@@ -3,10 +3,10 @@
 
 use super::begin::{Beginning, begin, gone, settle};
 use super::end::take_back;
-use super::record::{Origin, Phase, Sandbox};
+use super::record::{Origin, Phase};
+use super::request;
 use super::show::view;
 use super::watch::watch_process;
-use super::{files, request};
 use crate::WorkerError;
 use crate::host::Host;
 use std::sync::Arc;
@@ -31,34 +31,8 @@ pub(crate) async fn prepare(host: &Arc<Host>, create: v1::RunCreate) -> Result<S
         netns: None,
     };
     begin(host, beginning).await?;
-    let readied = async {
-        let sandbox = host.store.get(id).ok_or_else(gone)?;
-        write_files(host, &sandbox).await?;
-        settle(host, id, Phase::Ready).await
-    };
-    if let Err(e) = readied.await {
-        take_back(host, id).await;
-        return Err(e);
-    }
+    settle(host, id, Phase::Ready).await?;
     Ok(id)
-}
-
-async fn write_files(host: &Host, sandbox: &Sandbox) -> Result<(), WorkerError> {
-    let ips = host.assignments.read(|assigned| {
-        let endpoints = sandbox.links.iter().filter_map(|link| assigned.endpoints.get(&link.endpoint));
-        endpoints.flat_map(|endpoint| endpoint.ips()).collect::<Vec<_>>()
-    });
-    let (dir, conf, sandbox) =
-        (host.config.files_of(sandbox.id), host.config.resolv_conf.clone(), sandbox.clone());
-    let write = move || {
-        // A host without the file has no search list; what names mean outside is the forwarder's business.
-        let host_conf = std::fs::read_to_string(conf).unwrap_or_default();
-        files::write(&dir, &sandbox, &ips, &host_conf).map_err(|e| (dir, e))
-    };
-    let written = tokio::task::spawn_blocking(write).await;
-    written.map_err(|e| WorkerError::Internal(e.to_string()))?.map_err(|(dir, e)| {
-        WorkerError::Internal(format!("could not write the sandbox's files in {}: {e}", dir.display()))
-    })
 }
 
 /// Second half: the command runs as `pid`. One that has ended already is fine: so has the sandbox then.
@@ -69,6 +43,7 @@ pub(crate) async fn started(host: &Arc<Host>, id: SandboxId, pid: i32) -> Result
         Err(NsError::NoSuchProcess { .. }) => return ended_already(host, id).await,
         Err(e) => return Err(e.into()),
     };
+    // Whoever may use the local socket could else have any process killed with the sandbox.
     match NetNs::of_pid(pid) {
         Ok(netns) if netns.id() == live.netns.id() => {}
         Ok(_) => {

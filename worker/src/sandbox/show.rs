@@ -18,11 +18,9 @@ struct Sight<'a> {
 fn show(sandbox: &Sandbox, sight: &Sight<'_>) -> v1::Sandbox {
     let files = sight.config.files_of(sandbox.id);
     let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-    let (kind, resolv_conf, hosts) = match sandbox.origin {
-        Origin::Run => (v1::SandboxKind::Run, text(files.join(RESOLV_CONF)), text(files.join(HOSTS))),
-        Origin::Path(_) | Origin::Process(_) | Origin::Handle => {
-            (v1::SandboxKind::Attached, String::new(), String::new())
-        }
+    let kind = match sandbox.origin {
+        Origin::Run => v1::SandboxKind::Run,
+        Origin::Path(_) | Origin::Process(_) | Origin::Handle => v1::SandboxKind::Attached,
     };
     let state = match sandbox.phase {
         Phase::Creating | Phase::Ready => v1::SandboxState::Created,
@@ -40,8 +38,8 @@ fn show(sandbox: &Sandbox, sight: &Sight<'_>) -> v1::Sandbox {
         created_ms: sandbox.created_ms,
         endpoints: sandbox.links.iter().map(|link| show_link(link, sight)).collect(),
         hostname: sandbox.hostname.clone(),
-        resolv_conf,
-        hosts,
+        resolv_conf: text(files.join(RESOLV_CONF)),
+        hosts: text(files.join(HOSTS)),
         daemon_pid: std::process::id().cast_signed(),
     }
 }

@@ -30,15 +30,19 @@ pub(crate) struct Contents {
 /// contents, so that many changes at a time cost one file.
 pub(crate) struct Store {
     path: PathBuf,
-    contents: Mutex<Contents>,
-    /// Counts changes.
-    changed: watch::Sender<u64>,
+    contents: Mutex<(Contents, Changes)>,
+    /// Tells of changes. Never written while the contents are locked: those who wait look at the contents while they
+    /// hold this one.
+    changed: watch::Sender<Changes>,
     written: watch::Sender<Written>,
 }
 
+/// Counts changes.
+type Changes = u64;
+
 #[derive(Clone, Default)]
 struct Written {
-    change: u64,
+    change: Changes,
     /// Why the last attempt failed, and which change it was to reach.
     failed: Option<(u64, Arc<str>)>,
 }
@@ -67,24 +71,27 @@ impl Store {
         }
         Ok(Self {
             path,
-            contents: Mutex::new(contents),
+            contents: Mutex::new((contents, 0)),
             changed: watch::Sender::new(0),
             written: watch::Sender::new(Written::default()),
         })
     }
 
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Contents) -> T) -> T {
-        look(&self.contents.lock())
+        look(&self.contents.lock().0)
     }
 
     /// Changes the contents; what `change` returns, and what to hand to [`Store::saved`].
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> (T, u64) {
-        let mut contents = self.contents.lock();
-        let answer = change(&mut contents);
-        let mut number = 0;
-        self.changed.send_modify(|count| {
-            *count += 1;
-            number = *count;
+        let (answer, number) = {
+            let mut held = self.contents.lock();
+            held.1 += 1;
+            (change(&mut held.0), held.1)
+        };
+        self.changed.send_if_modified(|newest| {
+            let newer = number > *newest;
+            *newest = number.max(*newest);
+            newer
         });
         (answer, number)
     }
@@ -147,7 +154,8 @@ impl Store {
             let bytes = store.read(serde_json::to_vec).map_err(std::io::Error::other)?;
             atomic_file::write(&store.path, &bytes)
         };
-        let result = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
+        let result =
+            tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
         self.written.send_modify(|written| match result {
             Ok(()) => *written = Written { change: newest, failed: None },
             Err(e) => {

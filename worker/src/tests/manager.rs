@@ -27,9 +27,11 @@ pub(super) struct Manager {
     /// Several managers of straw may share a table, as real ones do by Raft.
     pub(super) table: Arc<Mutex<Table>>,
     /// The sessions this one holds.
-    sessions: Arc<Mutex<Vec<mpsc::Sender<Result<v1::ManagerMessage, Status>>>>>,
+    sessions: Arc<Mutex<Vec<Session>>>,
     stop: CancellationToken,
 }
+
+type Session = mpsc::Sender<Result<v1::ManagerMessage, Status>>;
 
 #[derive(Default)]
 pub(super) struct Table {

@@ -23,8 +23,7 @@ fn what_runs_is_adopted_without_a_manager_and_without_a_step() {
         let worker = host.worker(&[&manager]).await;
         assert_eq!(worker.get("a").unwrap(), before);
         assert_eq!(worker.get("web").unwrap(), web);
-        until("a pass", || worker.host.reconciler.counters().audits > 0 || worker.status().revision > 0)
-            .await;
+        until("the kernel was looked at", || *worker.host.programmed.borrow() > 0).await;
         assert_eq!(worker.host.reconciler.counters().steps, 0);
         assert_eq!(ns.run(|| shell("ip -o link")).unwrap(), links);
         command.kill();
@@ -91,7 +90,7 @@ fn a_restarted_host_gives_back_what_is_gone_and_rebuilds_what_is_there_again() {
 }
 
 #[test]
-fn two_workers_on_one_machine_do_not_meet() {
+fn what_belongs_to_no_sandbox_is_removed() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
         manager.network(1, "net", |_| {});

@@ -32,12 +32,12 @@ fn two_attached_namespaces_reach_each_other_until_one_is_detached() {
         let worker = host.worker(&[&manager]).await;
         let ((a_path, a_ns), (b_path, b_ns)) = (host.foreign("a"), host.foreign("b"));
         let a = worker.attach(attach("a", &a_path, "net")).await.unwrap();
-        let b = worker.attach(attach("b", &b_path, "net")).await.unwrap();
+        let b = worker.attach(attach("west", &b_path, "net")).await.unwrap();
         assert_eq!((a.endpoints[0].ifname.as_str(), a.endpoints[0].network_name.as_str()), ("eth0", "net"));
         assert_eq!(a.state(), v1::SandboxState::Running);
         assert!(reaches(&a_ns, &b_ns, &address(&b, 0)));
         assert_eq!(worker.list(false).len(), 2);
-        let detach = v1::DetachRequest { reference: "b".into(), network: String::new() };
+        let detach = v1::DetachRequest { reference: "west".into(), network: String::new() };
         worker.detach(detach.clone()).await.unwrap();
         assert!(matches!(worker.detach(detach).await, Err(WorkerError::NotFound { .. })));
         assert_eq!(manager.endpoints().len(), 1);
