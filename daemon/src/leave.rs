@@ -25,7 +25,13 @@ pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
 
 async fn member(running: &Running, force: bool) -> Result<(), Status> {
     if running.is_manager() {
-        running.leave_as_manager(force).await?;
+        if !force {
+            return Err(Status::failed_precondition(
+                "this node is a manager: when it leaves, the others lose its vote, and the last one takes the cluster \
+                 with it; use `swarmctl leave --force` if that is what you want",
+            ));
+        }
+        running.leave_as_manager().await?;
     }
     running.worker.leave().await?;
     running.stop_serving().await;

@@ -213,10 +213,10 @@ impl Running {
         if known.is_empty() { self.member.managers.clone() } else { known }
     }
 
-    /// Out of Raft and off the record.
-    pub async fn leave_as_manager(&self, force: bool) -> Result<(), Status> {
+    /// Out of Raft and off the record, in order if that can be had.
+    pub async fn leave_as_manager(&self) -> Result<(), Status> {
         match &self.serving {
-            Some(serving) => serving.manager.leave(force).await.map_err(status),
+            Some(serving) => serving.manager.leave(true).await.map_err(status),
             None => Ok(()),
         }
     }

@@ -14,7 +14,8 @@ use swarm_model::{ManagerPeer, Role};
 use swarm_proto::v1::ca_client::CaClient;
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::{parse, v1 as pb, word};
-use tonic::Status;
+use tokio::net::TcpListener;
+use tonic::{Code, Status};
 
 const ISSUE_DEADLINE: Duration = Duration::from_secs(10);
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(3);
@@ -24,7 +25,16 @@ const GOODBYE_DEADLINE: Duration = Duration::from_secs(3);
 pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Arc<Running>, Status> {
     let token: JoinToken = pending.token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
     let (key, csr) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
-    let issued = ask_in_turn(daemon, pending, &token, csr).await?;
+    let issued = {
+        // Held while asking: before a manager is let in, its port is dialled.
+        let port = TcpListener::bind(pending.listen).await;
+        let refused = |status: Status| match &port {
+            Err(why) if status.code() == Code::FailedPrecondition => cannot_listen(pending, why, &status),
+            _ => status,
+        };
+        let listen_port = port.as_ref().map_or(0, |_| pending.advertise.port());
+        ask_in_turn(daemon, pending, &token, (csr, listen_port)).await.map_err(refused)?
+    };
     let (start, managers) = accept(daemon, pending, &token, key, &issued)?;
     let undo = (start.credentials.clone(), managers.clone());
     match running::join(daemon, start, &managers).await {
@@ -38,16 +48,28 @@ pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Arc<
     }
 }
 
+fn cannot_listen(pending: &PendingJoin, why: &std::io::Error, refused: &Status) -> Status {
+    let what = match why.kind() {
+        std::io::ErrorKind::AddrInUse => "is in use by another process".to_owned(),
+        _ => format!("cannot be listened on ({why})"),
+    };
+    Status::failed_precondition(format!(
+        "{}: address {} {what}; choose another with --listen-addr",
+        refused.message(),
+        pending.listen
+    ))
+}
+
 /// The first address that answers decides; what makes the others fail is told only when none does.
 async fn ask_in_turn(
     daemon: &Daemon,
     pending: &PendingJoin,
     token: &JoinToken,
-    csr: Vec<u8>,
+    (csr, listen_port): (Vec<u8>, u16),
 ) -> Result<pb::IssueResponse, Status> {
     let mut failures = Vec::new();
     for remote in &pending.remotes {
-        match ask(daemon, pending, (remote, token), csr.clone()).await {
+        match ask(daemon, pending, (remote, token), (csr.clone(), listen_port)).await {
             Ok(issued) => return Ok(issued),
             Err(status) if super::is_final(&status) => return Err(status),
             Err(status) => failures.push(status.message().to_owned()),
@@ -60,7 +82,7 @@ async fn ask(
     daemon: &Daemon,
     pending: &PendingJoin,
     (remote, token): (&str, &JoinToken),
-    csr_der: Vec<u8>,
+    (csr_der, listen_port): (Vec<u8>, u16),
 ) -> Result<pb::IssueResponse, Status> {
     let channel = admission::channel(remote, &token.digest()).await.map_err(|e| match e.kind() {
         // A stranger's port is as good as nobody's: the address may be wrong now and right later.
@@ -77,7 +99,7 @@ async fn ask(
         labels: pending.labels.clone().into_iter().collect(),
         version: env!("CARGO_PKG_VERSION").into(),
         request_id: pending.request.to_string(),
-        listen_port: 0,
+        listen_port: listen_port.into(),
     };
     let mut client = CaClient::new(channel);
     match tokio::time::timeout(ISSUE_DEADLINE, client.issue(request)).await {

@@ -75,13 +75,15 @@ fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNod
     })
 }
 
-/// A manager nobody can reach would cost the others their quorum, so it is not even recorded. Port 0: the joiner does
-/// not listen yet; `JoinRaft` dials it by its identity in any case.
+/// A manager nobody can reach would cost the others their quorum, so it is not even recorded. Port 0: the joiner
+/// cannot listen. `JoinRaft` dials again, by identity.
 async fn dial_back(port: u32, addr: IpAddr) -> Result<(), Status> {
     let port = u16::try_from(port)
         .map_err(|_| Status::from(ConvertError::new("listen_port", &port, "a port: 1 to 65535")))?;
     if port == 0 {
-        return Ok(());
+        return Err(Status::failed_precondition(
+            "this token makes managers, and a manager must be able to listen",
+        ));
     }
     probe(&std::net::SocketAddr::new(addr, port).into()).await.map_err(|e| {
         Status::failed_precondition(format!(

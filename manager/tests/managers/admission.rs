@@ -108,11 +108,13 @@ async fn a_manager_that_cannot_be_reached_is_not_taken_in() {
     request.token = token.to_string();
     // Reserved and let go: nobody listens there.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    request.listen_port = closed.into();
-    let channel = admission::channel(&host.addr.to_string(), &token.digest()).await.unwrap();
-    let status = CaClient::new(channel).issue(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::FailedPrecondition);
-    assert!(status.message().contains("--advertise-addr"), "{}", status.message());
+    for (port, said) in [(closed, "--advertise-addr"), (0, "able to listen")] {
+        request.listen_port = port.into();
+        let channel = admission::channel(&host.addr.to_string(), &token.digest()).await.unwrap();
+        let status = CaClient::new(channel).issue(request.clone()).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains(said), "{}", status.message());
+    }
     assert_eq!(host.manager.read(|state| state.nodes().len()), 1);
 }
 

@@ -243,6 +243,8 @@ pub fn admission_request(hostname: &str) -> (NodeKey, v1::IssueRequest) {
 pub async fn admit(addr: SocketAddr, token: &JoinToken, hostname: &str) -> Result<NodeIdentity, Status> {
     let (key, mut request) = admission_request(hostname);
     request.token = token.to_string();
+    // Somebody listens there, which is all that admission asks of a future manager.
+    request.listen_port = addr.port().into();
     let channel = admission::channel(&addr.to_string(), &token.digest()).await.unwrap();
     let answer = CaClient::new(channel).issue(request).await?.into_inner();
     Ok(NodeIdentity::issued(key, &answer.certificate_chain, &token.digest()).unwrap())
