@@ -28,7 +28,7 @@ fn a_name_taken_in_the_sandbox_is_named_and_others_go_on() {
     let mut world = World::new(1, 1500);
     let network = world.network(1, &["10.0.1.0/24"], |_| {});
     let (a, b) = (world.sandbox(0, 1), world.sandbox(0, 2));
-    must(&world.in_sandbox(0, a), "ip link add eth0 type dummy");
+    must(&world.in_sandbox(0, a), "ip link add eth0 type bridge");
     world.attach(0, network, a, &["10.0.1.2/24"]);
     world.attach(0, network, b, &["10.0.1.3/24"]);
     let desired = world.desired(0);
@@ -41,7 +41,7 @@ fn a_name_taken_in_the_sandbox_is_named_and_others_go_on() {
     of_b.unwrap();
     must(&world.in_sandbox(0, b), "ping -c 1 -W 1 10.0.1.3");
     assert!(
-        must(&world.in_sandbox(0, a), "ip -d link show eth0").contains("dummy"),
+        must(&world.in_sandbox(0, a), "ip -d link show eth0").contains("bridge"),
         "the foreign one is untouched"
     );
 }
@@ -65,7 +65,7 @@ fn a_sandbox_that_is_gone_stands_in_nobodys_way() {
 fn foreign_things_on_the_host_are_not_touched() {
     let mut world = World::new(1, 1500);
     let host: NetNs = world.hosts[0].ns.clone();
-    must(&host, "ip link add gw-other type dummy");
+    must(&host, "ip link add gw-other type bridge");
     must(&host, "ip link add other0 up type bridge");
     must(&host, "nft add table inet other");
     let network = world.network(1, &["10.0.1.0/24"], |_| {});

@@ -89,7 +89,7 @@ fn nobody_sends_as_somebody_else() {
     });
     seen.recv_timeout(net::DEADLINE).unwrap();
     for (number, (_, _, source, kind, payload)) in frames.iter().enumerate() {
-        let frame = format!("02420a000103{source}{kind}{payload}{}", frames::mark(number)).replace(' ', "");
+        let frame = format!("02420a000103{source}{kind}{payload}{}", frames::mark(number));
         a.run(|| frames::send(&frame)).unwrap();
     }
     // The last frame ends the listening; it is one that passes.
@@ -151,6 +151,7 @@ mod frames {
     }
 
     pub fn send(hex: &str) {
+        let hex = hex.replace(' ', "");
         let (socket, eth0) = open();
         let byte = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
         let frame: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
@@ -166,7 +167,7 @@ mod frames {
         ready.send(()).unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 2048]);
         loop {
-            let got = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).expect("the end mark comes");
+            let got = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap_or_else(|e| panic!("no end mark: {e}; seen {seen:?}"));
             let number = match buffer[..got] {
                 [.., 0x5e, 0xed, number, 0x5e, 0xed] => usize::from(number),
                 _ => continue,

@@ -143,7 +143,9 @@ impl Steps {
             self.entries.extend(entry.vtep.map(|vtep| Act::PutFdb(*mac, vtep)));
         }
         let none = BTreeMap::new();
-        let neighbours = if have.bridge.is_some() { &have.neighbours } else { &none };
+        // Setting a bridge right may cost its neighbours.
+        let right = have.bridge.as_ref().is_some_and(|bridge| bridge.tuned);
+        let neighbours = if right { &have.neighbours } else { &none };
         let gone = neighbours.keys().filter(|ip| !want.neighbours.contains_key(ip));
         self.less.extend(gone.copied().map(Act::DeleteNeighbour));
         let lacking = want.neighbours.iter().filter(|(ip, mac)| neighbours.get(ip) != Some(mac));

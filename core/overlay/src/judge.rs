@@ -11,24 +11,71 @@ use swarm_model::MacAddr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     BridgeGone,
-    Bridge { mtu: u32, up: bool },
+    Bridge {
+        mtu: u32,
+        up: bool,
+    },
     VxlanGone,
-    Vxlan { mtu: u32, up: bool, on_bridge: bool },
+    Vxlan {
+        mtu: u32,
+        up: bool,
+        on_bridge: bool,
+    },
     PortGone(PortName),
-    Port { port: PortName, mtu: u32, up: bool, on_bridge: bool },
+    Port {
+        port: PortName,
+        mtu: u32,
+        up: bool,
+        on_bridge: bool,
+    },
     InsideGone(PortName),
-    Inside { port: PortName, ifname: String, mac: Option<MacAddr>, mtu: u32, up: bool },
-    Loopback { up: bool },
+    Inside {
+        port: PortName,
+        ifname: String,
+        mac: Option<MacAddr>,
+        mtu: u32,
+        up: bool,
+    },
+    Loopback {
+        up: bool,
+    },
     /// Of the gateway bridge.
-    BridgeAddress { address: IpNet, gone: bool },
-    Address { port: PortName, address: IpNet, gone: bool },
-    Route { port: PortName, route: Route, gone: bool },
+    BridgeAddress {
+        address: IpNet,
+        gone: bool,
+    },
+    Address {
+        port: PortName,
+        address: IpNet,
+        gone: bool,
+    },
+    Route {
+        port: PortName,
+        route: Route,
+        gone: bool,
+    },
     /// In the VXLAN device's table.
-    Fdb { mac: MacAddr, vtep: Option<IpAddr>, gone: bool },
+    Fdb {
+        mac: MacAddr,
+        vtep: Option<IpAddr>,
+        gone: bool,
+    },
     /// In the bridge's table, towards the VXLAN device or (not `remote`) a port. Only static entries are told.
-    BridgeFdb { mac: MacAddr, remote: bool, gone: bool },
-    Neighbour { ip: IpAddr, mac: Option<MacAddr>, permanent: bool, gone: bool },
-    Element { element: Allowed, gone: bool },
+    BridgeFdb {
+        mac: MacAddr,
+        remote: bool,
+        gone: bool,
+    },
+    Neighbour {
+        ip: IpAddr,
+        mac: Option<MacAddr>,
+        permanent: bool,
+        gone: bool,
+    },
+    Element {
+        element: Allowed,
+        gone: bool,
+    },
     /// A rule, chain, set or table of ours changed.
     Rules,
     /// Notifications were lost: anything may have happened.
@@ -45,7 +92,9 @@ pub fn contradicts(event: &Event, want: &Segment) -> bool {
         Event::Vxlan { mtu, up, on_bridge } => {
             want.vxlan.as_ref().is_some_and(|v| (v.mtu, v.up, v.guarded) != (*mtu, *up, *on_bridge))
         }
-        Event::Fdb { .. } | Event::BridgeFdb { .. } | Event::Neighbour { .. } => contradicts_entry(event, want),
+        Event::Fdb { .. } | Event::BridgeFdb { .. } | Event::Neighbour { .. } => {
+            contradicts_entry(event, want)
+        }
         Event::Element { element, gone } => want.allowed().any(|a| a == *element) == *gone,
         Event::BridgeAddress { address, gone } => {
             let wanted = want.bridge.as_ref().and_then(|b| b.address).map(IpNet::V4);
@@ -88,7 +137,9 @@ fn contradicts_port(event: &Event, want: &Segment) -> bool {
         Event::Address { port, address, gone } => {
             port_of(port).is_some_and(|p| p.addresses.contains(address) == *gone)
         }
-        Event::Route { port, route, gone } => port_of(port).is_some_and(|p| p.routes.contains(route) == *gone),
+        Event::Route { port, route, gone } => {
+            port_of(port).is_some_and(|p| p.routes.contains(route) == *gone)
+        }
         _ => false,
     }
 }

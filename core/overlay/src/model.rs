@@ -68,6 +68,9 @@ impl Segment {
             Act::AddNamespace => self.namespace = true,
             Act::DeleteNamespace => *self = Self::default(),
             Act::AddBridge(bridge) | Act::SetBridge(bridge) => {
+                if self.bridge.as_ref().is_none_or(|held| !held.tuned) {
+                    self.neighbours.clear();
+                }
                 self.namespace = true;
                 self.bridge = Some(bridge.clone());
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use swarm_model::*;
-use swarm_overlay::*;
 use swarm_overlay::Scope;
+use swarm_overlay::*;
 
 fn id<K>(kind: u8, number: u16) -> Id<K> {
     let mut bytes = [kind; 16];

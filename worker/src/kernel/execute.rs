@@ -1,7 +1,7 @@
 //! Takes steps. Knows: which messages a step is, and which refusals mean that it is done already.
 //! Must not know: why a step is to be taken.
 
-use super::place::{Place, index_of};
+use super::place::{Place, index_of, link_of};
 use super::socket::{Failure, NetlinkSocket};
 use super::uapi::*;
 use super::wire::Messages;
@@ -50,7 +50,7 @@ impl Place {
             Act::LoadRules { uplink, allowed } => self.load(&rules::text(self.scope, *uplink, allowed)),
             Act::DeleteRules => self.load(&rules::removal(self.scope)),
             Act::AddPort(name, link) => ports::add(self, *name, link),
-            Act::SetPort { port, want, .. } => ports::set(self, *port, want),
+            Act::SetPort { port, want, have } => ports::set(self, *port, want, have.mac),
             Act::DeletePort(name) => ports::delete(self, *name),
             // These come in groups and never here.
             Act::AddAddress(..)
@@ -80,8 +80,11 @@ impl Place {
     fn set_bridge(&mut self, bridge: &Bridge) -> Result<(), KernelError> {
         let name = self.scope.bridge();
         let mut batch = Messages::default();
-        messages::set_bridge(&mut batch, name, bridge);
-        self.here()?.route.run_all(batch, &format!("set the bridge {name}"))?;
+        let here = self.here()?;
+        let held = link_of(&mut here.route, name)?.and_then(|link| link.mac);
+        let mac = Some(bridge.mac()).filter(|mac| held != Some(*mac));
+        messages::set_bridge(&mut batch, name, bridge.mtu, mac);
+        here.route.run_all(batch, &format!("set the bridge {name}"))?;
         self.gateway_address(bridge)
     }
 

@@ -63,9 +63,12 @@ pub fn add_bridge(messages: &mut Messages, name: &str, bridge: &Bridge) {
     set_up(messages, name);
 }
 
-pub fn set_bridge(messages: &mut Messages, name: &str, bridge: &Bridge) {
-    messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name);
-    messages.attr_u32(IFLA_MTU, bridge.mtu).attr(IFLA_ADDRESS, &bridge.mac().0);
+/// `mac` only if it is to change: setting it, to whatever value, costs every neighbour on the bridge.
+pub fn set_bridge(messages: &mut Messages, name: &str, mtu: u32, mac: Option<MacAddr>) {
+    messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name).attr_u32(IFLA_MTU, mtu);
+    if let Some(mac) = mac {
+        messages.attr(IFLA_ADDRESS, &mac.0);
+    }
     bridge_info(messages);
 }
 
@@ -161,12 +164,21 @@ pub fn set_port_host(messages: &mut Messages, port: PortName, link: &PortLink, b
     });
 }
 
-/// The end inside the sandbox, found by its index: name, mark, MAC, MTU, up, and the loopback with it.
-pub fn set_port_inside(messages: &mut Messages, port: PortName, link: &PortLink, index: u32) {
+/// The end inside the sandbox, found by its index: name, mark, MTU, up, and the loopback with it. `mac` only if it is to change:
+/// setting it, to whatever value, costs every neighbour the sandbox knows.
+pub fn set_port_inside(
+    messages: &mut Messages,
+    port: PortName,
+    link: &PortLink,
+    (index, mac): (u32, Option<MacAddr>),
+) {
     let name = &link.inside.ifname;
     messages.begin(NEW_LINK, 0, &link_header(index, 0, 0)).attr_text(IFLA_IFNAME, name);
     messages.attr(IFLA_IFALIAS, port.mark().as_bytes());
-    messages.attr(IFLA_ADDRESS, &link.mac.0).attr_u32(IFLA_MTU, link.mtu);
+    messages.attr_u32(IFLA_MTU, link.mtu);
+    if let Some(mac) = mac {
+        messages.attr(IFLA_ADDRESS, &mac.0);
+    }
     no_link_local(messages, name);
     set_up(messages, name);
     set_up(messages, "lo");

@@ -117,8 +117,11 @@ impl Opened {
         uplink: Option<Ipv4Net>,
     ) -> Result<(Option<RulesDigest>, BTreeSet<Allowed>), KernelError> {
         let expected = rules::expected(scope, uplink);
-        let families: &[u8] =
-            if scope == Scope::Gateway { &[NFT_FAMILY_BRIDGE, NFT_FAMILY_INET] } else { &[NFT_FAMILY_BRIDGE] };
+        let families: &[u8] = if scope == Scope::Gateway {
+            &[NFT_FAMILY_BRIDGE, NFT_FAMILY_INET]
+        } else {
+            &[NFT_FAMILY_BRIDGE]
+        };
         let mut answers = Vec::new();
         for family in families {
             answers.extend(dump_or_nothing(

@@ -5,7 +5,7 @@
 
 use super::events::EventSocket;
 use super::socket::NetlinkSocket;
-use super::{KernelError, messages, read};
+use super::{KernelError, messages, read, sysctl};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use swarm_netns::{NetNs, NsError};
@@ -95,7 +95,9 @@ impl Place {
         let Some(path) = self.path() else { return Ok(()) };
         std::fs::create_dir_all(&self.netns_dir)
             .map_err(|e| KernelError::io(format!("make the folder {}", self.netns_dir.display()), e))?;
-        self.enter(NetNs::create(&path)?)
+        let ns = NetNs::create(&path)?;
+        ns.run(sysctl::bridge_only)?;
+        self.enter(ns)
     }
 
     fn enter(&mut self, ns: NetNs) -> Result<(), KernelError> {

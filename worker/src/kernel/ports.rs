@@ -10,6 +10,7 @@ use super::wire::Messages;
 use super::{KernelError, messages};
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
+use swarm_model::MacAddr;
 use swarm_overlay::{Act, Inside, Op, PortLink, PortName, Scope};
 
 /// Refusals of settings that only exist with IPv6.
@@ -35,7 +36,7 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
     }
     let index = index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?;
     place.inner.extend(index.map(|index| (port, (link.inside.sandbox.clone(), index))));
-    set_inside(place, port, link)?;
+    set_inside(place, port, link, None)?;
     let bridge = scope.bridge();
     let here = place.here()?;
     wait_until_operational(&mut here.route, port.as_str())?;
@@ -58,28 +59,33 @@ fn wait_until_operational(route: &mut NetlinkSocket, name: &str) -> Result<(), K
     Ok(())
 }
 
-pub fn set(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
+pub fn set(place: &mut Place, port: PortName, link: &PortLink, held: MacAddr) -> Result<(), KernelError> {
     let scope = place.scope;
     let here = place.here()?;
     let bridge = here.bridge_index(scope)?;
     let mut batch = Messages::default();
     messages::set_port_host(&mut batch, port, link, bridge);
     tolerant(&mut here.route, batch, &WITHOUT_IPV6, &format!("set the port {port}"))?;
-    set_inside(place, port, link)
+    set_inside(place, port, link, Some(link.mac).filter(|mac| *mac != held))
 }
 
-fn set_inside(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
+fn set_inside(
+    place: &mut Place,
+    port: PortName,
+    link: &PortLink,
+    mac: Option<MacAddr>,
+) -> Result<(), KernelError> {
     let index = inner_index(place, port, &link.inside)?;
     let sandbox = place.sandbox(&link.inside.sandbox)?;
     let act = format!("set the interface {} in a sandbox", link.inside.ifname);
     let mut batch = Messages::default();
-    messages::set_port_inside(&mut batch, port, link, index);
+    messages::set_port_inside(&mut batch, port, link, (index, mac));
     match tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act) {
         // Kernels before 6.2 rename an interface only while it is down.
         Err(e) if e.errno() == Some(Errno::EBUSY) => {
             let mut batch = Messages::default();
             messages::set_down(&mut batch, index);
-            messages::set_port_inside(&mut batch, port, link, index);
+            messages::set_port_inside(&mut batch, port, link, (index, mac));
             tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act)
         }
         Err(e) if e.errno() == Some(Errno::EEXIST) => Err(name_taken(&link.inside)),

@@ -10,6 +10,22 @@ const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 const NEIGHBOUR_LIMITS: [(&str, &str); 3] =
     [("gc_thresh1", "8192"), ("gc_thresh2", "32768"), ("gc_thresh3", "65536")];
 
+/// Hands bridged packets to the IP firewall's hooks, where that module is loaded. In an overlay's namespace there is no IP firewall; the
+/// detour would only cost time, and drop what IP routing would drop.
+const BRIDGE_DETOURS: [&str; 3] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
+
+/// Bridged frames stay frames. Without the module there is nothing to turn off.
+pub fn bridge_only() {
+    for name in BRIDGE_DETOURS {
+        let path = format!("/proc/sys/net/bridge/{name}");
+        if std::path::Path::new(&path).exists()
+            && let Err(error) = fs::write(&path, "0")
+        {
+            tracing::warn!(path, %error, "cannot turn off the detour of bridged packets");
+        }
+    }
+}
+
 pub fn forwarding() -> bool {
     fs::read_to_string(FORWARDING).is_ok_and(|text| text.trim() != "0")
 }
