@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use swarm_model::{Endpoint, EndpointId, MacAddr, NetworkId};
-use swarm_state::{Command, Entry, Event, REST_MS, State};
+use swarm_model::{Endpoint, EndpointId, MacAddr, NetworkId, RequestId};
+use swarm_state::{Applied, Command, Entry, Event, REMEMBER_MS, REST_MS, Reply, State};
 
 #[derive(Default)]
 pub struct Ledger {
@@ -13,16 +13,24 @@ pub struct Ledger {
     macs: BTreeMap<(NetworkId, MacAddr), EndpointId>,
     /// When an address was released, in steps of the clocks as they passed.
     released: BTreeMap<(NetworkId, IpAddr), u64>,
+    /// The first answer to each request, and when it was given.
+    answers: BTreeMap<RequestId, (u64, Reply)>,
     time_ms: u64,
     wall_ms: u64,
 }
 
 impl Ledger {
     /// `state` is the one after the entry.
-    pub fn enter(&mut self, entry: &Entry, events: &[Event], state: &State) -> Result<(), String> {
+    pub fn enter(
+        &mut self,
+        entry: &Entry,
+        Applied { reply, events }: &Applied,
+        state: &State,
+    ) -> Result<(), String> {
         // Backwards steps count nothing and forward ones are bounded, or one wrong clock would end every rest.
         self.time_ms += entry.now_ms.saturating_sub(self.wall_ms).min(60_000);
         self.wall_ms = entry.now_ms;
+        self.compare(entry, reply)?;
         for event in events {
             match event {
                 Event::EndpointCreated { endpoint, .. } => {
@@ -49,6 +57,16 @@ impl Ledger {
                 state.endpoints().len()
             ))
         }
+    }
+
+    /// Asked again, a request gets the answer it got first, for as long as that is kept.
+    fn compare(&mut self, entry: &Entry, reply: &Reply) -> Result<(), String> {
+        let Some(request) = entry.request else { return Ok(()) };
+        let (at_ms, first) = self.answers.entry(request).or_insert_with(|| (self.time_ms, reply.clone()));
+        if *at_ms + REMEMBER_MS <= self.time_ms {
+            (*at_ms, *first) = (self.time_ms, reply.clone());
+        }
+        if first == reply { Ok(()) } else { Err(format!("answered {reply:?}, and {first:?} before")) }
     }
 
     fn add(&mut self, endpoint: &Endpoint, entry: &Entry) -> Result<(), String> {

@@ -19,7 +19,7 @@ impl Log {
     pub fn append(&mut self, entry: Entry) -> Result<Reply, String> {
         let index = self.end() + 1;
         let applied = apply(&mut self.truth, index, &entry);
-        let checked = self.ledger.enter(&entry, &applied.events, &self.truth);
+        let checked = self.ledger.enter(&entry, &applied, &self.truth);
         checked.map_err(|problem| format!("entry {index} {:?}: {problem}", entry.command))?;
         // Rebuilding every index at every step would be all the simulation does.
         if index.is_multiple_of(16) {

@@ -5,6 +5,8 @@
 
 mod actions;
 mod calls;
+mod faults;
+mod found;
 mod kernel;
 mod ledger;
 mod log;

@@ -6,9 +6,9 @@ use crate::world::World;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use swarm_model::{Assigned, EndpointId, MacAddr, NetworkId};
+use swarm_model::{Assigned, EndpointId, Id, MacAddr, NetworkId};
 use swarm_overlay::{OverlayNs, Scope};
-use swarm_state::State;
+use swarm_state::{Command, CreateEndpoints, Entry, NewEndpoint, REST_MS, Refusal, Reply, State, apply};
 
 /// Rounds in which everybody does all that is to do: far more than it takes.
 const ROUNDS: usize = 60;
@@ -23,7 +23,8 @@ impl World {
         self.close_streams(|stream| stream.lossy);
         for _ in 0..ROUNDS {
             if self.round()? {
-                return self.check();
+                self.check()?;
+                return self.check_rests_end();
             }
         }
         Err(format!(
@@ -63,6 +64,29 @@ impl World {
         }
         let members = self.workers.iter().filter(|worker| !worker.left).count();
         Ok(idle && self.log.end() == end && self.calls.is_empty() && self.streams.len() == members)
+    }
+
+    /// Whatever the clocks did, an address that was released is free again a rest later.
+    fn check_rests_end(&self) -> Result<(), String> {
+        let Some(worker) = self.workers.iter().find(|worker| !worker.left) else { return Ok(()) };
+        let mut state = self.log.truth.clone();
+        let networks: Vec<_> = state.networks().map(|network| network.id).collect();
+        let mut now_ms = self.now_ms.saturating_add_signed(self.leader().map_or(0, |leader| leader.skew_ms));
+        for network in networks {
+            now_ms += REST_MS;
+            let name = "probe".parse().map_err(|e: swarm_model::NameError| e.to_string())?;
+            let (id, sandbox) = (Id::from_random([1; 16]), Id::from_random([1; 16]));
+            let probe = NewEndpoint { id, network, sandbox, name, aliases: Vec::new(), ip: None, mac: None };
+            let command = CreateEndpoints { node: worker.node, endpoints: vec![probe] };
+            let entry = Entry { request: None, now_ms, command: Command::CreateEndpoints(command) };
+            let index = state.revision() + 1;
+            if let Reply::Refused(refusal @ Refusal::AddressesResting { .. }) =
+                apply(&mut state, index, &entry).reply
+            {
+                return Err(format!("a rest after the last release: {refusal}"));
+            }
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use crate::calls::About;
 use crate::world::World;
 use std::collections::{BTreeSet, VecDeque};
-use swarm_model::{Assignment, EndpointId, NodeState, Revision, SessionId};
+use swarm_model::{Assigned, Assignment, EndpointId, NodeState, Revision, SessionId};
 use swarm_state::{Command, Event, MAX_RELEASES_PER_COMMAND};
 
 pub struct Stream {
@@ -16,7 +16,8 @@ pub struct Stream {
     registered_by: Option<Revision>,
     /// `None` until the registration is in the replica's state and the whole is sent.
     told: Option<Told>,
-    pub queue: VecDeque<Assignment>,
+    /// Each message with what the worker must hold once it has taken it.
+    pub queue: VecDeque<(Assignment, Assigned)>,
     /// Something was lost that the worker may not have noticed: such a stream does not live long.
     pub lossy: bool,
 }
@@ -118,7 +119,7 @@ impl World {
         let node = self.workers[stream.worker].node;
         let whole = state.assigned(&node);
         stream.told = Some(Told { revision: whole.revision, since: Vec::new() });
-        stream.queue.push_back(Assignment::Complete(whole));
+        stream.queue.push_back((Assignment::Complete(whole.clone()), whole));
         let surplus = state.endpoints_not_held(&node, &stream.listed.0, stream.listed.1);
         for endpoints in surplus.chunks(MAX_RELEASES_PER_COMMAND) {
             let endpoints = endpoints.to_vec();
@@ -138,14 +139,15 @@ impl World {
         }
         let (applies_to, results_in) = (told.revision, state.revision());
         told.revision = results_in;
-        stream.queue.push_back(Assignment::Incremental { applies_to, results_in, changes });
+        let message = Assignment::Incremental { applies_to, results_in, changes };
+        stream.queue.push_back((message, state.assigned(&self.workers[stream.worker].node)));
         true
     }
 
     /// The worker's side: the next message arrives, or does not, or twice.
     pub fn deliver(&mut self, at: usize) -> Result<(), String> {
         let stream = &mut self.streams[at];
-        let Some(message) = stream.queue.pop_front() else { return Ok(()) };
+        let Some((message, expected)) = stream.queue.pop_front() else { return Ok(()) };
         if self.faults && self.rng.percent(8) {
             stream.lossy = true;
             return Ok(());
@@ -158,6 +160,11 @@ impl World {
                 self.tell(format_args!("worker {worker} found a gap"));
                 self.close_streams(|stream| stream.session == session);
                 break;
+            }
+            if self.workers[worker].held != expected {
+                return Err(format!(
+                    "worker {worker} took a message and holds something else than was meant"
+                ));
             }
         }
         Ok(())

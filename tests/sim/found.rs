@@ -1,0 +1,92 @@
+//! How each world begins, and how it grows: managers, workers, their settings and addresses.
+
+use crate::calls::About;
+use crate::replica::Replica;
+use crate::worker::Worker;
+use crate::world::World;
+use std::net::{IpAddr, Ipv4Addr};
+use swarm_model::{
+    Availability, ClusterSettings, JoinSecrets, Labels, ManagerInfo, MemberState, NodeId, Role,
+};
+use swarm_state::{AdmitNode, Command, CreateCluster};
+
+const REPLICAS: usize = 3;
+const WORKERS: usize = 4;
+
+impl World {
+    /// Managers, workers and two networks, before anything goes wrong.
+    pub fn found(&mut self) -> Result<(), String> {
+        let nodes: Vec<NodeId> = (0..REPLICAS).map(|_| self.rng.id()).collect();
+        self.replicas = nodes.iter().map(|node| Replica::new(*node)).collect();
+        let create = self.creation(nodes[0]);
+        self.call(About::Nobody, create);
+        for (n, node) in (1..).zip(&nodes[1..]) {
+            self.call(About::Nobody, Command::AdmitNode(admission(*node, Role::Manager, n)));
+            let manager = Some(manager(n, MemberState::Voter));
+            self.call(About::Nobody, Command::SetManager { node: *node, manager });
+        }
+        (0..WORKERS).for_each(|_| self.new_worker());
+        (0..2).for_each(|_| self.create_network());
+        while !self.calls.is_empty() {
+            self.try_call_of(0)?;
+        }
+        self.faults = true;
+        Ok(())
+    }
+
+    fn creation(&mut self, node: NodeId) -> Command {
+        Command::CreateCluster(Box::new(CreateCluster {
+            cluster: self.rng.id(),
+            settings: settings(),
+            join_secrets: JoinSecrets { worker: "w".repeat(25), manager: "m".repeat(25) },
+            root_ca_cert: String::new(),
+            root_ca_key: String::new(),
+            first: admission(node, Role::Manager, 0),
+            manager: manager(0, MemberState::Voter),
+            ingress: self.rng.id(),
+            avoid: Vec::new(),
+        }))
+    }
+
+    pub fn fresh_addr(&mut self) -> IpAddr {
+        Ipv4Addr::from(0xc0a8_0000 | (self.rng.next() as u32 & 0xffff)).into()
+    }
+
+    pub fn new_worker(&mut self) {
+        let (node, addr) = (self.rng.id(), self.fresh_addr());
+        self.workers.push(Worker::new(node, addr));
+        let admit = AdmitNode { data_path_addr: addr, addr, ..admission(node, Role::Worker, 0) };
+        self.call(About::Join, Command::AdmitNode(admit));
+    }
+}
+
+fn settings() -> ClusterSettings {
+    ClusterSettings {
+        default_addr_pools: vec!["10.9.0.0/24".parse().unwrap_or_else(|e| panic!("{e}"))],
+        subnet_prefix: 28,
+        ipv6_pool: "fd00:5:5::/48".parse().unwrap_or_else(|e| panic!("{e}")),
+        data_path_port: ClusterSettings::DEFAULT_DATA_PATH_PORT,
+        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
+        heartbeat_ms: ClusterSettings::DEFAULT_HEARTBEAT_MS,
+        snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
+        max_snapshots: 0,
+        autolock: false,
+    }
+}
+
+fn admission(node: NodeId, role: Role, n: u8) -> AdmitNode {
+    AdmitNode {
+        node,
+        hostname: format!("host-{}", node.short()),
+        role,
+        availability: Availability::Active,
+        labels: Labels::new(),
+        addr: [10, 200, 0, n].into(),
+        data_path_addr: [10, 200, 0, n].into(),
+        version: "0.1.0".to_owned(),
+    }
+}
+
+fn manager(n: u8, member: MemberState) -> ManagerInfo {
+    ManagerInfo { raft_id: n.into(), addr: ([10, 200, 0, n], 2377).into(), member }
+}
