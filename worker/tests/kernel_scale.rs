@@ -45,7 +45,8 @@ fn ten_thousand_remote_endpoints_come_fast_and_one_more_costs_two_steps() {
 fn a_hundred_concurrent_attaches_all_succeed() {
     let mut world = World::new(1, 1500);
     let network = world.network(1, &["10.1.0.0/16"], |_| {});
-    // One after the other into the worker's memory, each submitted at once; nobody waits before the last has come.
+    // One after the other into the worker's memory, each submitted at once; nobody waits before the last has
+    // come.
     let mut waiting = Vec::new();
     let started = Instant::now();
     for number in 0..100u32 {

@@ -1,4 +1,5 @@
-//! Sandboxes on two hosts reach each other at the first packet, may not pretend to be somebody else, and leave nothing behind.
+//! Sandboxes on two hosts reach each other at the first packet, may not pretend to be somebody else, and
+//! leave nothing behind.
 
 mod net;
 
@@ -167,7 +168,8 @@ mod frames {
         ready.send(()).unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 2048]);
         loop {
-            let got = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap_or_else(|e| panic!("no end mark: {e}; seen {seen:?}"));
+            let got = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())
+                .unwrap_or_else(|e| panic!("no end mark: {e}; seen {seen:?}"));
             let number = match buffer[..got] {
                 [.., 0x5e, 0xed, number, 0x5e, 0xed] => usize::from(number),
                 _ => continue,

@@ -1,5 +1,5 @@
-//! What this host should look like. Knows: how an assignment and the local sandboxes become bridges, ports and
-//! entries. Must not know: what the kernel holds.
+//! What this host should look like. Knows: how an assignment and the local sandboxes become bridges, ports
+//! and entries. Must not know: what the kernel holds.
 
 use crate::gateway;
 use crate::mtu::overlay_mtu;
@@ -20,11 +20,13 @@ pub struct LocalSandbox {
     pub id: SandboxId,
     /// Path of its network namespace's nsfs file. Two sandboxes never share a namespace.
     pub netns: NetnsPath,
-    /// Name of the interface of each of its endpoints. An endpoint that stands here but not in the assignment (not
-    /// yet, or not any more) is not programmed; one assigned to this node that stands nowhere here is not either.
+    /// Name of the interface of each of its endpoints. An endpoint that stands here but not in the assignment
+    /// (not yet, or not any more) is not programmed; one assigned to this node that stands nowhere here is
+    /// not either.
     pub interfaces: BTreeMap<EndpointId, Arc<str>>,
-    /// Its address on the gateway bridge, as [`gateway::choose`] gave it when the sandbox was made, kept by the worker so that it
-    /// survives a restart. `None` or one outside the gateway's subnet: chosen by `derive`.
+    /// Its address on the gateway bridge, as [`gateway::choose`] gave it when the sandbox was made, kept by
+    /// the worker so that it survives a restart. `None` or one outside the gateway's subnet: chosen by
+    /// `derive`.
     pub gateway: Option<Ipv4Addr>,
 }
 
@@ -249,8 +251,8 @@ fn gateway_port(netns: &NetnsPath, address: Ipv4Addr, uplink: Ipv4Net, mtu: u32)
     }
 }
 
-/// The link-local address of a MAC (RFC 4291, appendix A). Set by us and not by the kernel, so that it is there at
-/// once and nothing is sent to find out whether somebody else has it.
+/// The link-local address of a MAC (RFC 4291, appendix A). Set by us and not by the kernel, so that it is
+/// there at once and nothing is sent to find out whether somebody else has it.
 fn link_local(mac: MacAddr) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.0.map(u16::from);
     Ipv6Addr::new(0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f)

@@ -1,8 +1,8 @@
 //! The difference between what is and what should be, as steps in an order the kernel accepts.
 //! Knows: what depends on what. Must not know: netlink.
 //!
-//! First everything that is too much, outermost last; then everything that lacks, outermost first. Entries for other
-//! hosts come before local ports, so that a sandbox's first packet finds its way.
+//! First everything that is too much, outermost last; then everything that lacks, outermost first. Entries
+//! for other hosts come before local ports, so that a sandbox's first packet finds its way.
 
 use crate::{Act, Allowed, Desired, Op, Port, Scope, Segment};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -28,8 +28,8 @@ pub fn diff(observed: &Observed, desired: &Desired) -> Vec<Op> {
     scopes.into_iter().flat_map(step).collect()
 }
 
-/// Steps that make a host that looks like `old` into one that looks like `new`: what [`diff`] would say, without
-/// looking at the kernel. A place shared by both costs nothing.
+/// Steps that make a host that looks like `old` into one that looks like `new`: what [`diff`] would say,
+/// without looking at the kernel. A place shared by both costs nothing.
 pub fn delta(old: &Desired, new: &Desired) -> Vec<Op> {
     let nothing = Arc::new(Segment::default());
     let scopes: BTreeSet<Scope> = old.segments.keys().chain(new.segments.keys()).copied().collect();

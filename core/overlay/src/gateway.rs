@@ -1,5 +1,5 @@
-//! Addresses on the gateway bridge. Knows: which subnet is free, which address a sandbox gets. Must not know: the cluster
-//! (these addresses are this host's own business and are never replicated).
+//! Addresses on the gateway bridge. Knows: which subnet is free, which address a sandbox gets. Must not know:
+//! the cluster (these addresses are this host's own business and are never replicated).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::Ipv4Addr;
@@ -10,8 +10,9 @@ use swarm_model::{SandboxId, overlaps};
 const CANDIDATES: core::ops::RangeInclusive<u8> = 18..=31;
 const PREFIX: u8 = 16;
 
-/// The gateway's own address with its subnet: the one `held` already, if it is a candidate; else the first candidate that
-/// shares no address with `taken` (the host's routes and the cluster's subnets). `None` when all do.
+/// The gateway's own address with its subnet: the one `held` already, if it is a candidate; else the first
+/// candidate that shares no address with `taken` (the host's routes and the cluster's subnets). `None` when
+/// all do.
 pub fn choose_subnet(held: Option<Ipv4Net>, taken: &[IpNet]) -> Option<Ipv4Net> {
     let candidates =
         || CANDIDATES.filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 1), PREFIX).ok());
@@ -19,8 +20,8 @@ pub fn choose_subnet(held: Option<Ipv4Net>, taken: &[IpNet]) -> Option<Ipv4Net> 
     candidates().find(|net| Some(*net) == held).or_else(|| candidates().find(free))
 }
 
-/// An address for every sandbox, none twice. What a sandbox holds already it keeps; others get the one their id
-/// hashes to, or the next free one. `gateway` is the bridge's own address.
+/// An address for every sandbox, none twice. What a sandbox holds already it keeps; others get the one their
+/// id hashes to, or the next free one. `gateway` is the bridge's own address.
 pub fn assign<'a>(
     gateway: Ipv4Net,
     sandboxes: impl Iterator<Item = (SandboxId, Option<Ipv4Addr>)> + Clone + 'a,

@@ -1,5 +1,6 @@
-//! Whether what the kernel just told departs from what is desired. Knows: what a notification may say. Must not know: how it
-//! came. Our own steps are told back to us too; those confirm, and a confirmation costs nothing.
+//! Whether what the kernel just told departs from what is desired. Knows: what a notification may say. Must
+//! not know: how it came. Our own steps are told back to us too; those confirm, and a confirmation costs
+//! nothing.
 
 use crate::{Allowed, FdbEntry, PortName, Route, Segment};
 use alloc::string::String;
@@ -60,7 +61,8 @@ pub enum Event {
         vtep: Option<IpAddr>,
         gone: bool,
     },
-    /// In the bridge's table, towards the VXLAN device or (not `remote`) a port. Only static entries are told.
+    /// In the bridge's table, towards the VXLAN device or (not `remote`) a port. Only static entries are
+    /// told.
     BridgeFdb {
         mac: MacAddr,
         remote: bool,

@@ -1,4 +1,5 @@
-//! What one host should look like: bridges, VXLAN devices, ports, entries and the check on each port, as values.
+//! What one host should look like: bridges, VXLAN devices, ports, entries and the check on each port, as
+//! values.
 //!
 //! Knows: how an assignment becomes kernel objects, and the steps from what is to what should be.
 //! Must not know: netlink, files, clocks. It is `no_std`, so they cannot compile here.

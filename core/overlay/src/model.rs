@@ -1,5 +1,6 @@
-//! A kernel made of values: what each step does to what is there. Knows: what the real one does to dependants (a deleted
-//! device takes its entries along). Must not know: what is desired. For tests and for the simulated world.
+//! A kernel made of values: what each step does to what is there. Knows: what the real one does to dependants
+//! (a deleted device takes its entries along). Must not know: what is desired. For tests and for the
+//! simulated world.
 
 use crate::rules;
 use crate::{Act, Allowed, Desired, FdbEntry, Observed, Op, Port, Segment};

@@ -1,4 +1,5 @@
-//! How large a packet may be inside an overlay. Knows: what VXLAN adds. Must not know: how the path was measured.
+//! How large a packet may be inside an overlay. Knows: what VXLAN adds. Must not know: how the path was
+//! measured.
 
 use core::net::IpAddr;
 
@@ -13,7 +14,8 @@ const LEAST_IPV6: u32 = 1280;
 const MOST: u32 = 65_535;
 
 /// The MTU of an overlay whose packets leave from `local` on a path that carries `underlay` bytes. `cap` is
-/// `--opt mtu`. Never less than the inner IP version needs, even on a narrower path: the outer packet is then fragmented.
+/// `--opt mtu`. Never less than the inner IP version needs, even on a narrower path: the outer packet is then
+/// fragmented.
 pub fn overlay_mtu(underlay: u32, local: IpAddr, cap: Option<u16>, inner_ipv6: bool) -> u32 {
     let added = if local.is_ipv4() { OVER_IPV4 } else { OVER_IPV6 };
     let least = if inner_ipv6 { LEAST_IPV6 } else { LEAST_IPV4 };

@@ -1,5 +1,5 @@
-//! Names of kernel objects. Knows: how ids become names the kernel accepts (15 bytes for an interface) and how our
-//! own are told from foreign ones. Must not know: whether an object of that name exists.
+//! Names of kernel objects. Knows: how ids become names the kernel accepts (15 bytes for an interface) and
+//! how our own are told from foreign ones. Must not know: whether an object of that name exists.
 
 use alloc::format;
 use alloc::string::String;
@@ -134,7 +134,8 @@ impl Scope {
         }
     }
 
-    /// What stands between `ip` (or `bridge`) and the object in a command: the namespace, where it is not our own.
+    /// What stands between `ip` (or `bridge`) and the object in a command: the namespace, where it is not our
+    /// own.
     pub fn option(&self) -> String {
         match self {
             Self::Gateway => String::new(),

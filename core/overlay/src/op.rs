@@ -1,4 +1,5 @@
-//! One step from what is to what should be. Knows: the steps, and the command each one equals. Must not know: how it is done.
+//! One step from what is to what should be. Knows: the steps, and the command each one equals. Must not know:
+//! how it is done.
 
 use crate::names::{GATEWAY_BRIDGE, ROUTE_PROTOCOL, TABLE, VXLAN};
 use crate::{Allowed, Bridge, FdbEntry, Inside, PortLink, PortName, Route, Scope, Vxlan};
@@ -71,7 +72,8 @@ impl Act {
         )
     }
 
-    /// The port a step belongs to; `None` for those of the whole place. A failing step of one port stops no other.
+    /// The port a step belongs to; `None` for those of the whole place. A failing step of one port stops no
+    /// other.
     pub fn port(&self) -> Option<PortName> {
         match self {
             Self::AddPort(port, _)

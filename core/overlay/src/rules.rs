@@ -1,8 +1,10 @@
-//! The nftables tables of one place, as text for `nft -f`. Knows: who may send what. Must not know: how to load them.
+//! The nftables tables of one place, as text for `nft -f`. Knows: who may send what. Must not know: how to
+//! load them.
 //!
 //! Overlay: a port sends from its own MAC and addresses only, in IP, ARP and neighbour discovery; every other
-//! EtherType (VLAN tags too) is dropped, and so are router advertisements and redirects: no endpoint is a router.
-//! Gateway: the same check on its ports, no way from port to port, masquerade towards everywhere else.
+//! EtherType (VLAN tags too) is dropped, and so are router advertisements and redirects: no endpoint is a
+//! router. Gateway: the same check on its ports, no way from port to port, masquerade towards everywhere
+//! else.
 
 use crate::names::{GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, TABLE, VXLAN};
 use crate::{Allowed, Scope};
@@ -84,8 +86,8 @@ pub fn comment(digest: RulesDigest, number: usize) -> String {
     format!("swarmd {digest:?} {number}")
 }
 
-/// The whole text: removes what is there and loads the tables with `allowed` in one transaction, so that no frame
-/// passes between the old check and the new one and none of an allowed port is lost.
+/// The whole text: removes what is there and loads the tables with `allowed` in one transaction, so that no
+/// frame passes between the old check and the new one and none of an allowed port is lost.
 pub fn text(scope: Scope, uplink: Option<Ipv4Net>, allowed: &[Allowed]) -> String {
     let digest = expected(scope, uplink).digest;
     let mut out = removal(scope);

@@ -1,5 +1,5 @@
-//! One bridge and everything on it, as it should be or as it is: the same shape for both, so that they compare.
-//! Knows: attributes that matter to us. Must not know: netlink, or which of the two a value is.
+//! One bridge and everything on it, as it should be or as it is: the same shape for both, so that they
+//! compare. Knows: attributes that matter to us. Must not know: netlink, or which of the two a value is.
 
 use crate::{NetnsPath, PortName, RulesDigest};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -33,13 +33,14 @@ pub struct Bridge {
     pub up: bool,
     /// The gateway's own address; none on overlays.
     pub address: Option<Ipv4Net>,
-    /// No spanning tree, no forward delay, no multicast snooping, its own MAC ([`Bridge::mac`]); on the gateway also: packets
-    /// are forwarded.
+    /// No spanning tree, no forward delay, no multicast snooping, its own MAC ([`Bridge::mac`]); on the
+    /// gateway also: packets are forwarded.
     pub tuned: bool,
 }
 
 impl Bridge {
-    /// A bridge left to itself takes the MAC of a port, and with each change the kernel drops all of its neighbours.
+    /// A bridge left to itself takes the MAC of a port, and with each change the kernel drops all of its
+    /// neighbours.
     pub fn mac(&self) -> MacAddr {
         match self.address {
             Some(address) => mac_for_ip(address.addr().into()),

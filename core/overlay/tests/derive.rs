@@ -109,7 +109,9 @@ impl Cluster {
 fn a_change_of_one_remote_endpoint_is_two_messages() {
     let mut cluster = cluster();
     cluster.local(1, 1, &["10.0.1.2/24"]);
-    (10..200u16).for_each(|n| drop(cluster.endpoint(n, 1, 2, &[&format!("10.0.1.{n}/24")])));
+    for n in 10..200u16 {
+        cluster.endpoint(n, 1, 2, &[&format!("10.0.1.{n}/24")]);
+    }
     let before = cluster.desired();
     cluster.endpoint(500, 1, 2, &["10.0.1.250/24"]);
     let after = cluster.desired();
@@ -184,7 +186,8 @@ fn only_sandboxes_that_may_leave_are_on_the_gateway() {
 fn gateway_addresses_are_kept_and_never_shared() {
     let uplink = "172.18.0.1/29".parse().expect("a subnet");
     let held: Ipv4Addr = [172, 18, 0, 3].into();
-    // Five addresses are left in a /29 beside the gateway's own; two ask for the same one, one for a foreign one.
+    // Five addresses are left in a /29 beside the gateway's own; two ask for the same one, one for a foreign
+    // one.
     let sandboxes: Vec<(SandboxId, Option<Ipv4Addr>)> = (0..5u16)
         .map(|n| (id(3, n), [Some(held), Some(held), Some([10, 0, 0, 1].into()), None, None][usize::from(n)]))
         .collect();

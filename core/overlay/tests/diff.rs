@@ -1,4 +1,5 @@
-//! Whatever the kernel holds and whatever is desired: the steps lead there, and then there is nothing left to do.
+//! Whatever the kernel holds and whatever is desired: the steps lead there, and then there is nothing left to
+//! do.
 
 use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;

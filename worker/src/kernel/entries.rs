@@ -1,5 +1,6 @@
 //! Table entries, many per message batch: forwarding entries, neighbours, elements of the port check.
-//! Knows: batches, and which refusals mean that an entry is as it should be. Must not know: which entries should be there.
+//! Knows: batches, and which refusals mean that an entry is as it should be. Must not know: which entries
+//! should be there.
 
 use super::place::Place;
 use super::socket::Failure;
@@ -40,7 +41,8 @@ fn try_entries(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
     let op_of = |f: &Failure| ops.get(f.index);
     let mut again = Messages::default();
     for failure in &failures {
-        // The kernel looks into the bridge's table first and stops there when the entry moved to another port.
+        // The kernel looks into the bridge's table first and stops there when the entry moved to another
+        // port.
         if let Some(Act::DeleteFdb(mac, FdbEntry { vtep: Some(_), bridged: true })) =
             op_of(failure).map(|op| &op.act)
         {

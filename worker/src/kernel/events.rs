@@ -1,4 +1,5 @@
-//! What the kernel tells unasked. Knows: which groups to listen to, how a notification reads. Must not know: whether it matters.
+//! What the kernel tells unasked. Knows: which groups to listen to, how a notification reads. Must not know:
+//! whether it matters.
 
 use super::place::Place;
 use super::read::{self, Link};

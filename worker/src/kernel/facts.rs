@@ -1,4 +1,5 @@
-//! What the host itself says: path MTU, free gateway subnet. Knows: links, addresses and routes. Must not know: networks.
+//! What the host itself says: path MTU, free gateway subnet. Knows: links, addresses and routes. Must not
+//! know: networks.
 
 use super::KernelError;
 use super::events::EventSocket;
@@ -27,8 +28,8 @@ pub struct FactsWatch {
 }
 
 impl FactsWatch {
-    /// Reads the facts and keeps them current until every receiver is dropped. Must be called within a tokio runtime whose
-    /// threads are in the host's namespace.
+    /// Reads the facts and keeps them current until every receiver is dropped. Must be called within a tokio
+    /// runtime whose threads are in the host's namespace.
     /// Errors are sentences.
     pub async fn start(node: NodeId, data_path_addr: IpAddr) -> Result<Self, String> {
         Self::begin(node, data_path_addr).map_err(|e| e.to_string())

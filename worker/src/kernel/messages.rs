@@ -85,7 +85,8 @@ pub fn set_up(messages: &mut Messages, name: &str) {
     messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name);
 }
 
-/// Keeps the kernel from giving the interface an address of its own. Fails where IPv6 is off, and is not needed there.
+/// Keeps the kernel from giving the interface an address of its own. Fails where IPv6 is off, and is not
+/// needed there.
 pub fn no_link_local(messages: &mut Messages, name: &str) {
     messages.begin(NEW_LINK, 0, &link_header(0, 0, 0)).attr_text(IFLA_IFNAME, name);
     let spec = messages.open(IFLA_AF_SPEC);
@@ -95,7 +96,8 @@ pub fn no_link_local(messages: &mut Messages, name: &str) {
     messages.close(spec);
 }
 
-/// Makes the device in the namespace behind `namespace`, its UDP socket in the namespace of the socket this is sent by.
+/// Makes the device in the namespace behind `namespace`, its UDP socket in the namespace of the socket this
+/// is sent by.
 pub fn add_vxlan(messages: &mut Messages, name: &str, vxlan: &Vxlan, namespace: RawFd) {
     messages.begin(NEW_LINK, CREATE | EXCLUSIVE, &link_header(0, 0, 0));
     messages.attr_text(IFLA_IFNAME, name).attr_u32(IFLA_MTU, vxlan.mtu);
@@ -111,7 +113,8 @@ pub fn add_vxlan(messages: &mut Messages, name: &str, vxlan: &Vxlan, namespace: 
     messages.close(info);
 }
 
-/// Puts the device on the bridge: it answers for the bridge's neighbours, and nothing is flooded to it or learned from it.
+/// Puts the device on the bridge: it answers for the bridge's neighbours, and nothing is flooded to it or
+/// learned from it.
 pub fn set_vxlan(messages: &mut Messages, name: &str, mtu: u32, bridge: u32) {
     no_link_local(messages, name);
     messages.begin(NEW_LINK, 0, &UP).attr_text(IFLA_IFNAME, name);
@@ -164,8 +167,8 @@ pub fn set_port_host(messages: &mut Messages, port: PortName, link: &PortLink, b
     });
 }
 
-/// The end inside the sandbox, found by its index: name, mark, MTU, up, and the loopback with it. `mac` only if it is to change:
-/// setting it, to whatever value, costs every neighbour the sandbox knows.
+/// The end inside the sandbox, found by its index: name, mark, MTU, up, and the loopback with it. `mac` only
+/// if it is to change: setting it, to whatever value, costs every neighbour the sandbox knows.
 pub fn set_port_inside(
     messages: &mut Messages,
     port: PortName,
@@ -192,8 +195,8 @@ pub fn delete_link(messages: &mut Messages, name: &str) {
     messages.begin(DEL_LINK, 0, &link_header(0, 0, 0)).attr_text(IFLA_IFNAME, name);
 }
 
-/// `kind` is NEW_ADDR or DEL_ADDR. Addresses are used at once, without asking whether somebody else has them: the
-/// cluster gave them out.
+/// `kind` is NEW_ADDR or DEL_ADDR. Addresses are used at once, without asking whether somebody else has them:
+/// the cluster gave them out.
 pub fn address(messages: &mut Messages, kind: u16, index: u32, net: IpNet) {
     let (ip, flags) = (net.addr(), if kind == NEW_ADDR { CREATE | REPLACE } else { 0 });
     let link_local = matches!(ip, IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80);
@@ -268,7 +271,8 @@ pub fn delete_neighbour(messages: &mut Messages, bridge: u32, ip: IpAddr) {
 
 /// Entries of one device, in its own table and in its bridge's.
 pub fn dump_fdb(messages: &mut Messages, vxlan: u32) {
-    // The kernel filters by device only when it is asked with a link header (`br_port` style), as `bridge fdb` does.
+    // The kernel filters by device only when it is asked with a link header (`br_port` style), as `bridge
+    // fdb` does.
     let mut header = link_header(vxlan, 0, 0);
     header[0] = AF_BRIDGE;
     messages.begin(GET_NEIGH, 0, &header);

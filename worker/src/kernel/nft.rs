@@ -1,4 +1,5 @@
-//! Runs `nft -f -`. Knows: how to start it in a namespace and how long to wait. Must not know: what the rules say.
+//! Runs `nft -f -`. Knows: how to start it in a namespace and how long to wait. Must not know: what the rules
+//! say.
 
 use super::KernelError;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -1,5 +1,6 @@
-//! Reads one place from the kernel. Knows: which of the things there are ours, and how they translate into a `Segment`.
-//! Must not know: what differs from what is desired. (The desired segment only says which sandboxes to look into.)
+//! Reads one place from the kernel. Knows: which of the things there are ours, and how they translate into a
+//! `Segment`. Must not know: what differs from what is desired. (The desired segment only says which
+//! sandboxes to look into.)
 
 use super::place::{Opened, Place};
 use super::read::{self, Link};
@@ -11,10 +12,11 @@ use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use swarm_model::MacAddr;
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{
-    Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, Port, PortLink, PortName, Route, RulesDigest,
-    Scope, Segment, VXLAN, Vxlan,
+    Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, NetnsPath, Port, PortLink, PortName, Route,
+    RulesDigest, Scope, Segment, VXLAN, Vxlan,
 };
 
 impl Place {
@@ -34,10 +36,11 @@ impl Place {
         }
         let bridge = here.bridge;
         let hosts: Vec<&Link> = links.iter().filter(|l| is_port(scope, l)).collect();
-        let inside = self.observe_sandboxes(want);
+        let insides = self.observe_sandboxes(want);
+        let sight = Sight { bridge, insides: &insides, want };
         for host in hosts {
             if let Some(name) = PortName::from_kernel(&host.name) {
-                let port = self.observe_port(name, host, bridge, &inside, want);
+                let port = self.observe_port(name, host, &sight);
                 segment.ports.insert(name, port);
             }
         }
@@ -46,8 +49,8 @@ impl Place {
     }
 
     /// What is in each sandbox that should have a port here. One that is gone is not there.
-    fn observe_sandboxes(&mut self, want: &Segment) -> BTreeMap<Arc<str>, Insides> {
-        let paths: BTreeSet<Arc<str>> = want.ports.values().map(|p| p.link.inside.sandbox.clone()).collect();
+    fn observe_sandboxes(&mut self, want: &Segment) -> BTreeMap<NetnsPath, Insides> {
+        let paths: BTreeSet<NetnsPath> = want.ports.values().map(|p| p.link.inside.sandbox.clone()).collect();
         self.keep_sandboxes(|path| paths.contains(path));
         self.inner.clear();
         let mut found = BTreeMap::new();
@@ -60,53 +63,50 @@ impl Place {
         found
     }
 
-    fn observe_port(
-        &mut self,
-        name: PortName,
-        host: &Link,
-        bridge: Option<u32>,
-        insides: &BTreeMap<Arc<str>, Insides>,
-        want: &Segment,
-    ) -> Port {
-        let wanted = want.ports.get(&name);
-        let inside = wanted.and_then(|want| {
-            let path = &want.link.inside.sandbox;
-            let insides = insides.get(path)?;
-            Some((path, insides, insides.other_end(name, host)?))
-        });
+    fn observe_port(&mut self, name: PortName, host: &Link, sight: &Sight<'_>) -> Port {
         let isolated = host.port.is_some_and(|p| p.isolated);
         let marked = host.alias == name.mark();
-        let plugged = host.up && marked && bridge.is_some() && host.master == bridge;
+        let plugged = host.up && marked && sight.bridge.is_some() && host.master == sight.bridge;
         let unknown = PortLink {
             inside: Inside { sandbox: Arc::from(""), ifname: Arc::from("") },
-            mac: swarm_model::MacAddr([0; 6]),
+            mac: MacAddr([0; 6]),
             mtu: 0,
             host_mtu: host.mtu,
             plugged,
             up: false,
             isolated,
         };
-        let Some((path, insides, link)) = inside else {
-            return Port {
-                link: unknown,
-                addresses: BTreeSet::new(),
-                routes: BTreeSet::new(),
-                allowed: BTreeSet::new(),
-            };
+        let (mut addresses, mut routes, allowed) = Default::default();
+        let Some((path, insides, link)) = sight.inside(name, host) else {
+            return Port { link: unknown, addresses, routes, allowed };
         };
         self.inner.insert(name, (path.clone(), link.index));
-        Port {
-            link: PortLink {
-                inside: Inside { sandbox: path.clone(), ifname: Arc::from(link.name.as_str()) },
-                mac: link.mac.unwrap_or(unknown.mac),
-                mtu: link.mtu,
-                up: link.up && insides.loopback_up,
-                ..unknown
-            },
-            addresses: insides.addresses.get(&link.index).cloned().unwrap_or_default(),
-            routes: insides.routes.get(&link.index).cloned().unwrap_or_default(),
-            allowed: BTreeSet::new(),
-        }
+        addresses = insides.addresses.get(&link.index).cloned().unwrap_or_default();
+        routes = insides.routes.get(&link.index).cloned().unwrap_or_default();
+        let link = PortLink {
+            inside: Inside { sandbox: path.clone(), ifname: Arc::from(link.name.as_str()) },
+            mac: link.mac.unwrap_or(unknown.mac),
+            mtu: link.mtu,
+            up: link.up && insides.loopback_up,
+            ..unknown
+        };
+        Port { link, addresses, routes, allowed }
+    }
+}
+
+/// What is known before the ports are looked at.
+struct Sight<'a> {
+    bridge: Option<u32>,
+    insides: &'a BTreeMap<NetnsPath, Insides>,
+    want: &'a Segment,
+}
+
+impl<'a> Sight<'a> {
+    /// The inner end of a port, if it is where it should be.
+    fn inside(&self, name: PortName, host: &Link) -> Option<(&'a NetnsPath, &'a Insides, &'a Link)> {
+        let path = &self.want.ports.get(&name)?.link.inside.sandbox;
+        let insides = self.insides.get(path)?;
+        Some((path, insides, insides.other_end(name, host)?))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Ports: a veth whose one end is on a bridge of ours and whose other end is in a sandbox. Knows: how to make, mend and
-//! fill one. Must not know: which sandboxes there are.
+//! Ports: a veth whose one end is on a bridge of ours and whose other end is in a sandbox. Knows: how to
+//! make, mend and fill one. Must not know: which sandboxes there are.
 
 use super::entries::Failures;
 use super::execute::tolerant;
@@ -44,8 +44,9 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
     if scope == Scope::Gateway { wait_until_operational(&mut here.route, bridge) } else { Ok(()) }
 }
 
-/// An interface drops what it is to send until the kernel has acted on its carrier, which it does in its own time; the first ARP
-/// would be lost. Since Linux 6.8 asking for the link makes it act at once; before, it takes some milliseconds.
+/// An interface drops what it is to send until the kernel has acted on its carrier, which it does in its own
+/// time; the first ARP would be lost. Since Linux 6.8 asking for the link makes it act at once; before, it
+/// takes some milliseconds.
 fn wait_until_operational(route: &mut NetlinkSocket, name: &str) -> Result<(), KernelError> {
     const WAITS: usize = 200;
     for _ in 0..WAITS {

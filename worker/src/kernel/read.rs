@@ -1,4 +1,5 @@
-//! What dumps and events say, as values. Knows: where in a message a thing stands. Must not know: what should be there.
+//! What dumps and events say, as values. Knows: where in a message a thing stands. Must not know: what should
+//! be there.
 
 use super::uapi::*;
 use super::wire::{attr, attrs, text, u16_at, u32_at};

@@ -59,13 +59,14 @@ impl NetlinkSocket {
         Ok(Self { socket, sequence: 1, buffer: vec![0; 64 * 1024] })
     }
 
-    /// Sends all and returns those that failed; the others took effect. An answer is asked of the last message of
-    /// each piece only, failures come unasked.
+    /// Sends all and returns those that failed; the others took effect. An answer is asked of the last
+    /// message of each piece only, failures come unasked.
     pub fn run(&mut self, messages: Messages) -> Result<Vec<Failure>, KernelError> {
         self.send_all(messages, PIECE_BYTES)
     }
 
-    /// As `run`, in one piece, for batches the kernel takes as one transaction. `messages` asks for its answers itself.
+    /// As `run`, in one piece, for batches the kernel takes as one transaction. `messages` asks for its
+    /// answers itself.
     pub fn transact(&mut self, messages: Messages, answers_to: usize) -> Result<Vec<Failure>, KernelError> {
         let first = self.advance(messages.len());
         let mut failures = Vec::new();

@@ -4,15 +4,16 @@ use super::KernelError;
 use std::fs;
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-/// Beyond the third, new neighbours are refused; between first and third they are collected early. One table for all
-/// namespaces of a host, settable in the first one only. Our own entries are permanent and do not count, but
-/// those the sandboxes learn do.
+/// Beyond the third, new neighbours are refused; between first and third they are collected early. One table
+/// for all namespaces of a host, settable in the first one only. Our own entries are permanent and do not
+/// count, but those the sandboxes learn do.
 const NEIGHBOUR_LIMITS: [(&str, &str); 3] =
     [("gc_thresh1", "8192"), ("gc_thresh2", "32768"), ("gc_thresh3", "65536")];
 
-/// Hands bridged packets to the IP firewall's hooks, where that module is loaded. In an overlay's namespace there is no IP firewall; the
-/// detour would only cost time, and drop what IP routing would drop.
-const BRIDGE_DETOURS: [&str; 3] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
+/// Hands bridged packets to the IP firewall's hooks, where that module is loaded. In an overlay's namespace
+/// there is no IP firewall; the detour would only cost time, and drop what IP routing would drop.
+const BRIDGE_DETOURS: [&str; 3] =
+    ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
 
 /// Bridged frames stay frames. Without the module there is nothing to turn off.
 pub fn bridge_only() {

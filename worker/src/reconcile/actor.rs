@@ -1,4 +1,5 @@
-//! The actor of one place. Knows: when to look and what is worth waiting for. Must not know: what a step does.
+//! The actor of one place. Knows: when to look and what is worth waiting for. Must not know: what a step
+//! does.
 
 use super::handle::{Registry, Target};
 use super::inbox::{Inbox, listen};
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 const SETTLE: Duration = Duration::from_millis(20);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(30);
-/// An audit may take at most this part of the time, so that a storm of damage does not become a storm of audits.
+/// An audit may take at most this part of the time, so that a storm of damage does not become a storm of
+/// audits.
 const AUDIT_SHARE: u32 = 4;
 /// Steps named in a log line.
 const NAMED: usize = 8;

@@ -1,4 +1,5 @@
-//! What the rest of the worker holds. Knows: which places there are and who waits for which. Must not know: how a place is mended.
+//! What the rest of the worker holds. Knows: which places there are and who waits for which. Must not know:
+//! how a place is mended.
 
 use super::actor::{Birth, Outcome, run};
 use super::{Counters, ReconcileConfig, ReconcileError};
@@ -15,7 +16,8 @@ use tokio_util::task::TaskTracker;
 
 /// Passes at work at the same time. The kernel changes links one at a time anyway.
 const HANDS: usize = 16;
-/// Longest wait for a pass. The work itself has its own deadlines; this one catches a machine that stands still.
+/// Longest wait for a pass. The work itself has its own deadlines; this one catches a machine that stands
+/// still.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What one place should look like.
@@ -101,8 +103,8 @@ impl Reconciler {
 }
 
 impl ReconcilerHandle {
-    /// Replaces what is desired and returns at once; the newest submission wins, so submit in order (under the lock
-    /// that orders your derivations). What is there and not desired is removed.
+    /// Replaces what is desired and returns at once; the newest submission wins, so submit in order (under
+    /// the lock that orders your derivations). What is there and not desired is removed.
     pub fn submit(&self, desired: Arc<Desired>) -> Submitted {
         let mut places = self.registry.places.lock();
         let mut scopes: BTreeSet<Scope> =
@@ -137,7 +139,8 @@ impl ReconcilerHandle {
         self.registry.counters.lock().clone()
     }
 
-    /// Removes everything that is ours from this host (for `leave`). Goes on after errors and returns them all.
+    /// Removes everything that is ours from this host (for `leave`). Goes on after errors and returns them
+    /// all.
     pub async fn teardown_all(&self) -> Result<(), ReconcileError> {
         self.registry.places.lock().searched = false;
         self.apply(Arc::new(Desired::nothing())).await

@@ -1,7 +1,8 @@
-//! Makes the kernel match what is desired, and keeps it so. Knows: when to look, when to repair, what to count.
-//! Must not know: assignments, sessions, netlink messages.
+//! Makes the kernel match what is desired, and keeps it so. Knows: when to look, when to repair, what to
+//! count. Must not know: assignments, sessions, netlink messages.
 //!
-//! One actor per place (the gateway, each overlay network): places do not wait for each other, and in each one there is one hand at work.
+//! One actor per place (the gateway, each overlay network): places do not wait for each other, and in each
+//! one there is one hand at work.
 
 mod actor;
 mod handle;

@@ -1,5 +1,5 @@
-//! Hosts made of network namespaces, each with a reconciler of its own, on one underlay. Knows: how to build, ask and
-//! break them. Must not know: what is being tested. Everything ends when it goes out of scope.
+//! Hosts made of network namespaces, each with a reconciler of its own, on one underlay. Knows: how to build,
+//! ask and break them. Must not know: what is being tested. Everything ends when it goes out of scope.
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot set up fails")]
 
