@@ -1,9 +1,12 @@
 //! The worker's standing tasks beside the session. Knows: what wakes them. Must not know: what a sandbox is.
 
 use crate::host::Host;
+use crate::reconcile::Submitted;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::EndpointId;
+use swarm_model::{EndpointId, Revision};
+use tokio::sync::Notify;
 
 /// Most endpoints given back with one request.
 const RELEASE_AT_ONCE: usize = 250;
@@ -11,10 +14,13 @@ const RELEASE_DEADLINE: Duration = Duration::from_secs(10);
 /// Until the next attempt after a manager refused or did not answer.
 const RELEASE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Brings every new assignment and every change of the host itself into the kernel, and says which revision holds.
+/// Brings every new assignment and every change of the host itself into the kernel, each at once, whatever is still
+/// being waited for; says which revision holds.
 pub(crate) async fn drive(host: Arc<Host>) {
     let (mut revisions, mut facts) = (host.assignments.watch(), host.facts.clone());
     revisions.mark_changed();
+    let newest = Arc::new(Newest::default());
+    host.tasks.spawn(acknowledge(host.clone(), newest.clone()));
     loop {
         tokio::select! {
             Ok(()) = revisions.changed() => {}
@@ -24,13 +30,34 @@ pub(crate) async fn drive(host: Arc<Host>) {
         }
         let revision = *revisions.borrow_and_update();
         facts.mark_unchanged();
-        let (Some(revision), Some(submitted)) = (revision, host.submit()) else { continue };
-        // A newer submission ends the wait for an older one, so changes are never held up here for long.
+        if let (Some(revision), Some(submitted)) = (revision, host.submit()) {
+            *newest.submitted.lock() = Some((revision, submitted));
+            newest.news.notify_one();
+        }
+    }
+}
+
+/// The newest submission nobody waits for yet; older ones are covered by it.
+#[derive(Default)]
+struct Newest {
+    submitted: Mutex<Option<(Revision, Submitted)>>,
+    news: Notify,
+}
+
+async fn acknowledge(host: Arc<Host>, newest: Arc<Newest>) {
+    loop {
+        let next = newest.submitted.lock().take();
+        let working = async {
+            match next {
+                None => newest.news.notified().await,
+                Some((revision, submitted)) => match submitted.all().await {
+                    Ok(()) => drop(host.programmed.send_replace(revision)),
+                    Err(e) => tracing::warn!("the kernel does not match revision {revision} yet: {e}"),
+                },
+            }
+        };
         tokio::select! {
-            result = submitted.all() => match result {
-                Ok(()) => drop(host.programmed.send_replace(revision)),
-                Err(e) => tracing::warn!("the kernel does not match revision {revision} yet: {e}"),
-            },
+            () = working => {}
             () = host.stop.cancelled() => return,
         }
     }

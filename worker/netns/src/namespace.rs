@@ -31,7 +31,7 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 impl NetNs {
     /// Makes a fresh namespace, its loopback up, and names it by a bind mount at `path`, whose folder must exist.
-    /// A file left there by a crash (one that is no mount) is taken over; a live mount is an error.
+    /// What a crash left there, a file or a mount, is covered; [`crate::remove`] takes all of it away.
     pub fn create(path: &Path) -> Result<Self, NsError> {
         let fresh = on_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET).map_err(|e| NsError::system("make a network namespace", e))?;

@@ -184,3 +184,33 @@ async fn a_detached_command_is_nobodys_child_and_can_be_entered() {
     tokio::time::timeout(Duration::from_secs(5), held.exited()).await.unwrap().unwrap();
     assert_eq!(exec_in(&exec).unwrap_err().exit_code(), 125);
 }
+
+#[test]
+fn a_command_sees_the_file_system_of_the_process_it_is_started_for() {
+    let named = Named::new();
+    // A daemon in a mount namespace of its own: the namespace's name and a folder are only there.
+    let place = named.dir.path().join("only-there");
+    std::fs::create_dir(&place).unwrap();
+    let script = format!(
+        "mount -t tmpfs none {0} && touch {0}/ns && mount --bind {1} {0}/ns && echo there >{0}/hosts && echo ready && exec sleep 60",
+        place.display(),
+        named.path().display()
+    );
+    let mut daemon = Command::new("unshare")
+        .args(["-m", "--propagation", "private", "sh", "-c", &script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(daemon.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    assert_eq!(line, "ready\n");
+    let mut spec = named.spec(&["sh", "-c", "test $(cat /etc/hosts) = there"]);
+    spec.viewpoint = daemon.id().cast_signed();
+    spec.netns = place.join("ns");
+    spec.binds = vec![BindMount { source: place.join("hosts"), target: "/etc/hosts".into() }];
+    let ended = spawn_in(&spec).map(|spawned| spawned.child.unwrap().wait().unwrap());
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(ended.unwrap().success());
+}

@@ -61,7 +61,11 @@ async fn exchange(server: SocketAddr, query: &[u8], transport: Transport) -> io:
     let fits = |answer: &[u8]| answers(answer, id, question);
     let mut answer = match transport {
         Transport::Udp => over_udp(server, &ours, fits).await?,
-        Transport::Tcp => over_tcp(server, &ours, fits).await?,
+        // A server that takes no connections may still answer.
+        Transport::Tcp => match over_tcp(server, &ours, &fits).await {
+            Ok(answer) => answer,
+            Err(_) => over_udp(server, &ours, &fits).await?,
+        },
     };
     answer.splice(..2, client_id);
     Ok(answer)

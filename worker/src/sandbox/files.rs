@@ -7,6 +7,7 @@ use crate::host::Host;
 use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 pub(crate) const RESOLV_CONF: &str = "resolv.conf";
@@ -35,9 +36,15 @@ pub(crate) async fn write_files(host: &Host, sandbox: &Sandbox) -> Result<(), Wo
 /// Writes the three files into `dir`. Written in place: a file that is mounted somewhere must stay the same file.
 fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    std::fs::write(dir.join(RESOLV_CONF), resolv_conf(host_conf))?;
-    std::fs::write(dir.join(HOSTS), hosts(sandbox, ips))?;
-    std::fs::write(dir.join(HOSTNAME), format!("{}\n", sandbox.hostname))
+    write_one(&dir.join(RESOLV_CONF), &resolv_conf(host_conf))?;
+    write_one(&dir.join(HOSTS), &hosts(sandbox, ips))?;
+    write_one(&dir.join(HOSTNAME), &format!("{}\n", sandbox.hostname))
+}
+
+/// For everybody to read, whatever the daemon's umask: commands in a sandbox need not be root's.
+fn write_one(path: &Path, text: &str) -> io::Result<()> {
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
 }
 
 /// Our server instead of the host's; the host's search list and options stay, and where the host sets no `ndots` every

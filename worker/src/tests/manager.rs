@@ -15,8 +15,9 @@ use swarm_proto::v1::dispatcher_server::{Dispatcher, DispatcherServer};
 use swarm_proto::v1::{self, manager_message, worker_message};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(super) const HEARTBEAT_MS: u64 = 100;
@@ -73,9 +74,10 @@ impl Manager {
             .add_service(DispatcherServer::new(manager.clone()))
             .add_service(AttachmentsServer::new(manager.clone()));
         let stop = manager.stop.clone();
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(async move {
             tokio::select! {
-                _ = serving.serve_with_incoming(TcpListenerStream::new(listener)) => {}
+                _ = serving.serve_with_incoming(incoming) => {}
                 () = stop.cancelled() => {}
             }
         });
