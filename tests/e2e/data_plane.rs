@@ -68,8 +68,8 @@ fn under_traffic(from: &Sandbox<'_>, to: &Sandbox<'_>, meanwhile: impl FnOnce() 
     std::thread::scope(|scope| {
         let server = scope.spawn(|| to.sh("timeout 20 iperf3 -s -1 >/dev/null"));
         eventually("iperf3 listens", || to.sh("ss -Hltn 'sport = 5201' | grep -q .")?.ok())?;
-        let client = scope.spawn(move || from.sh(&format!("iperf3 -J -c {address} -t 6 -b 200M")));
-        let pings = scope.spawn(move || from.sh(&format!("ping -n -q -i 0.01 -w 6 {address}")));
+        let client = scope.spawn(move || from.sh(&format!("iperf3 -J -c {address} -t 6 -b 20M")));
+        let pings = scope.spawn(move || from.sh(&format!("ping -n -q -i 0.02 -w 6 {address}")));
         meanwhile()?;
         let join = |thread: std::thread::ScopedJoinHandle<'_, Result<run::Output>>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -129,7 +129,7 @@ fn b14_a_network_with_both_families() {
         for (from, to) in [(&a, &b), (&b, &a)] {
             let six = to.ip6()?;
             eventually("ping6", || from.sh(&format!("ping -6 -n -c 1 -W 1 {six}"))?.ok())?;
-            ensure!(from.dig(&format!("{} AAAA", to.name))?.answers == [six.to_string()]);
+            ensure!(from.dig(&format!("-t AAAA -q {}", to.name))?.answers == [six.to_string()]);
             ensure!(from.resolves(&to.name)? == [to.ip()?.to_string()]);
             let back = from.dig(&format!("-x {six}"))?.answers;
             ensure!(back.len() == 1 && back[0].starts_with(&format!("{}.", to.name)), "{back:?}");

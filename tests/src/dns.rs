@@ -26,7 +26,8 @@ pub struct Dig {
 }
 
 impl Sandbox<'_> {
-    /// `dig` in the sandbox against 127.0.0.11; `words` as `+tcp name AAAA`.
+    /// `dig` in the sandbox against 127.0.0.11; `words` as `+tcp name AAAA`, or `-t AAAA -q name`
+    /// where the name might be taken for a type.
     pub fn dig(&self, words: &str) -> Result<Dig> {
         let text = self.sh(&format!("dig @127.0.0.11 +tries=1 +time=4 {words}"))?.ok()?;
         parse(&text).with_context(|| text.clone())
@@ -34,7 +35,7 @@ impl Sandbox<'_> {
 
     /// The addresses of a name; empty if it has none.
     pub fn resolves(&self, name: &str) -> Result<Vec<String>> {
-        Ok(self.dig(&format!("{name} A"))?.answers)
+        Ok(self.dig(&format!("-t A -q {name}"))?.answers)
     }
 }
 
