@@ -164,3 +164,72 @@ fn two_networks_never_see_each_other() {
         Ok(())
     });
 }
+
+#[test]
+fn the_first_ping_to_a_name_that_resolves_is_answered() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["worker"])?;
+        w.host(1).ctl("network create --attachable my_net")?.ok()?;
+        let near = w.host(2).run("near", "--network my_net")?;
+        for round in 0..10 {
+            let name = format!("new{round}");
+            let far = w.host(1).run(&name, "--network my_net")?;
+            eventually("its name is known", || {
+                ensure!(near.resolves(&name)? == [far.ip()?.to_string()]);
+                Ok(())
+            })?;
+            near.pings_name(&name)?;
+            far.pings_name("near")?;
+            far.remove()?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_endpoint_goes_when_the_command_ends() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["worker"])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h1.ctl("network create --attachable my_net")?.ok()?;
+        let near = h1.run("near", "--network my_net")?;
+        h2.run("far", "--network my_net")?;
+        eventually("it is known", || near.pings_name("far"))?;
+        ensure!(
+            h2.ctl_args(&["exec", "far", "--", "sh", "-c", "exit 7"])?.code == 7,
+            "exec passes the code on"
+        );
+        h2.sh("kill -9 $(pgrep -x sleep)")?.ok()?;
+        eventually("nothing is left of it", || {
+            ensure!(near.resolves("far")?.is_empty() && h2.ctl("ps -q")?.ok()?.is_empty());
+            ensure!(h2.sh("ls /run/swarmd/netns")?.ok()?.is_empty(), "namespaces are left");
+            ensure!(!h1.network("my_net")?.to_string().contains("\"far\""), "the endpoint is left");
+            Ok(())
+        })?;
+        h2.ctl("exec far -- true")?.refused(&[code::NOT_FOUND, code::RUN_FAILED]).map(drop)
+    });
+}
+
+#[test]
+fn the_last_manager_leaves_by_force_only() {
+    scenario(Setup::hosts(1), |w| {
+        w.form(&[])?;
+        let h1 = w.host(1);
+        h1.ctl("network create --attachable my_net")?.ok()?;
+        h1.run("a", "--network my_net")?;
+        h1.ctl("leave")?.refused_naming(&[code::FAILED, code::REFUSED], &["--force"])?;
+        w.settled(1)?;
+        h1.ctl("leave --force")?.ok()?;
+        h1.is_outside()?;
+        let left = h1
+            .sh("ls /run/swarmd/netns; nft list tables; ip -o link show type veth | grep -v eth0@ || true")?
+            .ok()?;
+        ensure!(left.is_empty(), "left behind: {left}");
+        h1.ctl("init")?.ok()?;
+        ensure!(
+            !h1.ctl("network ls")?.ok()?.contains("my_net"),
+            "the new cluster knows the old one's network"
+        );
+        Ok(())
+    });
+}

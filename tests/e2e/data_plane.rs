@@ -174,7 +174,11 @@ fn a_host_that_was_switched_off_comes_back_to_its_networks() {
         ensure!(child.success());
         // What a reboot leaves: the state folder. Sandboxes, namespaces and run-time files are gone.
         w.host(2).kill()?;
-        w.host(2).sh("kill -9 $(pgrep -x sleep); umount /run/swarmd/netns/* 2>/dev/null; rm -rf /run/swarmd; true")?.ok()?;
+        w.host(2)
+            .sh(
+                "kill -9 $(pgrep -x sleep); umount /run/swarmd/netns/* 2>/dev/null; rm -rf /run/swarmd; true",
+            )?
+            .ok()?;
         w.host(2).start()?;
         w.settled(2)?;
         let (_, took) = swarm_tests::within(Duration::from_secs(10), "no ghost is left", || {

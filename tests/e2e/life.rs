@@ -131,5 +131,24 @@ fn two_daemons_on_one_machine_do_not_meet() {
     });
 }
 
+#[test]
+fn an_attached_namespace_that_goes_away_gives_its_address_back() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["worker"])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h1.ctl("network create --attachable my_net")?.ok()?;
+        h2.attach("named", "--network my_net")?;
+        let pid = h2.sh("unshare -n sleep 1000 >/dev/null 2>&1 & echo $!")?.ok()?;
+        h2.ctl(&format!("attach --network my_net --name running --pid {pid}"))?.ok()?;
+        h2.sh(&format!("ip netns del named; kill -9 {pid}"))?.ok()?;
+        eventually("their endpoints are gone", || {
+            let shown = h1.network("my_net")?.to_string();
+            ensure!(!shown.contains("\"named\"") && !shown.contains("\"running\""), "{shown}");
+            ensure!(h2.ctl("ps -q")?.ok()?.is_empty());
+            h1.ctl("network rm my_net")?.ok().map(drop)
+        })
+    });
+}
+
 /// Reached through the first daemon's own rules, which the second must leave alone.
 const OUTSIDE_OF_BOTH: &str = swarm_tests::world::OUTSIDE;
