@@ -9,7 +9,7 @@ use crate::sandbox::{Live, Sandbox, Store};
 use crate::session::Managers;
 use crate::{WorkerConfig, WorkerError};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ use swarm_overlay::{Desired, HostFacts, LocalSandbox};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// A disk slower than this delays no attach further; a restart then asks a manager first.
+const SAVED_DEADLINE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Host {
     pub(crate) config: Arc<WorkerConfig>,
@@ -46,9 +49,14 @@ impl Host {
     /// States anew what this host should look like. `None` while there is nothing to go by: then nothing is touched.
     pub(crate) fn submit(&self) -> Option<Submitted> {
         let _order = self.order.lock();
-        self.assignments.revision()?;
+        if !self.assignments.may_act() {
+            return None;
+        }
+        // A sandbox whose namespace is not in hand (yet, or any more) has no place where anything could be put.
+        let in_hand: HashSet<SandboxId> = self.live.lock().keys().copied().collect();
         let sandboxes = self.store.read(|contents| {
-            let desired = contents.sandboxes.values().filter(|s| s.phase.is_desired());
+            let here = |s: &&Sandbox| s.phase.is_desired() && in_hand.contains(&s.id);
+            let desired = contents.sandboxes.values().filter(here);
             desired.map(|sandbox| self.local(sandbox)).collect::<Vec<_>>()
         });
         let facts = self.facts.borrow().clone();
@@ -66,11 +74,20 @@ impl Host {
         }
     }
 
-    /// States what is desired and waits until this sandbox's part of it holds.
+    /// States what is desired and waits until this sandbox's part of it holds, in the kernel and in the file a restart
+    /// begins with.
     pub(crate) async fn program(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
         match self.submit() {
             None => Err(WorkerError::Unavailable("no assignment has come from a manager yet".into())),
-            Some(submitted) => submitted.of(sandbox).await.map_err(|e| WorkerError::Internal(e.to_string())),
+            Some(submitted) => {
+                let revision = self.assignments.revision().unwrap_or_default();
+                let (programmed, saved) =
+                    tokio::join!(submitted.of(sandbox), self.assignments.saved(revision, SAVED_DEADLINE));
+                if !saved {
+                    tracing::warn!("the assignment at revision {revision} is not on disk yet");
+                }
+                programmed.map_err(|e| WorkerError::Internal(e.to_string()))
+            }
         }
     }
 

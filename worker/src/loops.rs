@@ -3,11 +3,15 @@
 use crate::host::Host;
 use crate::reconcile::Submitted;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{EndpointId, Revision};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+/// So long a start waits for a manager to confirm what the file says; the kernel has what it had meanwhile.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Most endpoints given back with one request.
 const RELEASE_AT_ONCE: usize = 250;
 const RELEASE_DEADLINE: Duration = Duration::from_secs(10);
@@ -21,8 +25,13 @@ pub(crate) async fn drive(host: Arc<Host>) {
     revisions.mark_changed();
     let newest = Arc::new(Newest::default());
     host.tasks.spawn(acknowledge(host.clone(), newest.clone()));
+    let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
         tokio::select! {
+            () = &mut patience, if !host.assignments.may_act() => {
+                host.assignments.act_without_manager();
+                patience.as_mut().reset(Instant::now() + PATIENCE);
+            }
             Ok(()) = revisions.changed() => {}
             Ok(()) = facts.changed() => {}
             () = host.stop.cancelled() => return,
@@ -30,10 +39,30 @@ pub(crate) async fn drive(host: Arc<Host>) {
         }
         let revision = *revisions.borrow_and_update();
         facts.mark_unchanged();
+        disown(&host);
         if let (Some(revision), Some(submitted)) = (revision, host.submit()) {
             *newest.submitted.lock() = Some((revision, submitted));
             newest.news.notify_one();
         }
+    }
+}
+
+/// A request that was given up may still have been carried out later: an endpoint of this node that no sandbox here asked
+/// for is given back. One that is being asked for is on the list before the request goes out.
+fn disown(host: &Host) {
+    let node = host.config.node;
+    // Looked at before the list: what is assigned by now was on the list before.
+    let own: Vec<EndpointId> = host
+        .assignments
+        .read(|assigned| assigned.endpoints.values().filter(|e| e.node == node).map(|e| e.id).collect());
+    let unknown: Vec<EndpointId> = host.store.read(|contents| {
+        let links = contents.sandboxes.values().flat_map(|s| s.links.iter().map(|link| link.endpoint));
+        let known: HashSet<EndpointId> = links.chain(contents.releasing.iter().copied()).collect();
+        own.into_iter().filter(|id| !known.contains(id)).collect()
+    });
+    if !unknown.is_empty() && host.assignments.may_act() {
+        tracing::info!("{} endpoints of this node belong to no sandbox and are given back", unknown.len());
+        host.store.change(|contents| contents.releasing.extend(unknown));
     }
 }
 
@@ -51,8 +80,15 @@ async fn acknowledge(host: Arc<Host>, newest: Arc<Newest>) {
             match next {
                 None => newest.news.notified().await,
                 Some((revision, submitted)) => match submitted.all().await {
-                    Ok(()) => drop(host.programmed.send_replace(revision)),
-                    Err(e) => tracing::warn!("the kernel does not match revision {revision} yet: {e}"),
+                    Ok(()) => {
+                        host.assignments.zones.reveal(revision);
+                        host.programmed.send_replace(revision);
+                    }
+                    Err(e) => {
+                        // Whoever asks for a name may have better luck with it than with none.
+                        host.assignments.zones.reveal(revision);
+                        tracing::warn!("the kernel does not match revision {revision} yet: {e}");
+                    }
                 },
             }
         };

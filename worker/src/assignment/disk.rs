@@ -16,8 +16,13 @@ use tokio_util::sync::CancellationToken;
 /// First line; the number is the form's. SHA-256 of the rest follows, then a `CompleteAssignment`.
 const HEADER: &[u8] = b"swarmd assignment 1\n";
 
-/// At most one write per this time: bursts of changes cost one file.
-const PAUSE: Duration = Duration::from_secs(1);
+/// A file is written again at the earliest after this, and after a second for each mebibyte: bursts of changes cost few
+/// files, and large files are not written all the time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn pause(bytes: usize) -> Duration {
+    PAUSE.max(Duration::from_micros(bytes as u64))
+}
 
 fn encode(assigned: &Assigned) -> Vec<u8> {
     let body = v1::CompleteAssignment::from(assigned).encode_to_vec();
@@ -58,6 +63,7 @@ pub(crate) fn keep(
     // Looked at now and not at the task's first turn: what comes in between has to be written.
     let mut written = *watch.borrow_and_update();
     async move {
+        let mut bytes = 0;
         loop {
             let stopped = tokio::select! {
                 changed = watch.changed() => changed.is_err(),
@@ -66,7 +72,10 @@ pub(crate) fn keep(
             let newest = *watch.borrow_and_update();
             if newest != written {
                 match save(assignments.clone(), path.clone()).await {
-                    Ok(()) => written = newest,
+                    Ok(length) => {
+                        (written, bytes) = (newest, length);
+                        assignments.written.send_replace(newest);
+                    }
                     Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
                 }
             }
@@ -74,15 +83,19 @@ pub(crate) fn keep(
                 return;
             }
             tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(pause(bytes)) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 }
 
-async fn save(assignments: Arc<Assignments>, path: PathBuf) -> std::io::Result<()> {
-    let write = move || atomic_file::write(&path, &assignments.read(encode));
+/// Returns how long the file is.
+async fn save(assignments: Arc<Assignments>, path: PathBuf) -> std::io::Result<usize> {
+    let write = move || {
+        let bytes = assignments.read(encode);
+        atomic_file::write(&path, &bytes).map(|()| bytes.len())
+    };
     tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }
 

@@ -2,6 +2,7 @@
 
 use crate::dns::Zones;
 use parking_lot::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use swarm_model::{Assigned, Assignment, ChainError, Revision};
 use tokio::sync::watch;
@@ -12,6 +13,10 @@ pub(crate) struct Assignments {
     pub(crate) zones: Zones,
     /// `None` until something was loaded or received: then nothing may be taken out of the kernel yet.
     revision: watch::Sender<Option<Revision>>,
+    /// The revision in the file.
+    pub(super) written: watch::Sender<Option<Revision>>,
+    /// False while what is held came from the file alone and a manager may still say better.
+    confirmed: AtomicBool,
 }
 
 impl Assignments {
@@ -20,7 +25,13 @@ impl Assignments {
         let held = loaded.unwrap_or_default();
         let zones = Zones::default();
         zones.reset(&held);
-        Self { held: RwLock::new(held), zones, revision: watch::Sender::new(revision) }
+        Self {
+            held: RwLock::new(held),
+            zones,
+            revision: watch::Sender::new(revision),
+            written: watch::Sender::new(revision),
+            confirmed: AtomicBool::new(false),
+        }
     }
 
     /// Takes the next message of the chain; on a gap nothing is changed.
@@ -33,8 +44,9 @@ impl Assignments {
         held.take(assignment)?;
         match changes {
             None => self.zones.reset(&held),
-            Some(changes) => self.zones.follow(&changes),
+            Some(changes) => self.zones.follow(held.revision, &changes),
         }
+        self.confirmed.store(true, Ordering::Release);
         self.revision.send_replace(Some(held.revision));
         Ok(())
     }
@@ -50,6 +62,23 @@ impl Assignments {
 
     pub(crate) fn watch(&self) -> watch::Receiver<Option<Revision>> {
         self.revision.subscribe()
+    }
+
+    /// Whether the kernel may be made to match what is held: a file may be a moment older than the kernel.
+    pub(crate) fn may_act(&self) -> bool {
+        self.confirmed.load(Ordering::Acquire) && self.revision().is_some()
+    }
+
+    /// No manager came in time to say better: what was loaded counts.
+    pub(crate) fn act_without_manager(&self) {
+        self.confirmed.store(true, Ordering::Release);
+    }
+
+    /// Waits until the file holds at least `revision`; false when it did not get there in time.
+    pub(crate) async fn saved(&self, revision: Revision, within: Duration) -> bool {
+        let mut written = self.written.subscribe();
+        let there = written.wait_for(|written| written.is_some_and(|written| written >= revision));
+        tokio::time::timeout(within, there).await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Waits until at least `revision` is held; false when it did not come in time.

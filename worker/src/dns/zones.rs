@@ -2,8 +2,8 @@
 //! which sandbox asks.
 
 use parking_lot::RwLock;
-use std::collections::HashMap;
-use swarm_model::{Assigned, Change, EndpointId, Network, NetworkId};
+use std::collections::{HashMap, VecDeque};
+use swarm_model::{Assigned, Change, Endpoint, EndpointId, Network, NetworkId, Revision};
 use swarm_overlay::dns::{Answer, Kind, Zone, answer};
 
 /// Follows the assignment change by change; one endpoint's change costs the same on a small and on a large network.
@@ -17,6 +17,9 @@ struct Table {
     networks: HashMap<NetworkId, NetworkZone>,
     /// Where an endpoint's names are, for when it goes or moves.
     homes: HashMap<EndpointId, NetworkId>,
+    /// Endpoints assigned but perhaps not reachable yet: their names are told once the kernel has their entries, so that
+    /// the first packet to a name that is answered arrives.
+    unrevealed: VecDeque<(Revision, Endpoint)>,
 }
 
 struct NetworkZone {
@@ -33,15 +36,29 @@ impl Zones {
         *self.table.write() = table;
     }
 
-    pub(crate) fn follow(&self, changes: &[Change]) {
+    /// New names wait for [`Zones::reveal`]; names that go, go at once.
+    pub(crate) fn follow(&self, revision: Revision, changes: &[Change]) {
         let mut table = self.table.write();
         for change in changes {
             match change {
                 Change::PutNetwork(network) => table.put_network(network),
                 Change::DropNetwork(id) => drop(table.networks.remove(id)),
-                Change::PutEndpoint(endpoint) => table.put(endpoint),
-                Change::DropEndpoint(id) => table.drop_endpoint(*id),
+                Change::PutEndpoint(endpoint) => table.unrevealed.push_back((revision, endpoint.clone())),
+                Change::DropEndpoint(id) => {
+                    table.unrevealed.retain(|(_, endpoint)| endpoint.id != *id);
+                    table.drop_endpoint(*id);
+                }
                 Change::PutPeer(_) | Change::DropPeer(_) | Change::Managers(_) | Change::Defaults(_) => {}
+            }
+        }
+    }
+
+    /// The kernel has what was assigned up to `revision`.
+    pub(crate) fn reveal(&self, revision: Revision) {
+        let mut table = self.table.write();
+        while table.unrevealed.front().is_some_and(|(since, _)| *since <= revision) {
+            if let Some((_, endpoint)) = table.unrevealed.pop_front() {
+                table.put(&endpoint);
             }
         }
     }
@@ -65,7 +82,7 @@ impl Table {
         });
     }
 
-    fn put(&mut self, endpoint: &swarm_model::Endpoint) {
+    fn put(&mut self, endpoint: &Endpoint) {
         if self.homes.get(&endpoint.id).is_some_and(|home| *home != endpoint.network) {
             self.drop_endpoint(endpoint.id);
         }
