@@ -47,6 +47,31 @@ fn two_subnets_two_families_two_networks() {
     assert!(must(&a, "ip -br link").contains("eth1"), "the second network is the second interface");
 }
 
+#[test]
+fn an_ipv6_underlay_and_another_port_work_too() {
+    let mut world = World::new(2, 1500);
+    world.assigned.defaults.data_path_port = 7777;
+    for number in 0..2 {
+        let host = &mut world.hosts[number];
+        must(&host.ns, &format!("ip address add fd00:ff::{}/64 dev eth0 nodad", number + 1));
+        host.facts.data_path_addr = format!("fd00:ff::{}", number + 1).parse().unwrap();
+        world.assigned.peers.get_mut(&host.node).unwrap().data_path_addr = host.facts.data_path_addr;
+    }
+    let network = world.network(1, &["10.0.1.0/24"], |_| {});
+    let (a, b) = (world.sandbox(0, 1), world.sandbox(1, 2));
+    world.attach(0, network, a, &["10.0.1.2/24"]);
+    world.attach(1, network, b, &["10.0.1.3/24"]);
+    world.apply_all();
+    must(&world.in_sandbox(0, a), "ping -c 1 -W 1 -M do -s 1402 10.0.1.3");
+    assert!(
+        run(&world.in_sandbox(0, a), "ping -c 1 -W 1 -M do -s 1403 10.0.1.3").is_err(),
+        "70 bytes are added"
+    );
+    assert!(must(&world.hosts[0].ns, "ss -ulnH").contains(":7777"), "the socket is the host's");
+    world.apply_all();
+    assert_eq!(world.hosts[0].reconciler.counters().repairs, 0);
+}
+
 /// One host with two sandboxes on one network, and the second's namespace for listening.
 fn neighbours(world: &mut World) -> (NetNs, NetNs) {
     let network = world.network(1, &["10.0.1.0/24", "fd00:1::/64"], |_| {});

@@ -8,6 +8,7 @@ use crate::rules;
 use crate::{Bridge, FdbEntry, Inside, NetnsPath, Port, PortLink, Route, Scope, Segment, Vxlan};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use swarm_model::{
@@ -62,10 +63,12 @@ impl Desired {
 
     pub fn derive(assigned: &Assigned, sandboxes: &[LocalSandbox], facts: &HostFacts) -> Self {
         let local = local_endpoints(assigned, sandboxes, facts.node);
+        let mut remote = remote_endpoints(assigned, facts.node, &local);
         let mut desired = Self::default();
-        for (network, locals) in &local {
-            if let Some(network) = assigned.networks.get(network) {
-                desired.add_overlay(network, locals, &Context { assigned, facts });
+        for (id, locals) in &local {
+            if let Some(network) = assigned.networks.get(id) {
+                let remote = remote.remove(id).unwrap_or_default();
+                desired.add_overlay(network, locals, &Context { assigned, facts, remote });
             }
         }
         if let Some(uplink) = facts.gateway {
@@ -128,9 +131,11 @@ impl Desired {
     }
 }
 
+/// What one network is built from.
 struct Context<'a> {
     assigned: &'a Assigned,
     facts: &'a HostFacts,
+    remote: Vec<&'a Endpoint>,
 }
 
 /// An endpoint of this node with the sandbox it is in.
@@ -144,8 +149,8 @@ fn local_endpoints<'a>(
     assigned: &'a Assigned,
     sandboxes: &'a [LocalSandbox],
     node: NodeId,
-) -> BTreeMap<NetworkId, alloc::vec::Vec<Local<'a>>> {
-    let mut local: BTreeMap<NetworkId, alloc::vec::Vec<Local<'a>>> = BTreeMap::new();
+) -> BTreeMap<NetworkId, Vec<Local<'a>>> {
+    let mut local: BTreeMap<NetworkId, Vec<Local<'a>>> = BTreeMap::new();
     for sandbox in sandboxes {
         for (id, ifname) in &sandbox.interfaces {
             if let Some(endpoint) = assigned.endpoints.get(id).filter(|e| e.node == node) {
@@ -156,11 +161,21 @@ fn local_endpoints<'a>(
     local
 }
 
+/// Endpoints of other nodes, on the networks that are built here.
+fn remote_endpoints<'a>(
+    assigned: &'a Assigned,
+    node: NodeId,
+    local: &BTreeMap<NetworkId, Vec<Local<'_>>>,
+) -> BTreeMap<NetworkId, Vec<&'a Endpoint>> {
+    let mut remote: BTreeMap<NetworkId, Vec<&Endpoint>> = BTreeMap::new();
+    for endpoint in assigned.endpoints.values().filter(|e| e.node != node && local.contains_key(&e.network)) {
+        remote.entry(endpoint.network).or_default().push(endpoint);
+    }
+    remote
+}
+
 /// Sandboxes with an endpoint on a network that leads outside.
-fn outgoing(
-    assigned: &Assigned,
-    local: &BTreeMap<NetworkId, alloc::vec::Vec<Local<'_>>>,
-) -> BTreeSet<SandboxId> {
+fn outgoing(assigned: &Assigned, local: &BTreeMap<NetworkId, Vec<Local<'_>>>) -> BTreeSet<SandboxId> {
     let leads_outside = |id: &NetworkId| assigned.networks.get(id).is_some_and(|n| !n.spec.internal);
     local
         .iter()
@@ -191,20 +206,18 @@ fn overlay(network: &Network, locals: &[Local<'_>], context: &Context<'_>) -> Se
     for local in locals {
         segment.ports.insert(PortName::of_endpoint(local.endpoint.id), overlay_port(local, network, mtu));
     }
-    add_remote(&mut segment, network.id, context);
+    add_remote(&mut segment, context);
     segment
 }
 
 /// Entries for endpoints of other nodes. One whose node is not known (yet) is left out.
-fn add_remote(segment: &mut Segment, network: NetworkId, context: &Context<'_>) {
-    let remote = |e: &&Endpoint| e.network == network && e.node != context.facts.node;
-    for endpoint in context.assigned.endpoints.values().filter(remote) {
-        if let Some(peer) = context.assigned.peers.get(&endpoint.node) {
-            let entry = FdbEntry { vtep: Some(peer.data_path_addr), bridged: true };
-            segment.fdb.insert(endpoint.mac, entry);
-            segment.neighbours.extend(endpoint.ips().map(|ip| (ip, endpoint.mac)));
-        }
-    }
+fn add_remote(segment: &mut Segment, context: &Context<'_>) {
+    let peers = &context.assigned.peers;
+    let reachable = || context.remote.iter().filter_map(|e| Some((e, peers.get(&e.node)?.data_path_addr)));
+    let entry = |vtep| FdbEntry { vtep: Some(vtep), bridged: true };
+    // Collected, not inserted one by one: these are the two large tables.
+    segment.fdb = reachable().map(|(e, vtep)| (e.mac, entry(vtep))).collect();
+    segment.neighbours = reachable().flat_map(|(e, _)| e.ips().map(|ip| (ip, e.mac))).collect();
 }
 
 fn overlay_port(local: &Local<'_>, network: &Network, mtu: u32) -> Port {

@@ -29,6 +29,11 @@ pub enum KernelError {
          name with --ifname, or remove that interface"
     )]
     NameTaken { ifname: String, sandbox: String },
+    #[error(
+        "no port is left on the bridge {bridge}: a network has at most 1,000 endpoints on one host; start the next \
+         ones on another host"
+    )]
+    BridgeFull { bridge: &'static str },
     #[error("could not load the nftables rules: {reason}")]
     Rules { reason: String },
     #[error("could not read everything the kernel holds, it kept changing: {act}")]

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 /// Changes come in bunches; the host is read once per bunch.
 const SETTLE: Duration = Duration::from_millis(100);
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 /// Where no link says otherwise.
 const ETHERNET_MTU: u32 = 1500;
 

@@ -3,7 +3,7 @@
 //!
 //! An open socket keeps its namespace alive, so whatever is not needed any more is closed here.
 
-use super::events::EventSocket;
+use super::events::{EventSocket, Source};
 use super::socket::NetlinkSocket;
 use super::{KernelError, messages, read, sysctl};
 use std::collections::BTreeMap;
@@ -148,9 +148,12 @@ impl Place {
         std::mem::take(&mut self.listeners)
     }
 
-    /// Whether this sandbox is open here.
-    pub fn has_sandbox(&self, path: &NetnsPath) -> bool {
-        self.sandboxes.contains_key(path)
+    /// Whether the namespace something is heard from is in use here.
+    pub fn is_open(&self, source: &Source) -> bool {
+        match source {
+            Source::Here => self.opened.is_some(),
+            Source::Sandbox(path) => self.sandboxes.contains_key(path),
+        }
     }
 
     pub fn known_bridge(&self) -> Option<u32> {

@@ -32,6 +32,9 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
         {
             return Err(name_taken(&link.inside));
         }
+        if failure.errno == Errno::EXFULL {
+            return Err(KernelError::BridgeFull { bridge: scope.bridge() });
+        }
         return Err(failure.into_error(format!("make the interface {} in a sandbox", link.inside.ifname)));
     }
     let index = index_of(&mut place.sandbox(&link.inside.sandbox)?.route, &link.inside.ifname)?;

@@ -8,6 +8,7 @@ use netlink_sys::Socket;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
+use std::os::fd::AsRawFd;
 
 /// Bytes handed to the kernel with one system call: some 400 table entries.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -15,11 +16,14 @@ const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 /// The kernel answers before `send` returns; waiting means that an answer was lost.
 const DEADLINE_S: i64 = 5;
 const DUMP_ATTEMPTS: usize = 5;
+/// The kernel fills at most 32 KiB of a dump at a time.
+const DUMP_BYTES: usize = 64 * 1024;
+/// One answer to a request, with the kernel's words.
+const ANSWER_BYTES: usize = 8 * 1024;
 
 pub struct NetlinkSocket {
     socket: Socket,
     sequence: u32,
-    buffer: Vec<u8>,
 }
 
 /// One message of a batch that the kernel refused.
@@ -56,7 +60,7 @@ impl NetlinkSocket {
 
     fn open(protocol: isize) -> Result<Self, KernelError> {
         let socket = prepared(protocol).map_err(|e| KernelError::io("open a netlink socket", e))?;
-        Ok(Self { socket, sequence: 1, buffer: vec![0; 64 * 1024] })
+        Ok(Self { socket, sequence: 1 })
     }
 
     /// Sends all and returns those that failed; the others took effect. An answer is asked of the last
@@ -130,10 +134,9 @@ impl NetlinkSocket {
         for piece in messages.pieces(first, usize::MAX, flags, 0) {
             self.send(&piece.bytes)?;
         }
-        let mut interrupted = false;
+        let (mut interrupted, mut buffer) = (false, vec![0; DUMP_BYTES]);
         loop {
-            let got = self.receive()?;
-            let bytes = self.buffer.get(..got).unwrap_or_default();
+            let bytes = self.receive(&mut buffer)?;
             for received in wire::split(bytes).filter(|r| r.sequence == first) {
                 interrupted |= received.flags & DUMP_INTERRUPTED != 0;
                 match received.kind {
@@ -151,9 +154,9 @@ impl NetlinkSocket {
     /// Reads answers until the one to message `last`.
     fn collect(&mut self, first: u32, last: usize, failures: &mut Vec<Failure>) -> Result<(), KernelError> {
         let until = first.wrapping_add(u32::try_from(last).unwrap_or_default());
+        let mut buffer = vec![0; ANSWER_BYTES];
         loop {
-            let got = self.receive()?;
-            let bytes = self.buffer.get(..got).unwrap_or_default();
+            let bytes = self.receive(&mut buffer)?;
             let ours =
                 |r: &Received<'_>| r.kind == MESSAGE_ERROR && r.sequence.wrapping_sub(first) <= until - first;
             let mut done = false;
@@ -185,18 +188,16 @@ impl NetlinkSocket {
         Err(KernelError::io("send to the kernel", std::io::Error::other("only a part went out")))
     }
 
-    fn receive(&mut self) -> Result<usize, KernelError> {
-        use std::os::fd::AsRawFd;
-        let fd = self.socket.as_raw_fd();
+    fn receive<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], KernelError> {
+        let lost = |source| KernelError::io("read the kernel's answer", source);
         loop {
-            match recv(fd, &mut self.buffer, MsgFlags::MSG_TRUNC) {
-                Ok(got) if got > self.buffer.len() => {
-                    let source = std::io::Error::other("an answer was larger than the buffer");
-                    return Err(KernelError::io("read the kernel's answer", source));
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC) {
+                Ok(got) => {
+                    let large = || lost(std::io::Error::other("an answer was larger than the buffer"));
+                    return buffer.get(..got).ok_or_else(large);
                 }
-                Ok(got) => return Ok(got),
                 Err(Errno::EINTR) => {}
-                Err(e) => return Err(KernelError::io("read the kernel's answer", e.into())),
+                Err(e) => return Err(lost(e.into())),
             }
         }
     }

@@ -5,13 +5,13 @@ use super::handle::{Registry, Target};
 use super::inbox::{Inbox, listen};
 use super::pass::{Failure, Report, pass};
 use crate::kernel::{Place, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_overlay::{Op, Scope, Segment, contradicts};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 /// An audit may take at most this part of the time, so that a storm of damage does not become a storm of
 /// audits.
 const AUDIT_SHARE: u32 = 4;
+/// The same for those by the clock: large tables take the kernel long to tell.
+const PERIODIC_SHARE: u32 = 100;
 /// Steps named in a log line.
 const NAMED: usize = 8;
 
@@ -54,7 +56,7 @@ struct Actor {
     generation: u64,
     inbox: Arc<Inbox>,
     listeners: JoinSet<()>,
-    listening: BTreeMap<Source, Vec<tokio::task::AbortHandle>>,
+    listening: BTreeMap<Source, Vec<AbortHandle>>,
     retry: Option<(Instant, Duration)>,
     next_audit: Instant,
     /// Not before this an audit because of events.
@@ -161,7 +163,7 @@ impl Actor {
         if report.audits > 0 {
             let now = Instant::now();
             self.rest_until = now + (now - started) * AUDIT_SHARE;
-            self.next_audit = now + self.birth.audit_interval;
+            self.next_audit = now + self.birth.audit_interval.max((now - started) * PERIODIC_SHARE);
         }
         let repair = same_target && cause != Cause::Retry && self.known.is_some();
         self.tell(&report, &target, repair);
@@ -192,25 +194,24 @@ impl Actor {
         }
     }
 
+    /// Starts the listeners a pass has opened and ends those whose namespace is not used any more: a listener
+    /// keeps its namespace alive.
     fn listen_to_new(&mut self) {
         let Some(place) = &mut self.place else { return };
-        for listener in place.take_listeners() {
+        let fresh = place.take_listeners();
+        let renewed: BTreeSet<Source> = fresh.iter().map(|l| l.source().clone()).collect();
+        self.listening.retain(|source, tasks| {
+            let keep = place.is_open(source) && !renewed.contains(source);
+            if !keep {
+                tasks.iter().for_each(AbortHandle::abort);
+            }
+            keep
+        });
+        for listener in fresh {
             let source = listener.source().clone();
             let task = self.listeners.spawn(listen(listener, self.inbox.clone()));
             self.listening.entry(source).or_default().push(task);
         }
-        // A listener keeps its namespace alive.
-        self.listening.retain(|source, tasks| {
-            tasks.retain(|task| !task.is_finished());
-            let keep = match source {
-                Source::Here => !tasks.is_empty(),
-                Source::Sandbox(path) => place.has_sandbox(path),
-            };
-            if !keep {
-                tasks.iter().for_each(tokio::task::AbortHandle::abort);
-            }
-            keep
-        });
     }
 
     fn tell(&self, report: &Report, target: &Target, repair: bool) {

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 /// Things remembered at most; beyond it everything is forgotten but that something was lost.
 const MOST: usize = 8192;
-const READ_BYTES: usize = 256 * 1024;
+/// One notification is a few hundred bytes, of a link up to some thousand.
+const READ_BYTES: usize = 16 * 1024;
 
 #[derive(Default)]
 pub struct Inbox {
