@@ -5,7 +5,6 @@
 use crate::rules;
 use crate::{Act, Allowed, Desired, FdbEntry, Observed, Op, Port, Segment};
 use alloc::collections::BTreeSet;
-use alloc::sync::Arc;
 
 impl Observed {
     /// A kernel that holds exactly what is desired.
@@ -142,13 +141,5 @@ impl Segment {
             Act::DeleteNeighbour(ip) => drop(self.neighbours.remove(ip)),
             _ => {}
         }
-    }
-}
-
-impl From<&Observed> for Desired {
-    /// Wants exactly what is there.
-    fn from(observed: &Observed) -> Self {
-        let segments = observed.segments.iter().map(|(scope, segment)| (*scope, Arc::new(segment.clone())));
-        Self { segments: segments.collect(), ..Self::default() }
     }
 }
