@@ -15,8 +15,9 @@ pub const MAX_ENDPOINTS_PER_COMMAND: usize = 32;
 /// Endpoint ids one command may release; callers with more send several commands.
 pub const MAX_RELEASES_PER_COMMAND: usize = 256;
 
-/// How long a released address rests before it is given out unasked.
-pub const REST_MS: u64 = 10_000;
+/// How long a released address rests before it is given out unasked: thirty times what the other hosts may take to forget
+/// its old place, and short enough that a /24 bears eighty short-lived sandboxes a second.
+pub const REST_MS: u64 = 3_000;
 /// Replies kept for requests that are asked again.
 pub const MAX_REMEMBERED: usize = 10_000;
 /// How long a reply is kept.

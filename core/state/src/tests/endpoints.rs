@@ -43,9 +43,9 @@ fn a_released_address_rests_and_is_usable_at_once_by_its_name() {
     assert!(matches!(full, Refusal::AddressesExhausted { .. }), "{full}");
 
     log.ask(release(1, &[3, 4]));
-    log.now_ms += 4_000;
+    log.now_ms += 1_000;
     let resting = log.refused(attach(1, vec![endpoint(9, 1, "late")]));
-    let expected = Refusal::AddressesResting { network: name("web"), resting: 2, wait_ms: REST_MS - 4_000 };
+    let expected = Refusal::AddressesResting { network: name("web"), resting: 2, wait_ms: REST_MS - 1_000 };
     assert_eq!(resting, expected);
     assert!(resting.to_string().contains("still rest"), "{resting}");
 
