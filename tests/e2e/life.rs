@@ -87,9 +87,11 @@ fn a_daemon_killed_in_the_middle_of_run_leaks_no_address() {
             h1.ctl("network rm my_net")?.ok()?;
             Ok(())
         })?;
-        let nets = h2.sh("ls /run/swarmd/netns")?.ok()?;
-        ensure!(nets.is_empty(), "namespaces are left: {nets}");
-        Ok(())
+        eventually("no namespace is left", || {
+            let nets = h2.sh("ls /run/swarmd/netns")?.ok()?;
+            ensure!(nets.is_empty(), "{nets}");
+            Ok(())
+        })
     });
 }
 
