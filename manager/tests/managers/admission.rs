@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 async fn ask(host: &Host, token: &str) -> Result<v1::IssueResponse, Status> {
     let (_, mut request) = admission_request("w1");
+    request.listen_port = host.addr.port().into();
     request.token = token.to_owned();
     let channel = admission::channel(&host.addr.to_string(), &host.credentials.ca_digest()).await.unwrap();
     Ok(CaClient::new(channel).issue(request).await?.into_inner())
