@@ -32,6 +32,8 @@ pub enum AddressError {
     NotAnAddress { flag: &'static str, given: String, port: &'static str },
     #[error("{flag} {given:?} is not an address of this host; it has {}", list(.has))]
     NotOurs { flag: &'static str, given: String, has: Vec<HostAddress> },
+    #[error("{advertised} is no address of this host, so VXLAN cannot leave from it; choose one of its own with --data-path-addr ({})", list(.has))]
+    DataPathUnclear { advertised: IpAddr, has: Vec<HostAddress> },
     #[error("interface {interface} has no usable address ({flag})")]
     InterfaceWithout { flag: &'static str, interface: String },
     #[error("interface {interface} has several addresses ({}); name one of them with {flag}", list(.has))]
@@ -77,7 +79,7 @@ pub fn choose(typed: Typed<'_>, host: &[HostAddress]) -> Result<Chosen, AddressE
         }
     };
     let data_path = match typed.data_path {
-        "" => advertise.ip(),
+        "" => own_or_only(advertise.ip(), host)?,
         given => match resolve("--data-path-addr", given, host)? {
             (_, Some(_)) => {
                 return Err(AddressError::PortNotTaken { flag: "--data-path-addr", given: given.into() });
@@ -105,6 +107,14 @@ fn listen(given: &str, host: &[HostAddress]) -> Result<SocketAddr, AddressError>
         Err(_) => of_interface(FLAG, given, name, host)?,
     };
     Ok(SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)))
+}
+
+/// VXLAN leaves from an address of this host. One that is only advertised (NAT) is none.
+fn own_or_only(advertised: IpAddr, host: &[HostAddress]) -> Result<IpAddr, AddressError> {
+    if advertised.is_loopback() || host.iter().any(|a| a.ip == advertised) {
+        return Ok(advertised);
+    }
+    pick(host).map_err(|has| AddressError::DataPathUnclear { advertised, has })
 }
 
 /// An address that others are to use. It need not be this host's own: NAT may stand between.
@@ -268,6 +278,14 @@ mod tests {
         assert_eq!(chosen("").unwrap().data_path.to_string(), "10.1.0.1");
         assert!(chosen("0.0.0.0").unwrap_err().to_string().contains("must be a non-zero IP"));
         assert!(chosen("10.7.7.7").unwrap_err().to_string().contains("not an address of this host"));
+        let foreign = choose(Typed { advertise: "10.9.9.9", ..Typed::default() }, &addresses).unwrap_err();
+        assert!(foreign.to_string().contains("--data-path-addr"), "{foreign}");
+        let one = host(&[("eth0", "10.1.0.1")]);
+        let behind_nat = choose(Typed { advertise: "10.9.9.9", ..Typed::default() }, &one).unwrap();
+        assert_eq!(
+            (behind_nat.advertise.to_string(), behind_nat.data_path.to_string()),
+            ("10.9.9.9:2377".into(), "10.1.0.1".into())
+        );
         assert!(chosen("10.1.0.2:80").unwrap_err().to_string().contains("takes no port"));
     }
 

@@ -7,7 +7,7 @@ use crate::serving::Serving;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
@@ -156,8 +156,18 @@ async fn start_worker(
         resolv_conf: "/etc/resolv.conf".into(),
     };
     let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
-    worker.set_own_manager(serving.map(|_| member.advertise.to_string()));
+    worker.set_own_manager(serving.map(|_| own_manager(member).to_string()));
     Ok(worker)
+}
+
+/// Where this host finds its own manager: as advertised, unless that address is not here but in front (NAT).
+fn own_manager(member: &Member) -> SocketAddr {
+    let here = crate::host::addresses().iter().any(|a| a.ip == member.advertise.ip());
+    match member.listen.ip() {
+        _ if here => member.advertise,
+        ip if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), member.listen.port()),
+        _ => member.listen,
+    }
 }
 
 async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// The largest IPv4 network: a /16 (65,534 addresses).
 pub const MAX_NETWORK_PREFIX: u8 = 16;
 
+/// Networks every host has of its own; none of the cluster's may be called so.
+pub const HOST_NETWORKS: [&str; 4] = ["bridge", "host", "none", "swarm_gwbridge"];
+
 /// VXLAN network identifier, 24 bits (RFC 7348 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -23,7 +23,7 @@ pub use diff::{Observed, delta, diff, diff_segment};
 pub use judge::{Event, contradicts};
 pub use names::{
     BRIDGE, GATEWAY_BRIDGE, GATEWAY_IFNAME, GATEWAY_PORT_PREFIX, NetnsPath, OverlayNs, PortName,
-    ROUTE_PROTOCOL, Scope, TABLE, VXLAN, sandbox_file_name,
+    ROUTE_METRIC, ROUTE_PROTOCOL, Scope, TABLE, VXLAN, sandbox_file_name,
 };
 pub use op::{Act, Op};
 pub use rules::RulesDigest;

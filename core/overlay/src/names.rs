@@ -21,6 +21,9 @@ pub const TABLE: &str = "swarmd";
 pub const GATEWAY_PORT_PREFIX: &str = "gw-";
 /// Routing protocol number that marks our routes (`man 8 ip-route`: 0–255, values from 5 up are free to use).
 pub const ROUTE_PROTOCOL: u8 = 83;
+/// Metric of our routes in sandboxes. Larger than what people and programs use, so that a route the
+/// namespace's owner set to the same destination stays, and is the one that is taken.
+pub const ROUTE_METRIC: u32 = 4242;
 
 const SHORT: usize = 12;
 

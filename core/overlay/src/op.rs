@@ -1,7 +1,7 @@
 //! One step from what is to what should be. Knows: the steps, and the command each one equals. Must not know:
 //! how it is done.
 
-use crate::names::{GATEWAY_BRIDGE, ROUTE_PROTOCOL, TABLE, VXLAN};
+use crate::names::{GATEWAY_BRIDGE, ROUTE_METRIC, ROUTE_PROTOCOL, TABLE, VXLAN};
 use crate::{Allowed, Bridge, FdbEntry, Inside, PortLink, PortName, Route, Scope, Vxlan};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -256,7 +256,7 @@ fn write_route(f: &mut fmt::Formatter<'_>, verb: &str, inside: &Inside, route: &
     if let Some(via) = route.via {
         write!(f, " via {via}")?;
     }
-    write!(f, " dev {} proto {ROUTE_PROTOCOL}", inside.ifname)
+    write!(f, " dev {} proto {ROUTE_PROTOCOL} metric {ROUTE_METRIC}", inside.ifname)
 }
 
 /// The name of a place's bridge that `Display` above relies on being fixed.

@@ -89,6 +89,8 @@ pub enum Refusal {
     NetworkExists(NetworkId),
     #[error("network with name {name} already exists ({id}): choose another name")]
     NetworkNameTaken { name: DnsName, id: NetworkId },
+    #[error("{0} is a predefined network: every host has its own; choose another name")]
+    NetworkNameReserved(DnsName),
     #[error("driver {0} makes networks of one host only: use overlay for a network of the cluster")]
     DriverNotOfCluster(Driver),
     #[error("VNI {vni} is used by network {network}: choose another one, or none to have one allocated")]
@@ -157,6 +159,7 @@ impl Refusal {
             | Self::RaftIdTaken { .. }
             | Self::NetworkExists(_)
             | Self::NetworkNameTaken { .. }
+            | Self::NetworkNameReserved(_)
             | Self::VniTaken { .. }
             | Self::EndpointIdTaken(_)
             | Self::EndpointNameTaken { .. }

@@ -5,7 +5,7 @@ use crate::authorise::Authorized;
 use crate::failure::{refusal, unexpected};
 use crate::seat::{Seat, request_id};
 use swarm_identity::random;
-use swarm_model::NetworkSpec;
+use swarm_model::{HOST_NETWORKS, NetworkSpec};
 use swarm_proto::{required, v1};
 use swarm_state::{Command, CreateNetwork, Reply};
 use tonic::Status;
@@ -58,6 +58,12 @@ pub async fn remove(
     permit: Authorized<v1::RemoveNetworkRequest>,
 ) -> Result<v1::RemoveNetworkResponse, Status> {
     let request = request_id(&permit.request().request_id)?;
+    let reference = permit.request().reference.as_str();
+    if HOST_NETWORKS.contains(&reference) {
+        return Err(Status::failed_precondition(format!(
+            "network {reference} is each host's own and cannot be removed"
+        )));
+    }
     let command = permit.try_map(|asked| {
         seat.applied.read(|state| match state.resolve_network(&asked.reference) {
             Ok(network) => Ok(Command::RemoveNetwork { network: network.id }),

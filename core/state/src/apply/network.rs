@@ -8,7 +8,8 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use ipnet::IpNet;
 use swarm_model::{
-    ClusterSettings, Driver, Endpoint, IpamConfig, Network, NetworkId, NetworkSpec, Subnet, Vni, overlaps,
+    ClusterSettings, Driver, Endpoint, HOST_NETWORKS, IpamConfig, Network, NetworkId, NetworkSpec, Subnet,
+    Vni, overlaps,
 };
 
 /// A network that may be made, and where the searches go on after it.
@@ -49,6 +50,9 @@ fn check_place(step: &Step<'_>, id: NetworkId, spec: &NetworkSpec) -> Result<(),
     let tables = &step.state.tables;
     if tables.networks.contains_key(&id) {
         return Err(Refusal::NetworkExists(id));
+    }
+    if HOST_NETWORKS.contains(&spec.name.key().as_str()) {
+        return Err(Refusal::NetworkNameReserved(spec.name.clone()));
     }
     if let Some(id) = step.state.indices.network_names.get(&spec.name) {
         return Err(Refusal::NetworkNameTaken { name: spec.name.clone(), id: *id });

@@ -117,6 +117,10 @@ fn names_ids_and_vnis_are_used_once() {
     log.network(1, NetworkSpec { vni, ..spec("Web") });
     let taken = Refusal::NetworkNameTaken { name: name("web"), id: id(1) };
     assert_eq!(log.refused(network(2, spec("web"))), taken);
+    for reserved in swarm_model::HOST_NETWORKS {
+        let refusal = log.refused(network(2, spec(reserved)));
+        assert_eq!(refusal, Refusal::NetworkNameReserved(name(reserved)), "{refusal}");
+    }
     assert_eq!(log.refused(network(1, spec("other"))), Refusal::NetworkExists(id(1)));
     let refusal = log.refused(network(2, NetworkSpec { vni, ..spec("two") }));
     assert_eq!(refusal, Refusal::VniTaken { vni: vni.unwrap(), network: "Web".into() });
