@@ -225,7 +225,8 @@ mod tests {
     }
 
     fn advertise(typed: &str, addresses: &[(&str, &str)]) -> Result<String, String> {
-        let typed = Typed { advertise: typed, ..Typed::default() };
+        let data_path = addresses.first().map_or("", |(_, ip)| *ip);
+        let typed = Typed { advertise: typed, data_path, listen: "" };
         choose(typed, &host(addresses)).map(|c| c.advertise.to_string()).map_err(|e| e.to_string())
     }
 
