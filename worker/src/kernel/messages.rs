@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use swarm_model::MacAddr;
-use swarm_overlay::{Bridge, PortLink, PortName, ROUTE_PROTOCOL, Route, Vxlan};
+use swarm_overlay::{Bridge, PortLink, PortName, ROUTE_METRIC, ROUTE_PROTOCOL, Route, Vxlan};
 
 /// `ifinfomsg`.
 pub fn link_header(index: u32, flags: u32, change: u32) -> [u8; 16] {
@@ -219,9 +219,10 @@ pub fn gateway_address(messages: &mut Messages, kind: u16, index: u32, net: Ipv4
     address(messages, kind, index, IpNet::V4(net));
 }
 
-/// `kind` is NEW_ROUTE or DEL_ROUTE.
+/// `kind` is NEW_ROUTE or DEL_ROUTE. A new one never takes another's place: one with the same destination and
+/// metric refuses it. What is deleted carries our protocol number, whatever its metric.
 pub fn route(messages: &mut Messages, kind: u16, index: u32, route: &Route) {
-    let flags = if kind == NEW_ROUTE { CREATE | REPLACE } else { 0 };
+    let flags = if kind == NEW_ROUTE { CREATE | EXCLUSIVE } else { 0 };
     let scope = if route.via.is_none() && route.to.addr().is_ipv4() { SCOPE_LINK } else { SCOPE_UNIVERSE };
     let (family, length) = (family(route.to.addr()), route.to.prefix_len());
     let header = [family, length, 0, 0, TABLE_MAIN, ROUTE_PROTOCOL, scope, ROUTE_UNICAST, 0, 0, 0, 0];
@@ -233,6 +234,9 @@ pub fn route(messages: &mut Messages, kind: u16, index: u32, route: &Route) {
         attr_ip(messages, RTA_GATEWAY, via);
     }
     messages.attr_u32(RTA_OIF, index);
+    if kind == NEW_ROUTE {
+        messages.attr_u32(RTA_PRIORITY, ROUTE_METRIC);
+    }
 }
 
 /// `ndmsg`.

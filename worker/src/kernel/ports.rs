@@ -157,6 +157,12 @@ fn try_inside(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
 }
 
 fn is_done(act: &Act, errno: Errno) -> bool {
-    matches!(act, Act::DeleteAddress(..) | Act::DeleteRoute(..))
-        && matches!(errno, Errno::ENOENT | Errno::ENODEV | Errno::ESRCH | Errno::EADDRNOTAVAIL)
+    match act {
+        Act::DeleteAddress(..) | Act::DeleteRoute(..) => {
+            matches!(errno, Errno::ENOENT | Errno::ENODEV | Errno::ESRCH | Errno::EADDRNOTAVAIL)
+        }
+        // Ours is put again after its address was; one of ours that was different has been deleted before.
+        Act::PutRoute(..) => errno == Errno::EEXIST,
+        _ => false,
+    }
 }
