@@ -1,6 +1,7 @@
 //! How a sandbox ends, or loses a network. Knows: the order of taking down; errors never stop it. Must not know: why.
 
 use super::begin::gone;
+use super::files::refresh_files;
 use super::links::unlink;
 use super::record::{Origin, Phase, Sandbox};
 use super::select::{select, select_link};
@@ -140,7 +141,7 @@ async fn disconnect_from(host: &Arc<Host>, id: SandboxId, network: &str) -> Resu
     let link = host.assignments.read(|assigned| select_link(&sandbox, assigned, network).cloned())?;
     unlink(host, id, link.endpoint);
     live.names.set(host.store.get(id).map(|left| left.networks()).unwrap_or_default());
-    host.unprogram(id).await;
+    tokio::join!(host.unprogram(id), refresh_files(host, id));
     host.released(&[link.endpoint], RELEASE_WAIT).await;
     Ok(())
 }

@@ -5,10 +5,12 @@ use super::record::Sandbox;
 use crate::WorkerError;
 use crate::host::Host;
 use std::fmt::Write as _;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use swarm_model::SandboxId;
 
 pub(crate) const RESOLV_CONF: &str = "resolv.conf";
 pub(crate) const HOSTS: &str = "hosts";
@@ -33,6 +35,16 @@ pub(crate) async fn write_files(host: &Host, sandbox: &Sandbox) -> Result<(), Wo
     })
 }
 
+/// Makes the files follow the networks a sandbox is on now; one that is ending needs none. To be called with the sandbox
+/// held busy, so that the newest contents are written last. That it is connected counts for more than its files, so an
+/// error is told and passed over.
+pub(crate) async fn refresh_files(host: &Host, id: SandboxId) {
+    let Some(sandbox) = host.store.get(id).filter(|sandbox| sandbox.phase.is_desired()) else { return };
+    if let Err(e) = write_files(host, &sandbox).await {
+        tracing::warn!("sandbox {}: {e}", sandbox.name);
+    }
+}
+
 /// Writes the three files into `dir`. Written in place: a file that is mounted somewhere must stay the same file.
 fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
@@ -41,9 +53,15 @@ fn write(dir: &Path, sandbox: &Sandbox, ips: &[IpAddr], host_conf: &str) -> io::
     write_one(&dir.join(HOSTNAME), &format!("{}\n", sandbox.hostname))
 }
 
-/// For everybody to read, whatever the daemon's umask: commands in a sandbox need not be root's.
+/// For everybody to read, whatever the daemon's umask: commands in a sandbox need not be root's. Cut to length after the
+/// write and not emptied before it: a command that looks meanwhile finds its own name.
 fn write_one(path: &Path, text: &str) -> io::Result<()> {
-    std::fs::write(path, text)?;
+    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
 }
 
@@ -93,5 +111,15 @@ mod tests {
         assert_eq!(resolv_conf(host), expected);
         assert_eq!(resolv_conf("options ndots:2\n"), "nameserver 127.0.0.11\noptions ndots:2\n");
         assert_eq!(resolv_conf(""), "nameserver 127.0.0.11\noptions ndots:0\n");
+    }
+
+    #[test]
+    fn a_file_that_is_open_somewhere_shows_the_newest_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(HOSTS);
+        write_one(&path, "a long first text\n").unwrap();
+        let mut open = std::fs::File::open(&path).unwrap();
+        write_one(&path, "short\n").unwrap();
+        assert_eq!(io::read_to_string(&mut open).unwrap(), "short\n");
     }
 }

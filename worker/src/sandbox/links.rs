@@ -2,6 +2,7 @@
 //! Must not know: what else a sandbox is.
 
 use super::begin::gone;
+use super::files::refresh_files;
 use super::record::{Link, Phase, Sandbox};
 use super::request::{Wanted, refuse_local};
 use super::select::select;
@@ -165,7 +166,7 @@ pub(crate) async fn connect_wanted(
             return Err(already(&now, &other.reference));
         }
         await_revision(&host, revision).await?;
-        host.program(id).await?;
+        tokio::join!(host.program(id), refresh_files(&host, id)).0?;
         live.names.set(now.networks());
         let (_, change) = host.store.update(id, |_| ());
         host.store.saved(change).await
@@ -173,7 +174,7 @@ pub(crate) async fn connect_wanted(
     if let Err(e) = connected.await {
         unlink(&host, id, endpoint);
         live.names.set(host.store.get(id).map(|s| s.networks()).unwrap_or_default());
-        host.unprogram(id).await;
+        tokio::join!(host.unprogram(id), refresh_files(&host, id));
         return Err(e);
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::manager::Manager;
 use super::world::{Inside, attach, create, on, on_a_host, shell, until};
 use crate::WorkerError;
 use std::net::UdpSocket;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use swarm_netns::NetNs;
 use swarm_proto::v1;
@@ -216,6 +217,45 @@ fn connected_and_disconnected_while_it_runs() {
         assert_eq!(manager.endpoints().len(), 1);
         let again = worker.connect(connect("one")).await.unwrap();
         assert_eq!(again.endpoints.iter().map(|e| e.ifname.as_str()).collect::<Vec<_>>(), ["eth1", "eth0"]);
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
+fn the_hosts_file_names_the_addresses_of_the_moment() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "one", |_| {});
+        manager.network(2, "two", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let pending = worker.run(create("web", &["one"])).await.unwrap();
+        let path = std::path::PathBuf::from(&pending.sandbox().hosts);
+        // Open all the time, as a file is that is mounted in the sandbox.
+        let file = std::fs::File::open(&path).unwrap();
+        let own = || {
+            let mut bytes = vec![0; 4096];
+            let length = file.read_at(&mut bytes, 0).unwrap();
+            let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            let lines = text.lines().filter_map(|line| line.strip_suffix("\tweb").map(str::to_owned));
+            lines.collect::<Vec<_>>()
+        };
+        let first = address(pending.sandbox(), 0);
+        assert_eq!(own(), [first.clone()]);
+        let connect =
+            |network: &str| v1::ConnectRequest { target: "web".into(), attachment: Some(on(network)) };
+        let both = worker.connect(connect("two")).await.unwrap();
+        assert_eq!(own(), [first.clone(), address(&both, 1)]);
+        let disconnect = |network: &str| v1::DisconnectRequest {
+            target: "web".into(),
+            network: network.into(),
+            force: false,
+        };
+        worker.disconnect(disconnect("two")).await.unwrap();
+        worker.disconnect(disconnect("one")).await.unwrap();
+        assert!(own().is_empty());
+        let again = address(&worker.connect(connect("one")).await.unwrap(), 0);
+        assert_ne!(again, first);
+        assert_eq!(own(), [again]);
         worker.leave().await.unwrap();
     });
 }
