@@ -309,3 +309,34 @@ fn routes_of_a_namespace_s_owner_stay() {
     assert_eq!(lines(&must(&inside, "ip route show dev own0")), lines(&before), "after detach");
     assert!(!must(&inside, "ip -br link").contains("gw0"));
 }
+
+#[test]
+fn a_lost_question_for_a_neighbour_is_asked_again_soon() {
+    let mut world = World::new(2, 1500);
+    let network = world.network(1, &["10.0.1.0/24", "fd00:1::/64"], |_| {});
+    let (a, b) = (world.sandbox(0, 1), world.sandbox(1, 2));
+    world.attach(0, network, a, &["10.0.1.2/24", "fd00:1::2/64"]);
+    world.apply_all();
+    let inside = world.in_sandbox(0, a);
+    for interface in ["eth0", "gw0"] {
+        let told = must(&inside, &format!("ip ntable show dev {interface}"));
+        assert_eq!(told.matches("retrans 100 ").count(), 2, "both families of {interface}: {told}");
+    }
+    // The other side comes while this one asks; nobody sends a packet again.
+    for address in ["10.0.1.3", "fd00:1::3"] {
+        world.hosts[1].sandboxes.iter_mut().for_each(|s| s.interfaces.clear());
+        world.assigned.endpoints.retain(|_, e| e.sandbox != b);
+        world.apply_all();
+        let asking = std::thread::spawn({
+            let inside = inside.clone();
+            move || run(&inside, &format!("ping -c 1 -W 3 {address}"))
+        });
+        eventually("it asks", || must(&inside, "ip neigh show dev eth0").contains(&format!("{address} ")));
+        world.attach(1, network, b, &["10.0.1.3/24", "fd00:1::3/64"]);
+        world.apply_all();
+        let there = std::time::Instant::now();
+        asking.join().unwrap().unwrap();
+        let took = there.elapsed();
+        assert!(took.as_millis() < 700, "{address}: an answer {took:?} after there was one");
+    }
+}

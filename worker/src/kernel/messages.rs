@@ -187,6 +187,23 @@ pub fn set_port_inside(
     set_up(messages, "lo");
 }
 
+/// Wait before a question for a neighbour is asked again. The kernel's own second is what a lost question
+/// costs the first packet.
+const ASK_AGAIN_MS: u64 = 100;
+/// So that a neighbour is given up after three seconds, as ever.
+const QUESTIONS: u32 = 30;
+
+/// How the interface asks for its neighbours. Refused for a family that the interface does not have.
+pub fn set_asking(messages: &mut Messages, index: u32) {
+    for (family, table) in [(AF_INET, "arp_cache"), (AF_INET6, "ndisc_cache")] {
+        messages.begin(SET_NEIGHBOUR_TABLE, 0, &[family, 0, 0, 0]).attr_text(NDTA_NAME, table);
+        let parameters = messages.open(NDTA_PARMS);
+        messages.attr_u32(NDTPA_IFINDEX, index).attr(NDTPA_RETRANS_TIME, &ASK_AGAIN_MS.to_ne_bytes());
+        messages.attr_u32(NDTPA_UCAST_PROBES, QUESTIONS).attr_u32(NDTPA_MCAST_PROBES, QUESTIONS);
+        messages.close(parameters);
+    }
+}
+
 pub fn set_down(messages: &mut Messages, index: u32) {
     messages.begin(NEW_LINK, 0, &link_header(index, 0, IFF_UP));
 }

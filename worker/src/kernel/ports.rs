@@ -15,6 +15,8 @@ use swarm_overlay::{Act, Inside, Op, PortLink, PortName, Scope};
 
 /// Refusals of settings that only exist with IPv6.
 const WITHOUT_IPV6: [Errno; 1] = [Errno::EAFNOSUPPORT];
+/// The same inside a sandbox, where a neighbour table that does not exist is not found.
+const INSIDE_FINE: [Errno; 2] = [Errno::EAFNOSUPPORT, Errno::ENOENT];
 
 pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), KernelError> {
     let scope = place.scope;
@@ -84,13 +86,15 @@ fn set_inside(
     let act = format!("set the interface {} in a sandbox", link.inside.ifname);
     let mut batch = Messages::default();
     messages::set_port_inside(&mut batch, port, link, (index, mac));
-    match tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act) {
+    messages::set_asking(&mut batch, index);
+    match tolerant(&mut sandbox.route, batch, &INSIDE_FINE, &act) {
         // Kernels before 6.2 rename an interface only while it is down.
         Err(e) if e.errno() == Some(Errno::EBUSY) => {
             let mut batch = Messages::default();
             messages::set_down(&mut batch, index);
             messages::set_port_inside(&mut batch, port, link, (index, mac));
-            tolerant(&mut sandbox.route, batch, &WITHOUT_IPV6, &act)
+            messages::set_asking(&mut batch, index);
+            tolerant(&mut sandbox.route, batch, &INSIDE_FINE, &act)
         }
         Err(e) if e.errno() == Some(Errno::EEXIST) => Err(name_taken(&link.inside)),
         other => other,

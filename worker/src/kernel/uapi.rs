@@ -90,6 +90,15 @@ pub const IFA_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`: use the address at once.
 pub const NO_DAD: u32 = 2;
 
+/// `RTM_SETNEIGHTBL`, and what is said in it.
+pub const SET_NEIGHBOUR_TABLE: u16 = 67;
+pub const NDTA_NAME: u16 = 1;
+pub const NDTA_PARMS: u16 = 6;
+pub const NDTPA_IFINDEX: u16 = 1;
+pub const NDTPA_RETRANS_TIME: u16 = 5;
+pub const NDTPA_UCAST_PROBES: u16 = 10;
+pub const NDTPA_MCAST_PROBES: u16 = 11;
+
 pub const RTA_DST: u16 = 1;
 pub const RTA_OIF: u16 = 4;
 pub const RTA_GATEWAY: u16 = 5;
