@@ -5,10 +5,10 @@
 //! `raw`: the messages of `fill`, made beforehand, as fast as the kernel takes them.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
-#[path = "kernel_tables/raw.rs"]
-mod raw;
 #[path = "../tests/net/mod.rs"]
 mod net;
+#[path = "kernel_tables/raw.rs"]
+mod raw;
 
 use net::World;
 use std::io::BufRead;
