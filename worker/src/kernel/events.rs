@@ -109,6 +109,19 @@ impl EventSocket {
         }
     }
 
+    /// Takes one notification off the queue, and says whether it may be about something that is not ours. The
+    /// links of our own ports, and the gateway bridge they are on, come and go with every sandbox; what counts
+    /// of that bridge is its address.
+    pub fn foreign(&self, buffer: &mut [u8]) -> Result<bool, Errno> {
+        match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
+            // Too long to be read whole: it may be anything.
+            Ok(got) => Ok(buffer.get(..got).is_none_or(is_foreign)),
+            Err(Errno::ENOBUFS) => Ok(true),
+            Err(Errno::EINTR) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Everything that waits, up to a bound. An empty answer means that nothing waits.
     pub fn heard(&self, buffer: &mut [u8]) -> Result<Vec<Heard>, Errno> {
         match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
@@ -134,6 +147,14 @@ impl AsFd for EventSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn is_foreign(bytes: &[u8]) -> bool {
+    let ours = |name: &str| name.starts_with(GATEWAY_PORT_PREFIX) || name == GATEWAY_BRIDGE;
+    wire::split(bytes).any(|m| match m.kind {
+        NEW_LINK | DEL_LINK => read::link(m.body).is_none_or(|link| !ours(&link.name)),
+        _ => true,
+    })
 }
 
 fn understand(kind: u16, body: &[u8]) -> Option<Heard> {
@@ -248,6 +269,35 @@ impl Place {
                 Some(Event::Route { port: port_at(*index)?, route: *route, gone: *gone })
             }
             Heard::Neighbour { .. } | Heard::Element { .. } | Heard::Rules | Heard::Lost => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{messages, wire::Messages};
+
+    fn told_of(names: &[&str]) -> bool {
+        let mut told = Messages::default();
+        names.iter().for_each(|name| messages::delete_link(&mut told, name));
+        told.pieces(1, usize::MAX, 0, 0).iter().any(|piece| is_foreign(&piece.bytes))
+    }
+
+    #[test]
+    fn our_ports_come_and_go_unheeded() {
+        let port = PortName::of_gateway(swarm_model::Id::from_random([7; 16]));
+        assert!(!told_of(&[port.as_str()]));
+        assert!(!told_of(&[port.as_str(), GATEWAY_BRIDGE]));
+        assert!(told_of(&["eth0"]));
+        assert!(told_of(&[port.as_str(), "eth0"]));
+        assert!(told_of(&[""]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_judged_without_panic(bytes: Vec<u8>) {
+            is_foreign(&bytes);
         }
     }
 }

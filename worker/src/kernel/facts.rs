@@ -18,6 +18,8 @@ use tokio::time::sleep;
 
 /// Changes come in bunches; the host is read once per bunch.
 const SETTLE: Duration = Duration::from_millis(100);
+/// Notifications taken for one bunch at most.
+const BUNCH: usize = 4096;
 const READ_BYTES: usize = 16 * 1024;
 /// Where no link says otherwise.
 const ETHERNET_MTU: u32 = 1500;
@@ -53,12 +55,14 @@ impl FactsWatch {
 async fn follow(heard: &AsyncFd<EventSocket>, sender: &watch::Sender<HostFacts>) {
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(mut ready) = heard.readable().await {
-        match ready.try_io(|socket| Ok(socket.get_ref().discard(&mut buffer)?)) {
-            Ok(Ok(())) => {}
+        match ready.try_io(|socket| Ok(socket.get_ref().foreign(&mut buffer)?)) {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) | Err(_) => continue,
             Ok(Err(_)) => return,
-            Err(_would_block) => continue,
         }
         sleep(SETTLE).await;
+        // What was told meanwhile is seen in what is read now.
+        let _told = (0..BUNCH).take_while(|_| heard.get_ref().discard(&mut buffer).is_ok()).count();
         let (node, addr) = (sender.borrow().node, sender.borrow().data_path_addr);
         match read_facts(node, addr) {
             Ok(facts) => drop(sender.send_if_modified(|held| {
