@@ -3,7 +3,7 @@
 
 use super::end::take_back;
 use super::files::write_files;
-use super::links::{allocate, await_revision, pick_ifnames};
+use super::links::{Allocated, allocate, await_revision, free_ifnames, pick_ifnames};
 use super::live::Live;
 use super::record::{Link, Origin, Phase, Sandbox};
 use super::request::{self, Wanted};
@@ -57,8 +57,7 @@ pub(crate) async fn attach(host: Arc<Host>, request: v1::AttachRequest) -> Resul
         netns: Some(netns),
     };
     let id = beginning.id;
-    begin(&host, beginning).await?;
-    settle(&host, id, Phase::Running(None)).await?;
+    begin(&host, beginning, Phase::Running(None)).await?;
     match host.store.get(id).and_then(|sandbox| sandbox.process()).map(Process::reopen) {
         None => Ok(id),
         Some(Ok(process)) => {
@@ -73,32 +72,23 @@ pub(crate) async fn attach(host: Arc<Host>, request: v1::AttachRequest) -> Resul
     }
 }
 
-/// Everything up to the point where only the phase is left to be changed. On an error nothing is left.
-pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning) -> Result<(), WorkerError> {
+/// Everything, up to where it is in `settled`: that phase goes to disk together with its networks, beside the work in
+/// the kernel. A crash in between leaves one that is Running and which the next start programs, or one that is not and
+/// which it takes back; its endpoints are on disk in both. On an error nothing is left.
+pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning, settled: Phase) -> Result<(), WorkerError> {
     let (id, wanted) = (beginning.id, beginning.wanted.clone());
     let given = beginning.netns.clone().map(|netns| claim(host, id, netns)).transpose()?;
-    let (change, asked) = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
+    let (intent, asked) = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
     let begun = async {
-        host.store.saved(change).await?;
-        let named = name_netns(host, id, given.as_ref().map(|live| live.netns.clone()));
-        let (netns, allocated) = tokio::join!(named, allocate(host, id, &wanted));
-        let (netns, revision) = (netns?, allocated?);
-        let live = given.clone().map_or_else(|| claim(host, id, netns), Ok)?;
-        let sandbox = host.store.get(id).ok_or_else(gone)?;
-        live.names.set(sandbox.networks());
-        await_revision(host, revision).await?;
-        let program = async { if wanted.is_empty() { Ok(()) } else { host.program(id).await } };
-        let (programmed, named, written) =
-            tokio::join!(program, live.serve_names(host), write_files(host, &sandbox));
-        programmed?;
-        written?;
-        match sandbox.origin {
-            Origin::Run => named,
-            // Another server may hold the port in a namespace that is not ours; everything else works without names.
-            Origin::Path(_) | Origin::Process(_) | Origin::Handle => {
-                named.inspect_err(|e| tracing::warn!("sandbox {}: {e}", sandbox.name)).or(Ok(()))
-            }
-        }
+        // Before a manager is asked, the intent is on disk and the interfaces' names are known to be free.
+        let asking = async {
+            let netns = given.as_ref().map(|live| &live.netns);
+            tokio::try_join!(host.store.saved(intent), free_ifnames(host, id, &wanted, netns))?;
+            allocate(host, id, settled).await
+        };
+        let (live, allocated) = tokio::join!(take_in_hand(host, id, given.clone()), asking);
+        let (live, allocated) = (live?, allocated?);
+        complete(host, id, &live, &allocated).await
     };
     let Err(e) = begun.await else { return Ok(()) };
     take_back(host, id).await;
@@ -110,39 +100,69 @@ pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning) -> Result<(), 
     Err(e)
 }
 
+/// A namespace with a name of ours and a name server inside.
+async fn take_in_hand(
+    host: &Arc<Host>,
+    id: SandboxId,
+    given: Option<Arc<Live>>,
+) -> Result<Arc<Live>, WorkerError> {
+    let netns = name_netns(host, id, given.as_ref().map(|live| live.netns.clone())).await?;
+    let made_here = given.is_none();
+    let live = given.map_or_else(|| claim(host, id, netns), Ok)?;
+    match live.serve_names(host).await {
+        Err(e) if made_here => return Err(e),
+        // Another server may hold the port in a namespace that is not ours; everything else works without names.
+        Err(e) => tracing::warn!("sandbox {}: {e}", id.short()),
+        Ok(()) => {}
+    }
+    Ok(live)
+}
+
+/// What needs the addresses. Whoever is told of a Running one may count on it after a restart, so that phase is waited
+/// for; every other is taken back then, whatever the disk says.
+async fn complete(
+    host: &Arc<Host>,
+    id: SandboxId,
+    live: &Live,
+    allocated: &Allocated,
+) -> Result<(), WorkerError> {
+    let sandbox = host.store.get(id).ok_or_else(gone)?;
+    live.names.set(sandbox.networks());
+    await_revision(host, allocated.revision).await?;
+    let program = async { if sandbox.links.is_empty() { Ok(()) } else { host.program(id).await } };
+    let saved = async {
+        match sandbox.phase {
+            Phase::Running(_) => host.store.saved(allocated.change).await,
+            Phase::Creating | Phase::Ready | Phase::Removing => Ok(()),
+        }
+    };
+    let files = async {
+        let _busy = live.busy.lock().await;
+        match host.store.get(id) {
+            Some(now) if now.phase.is_desired() => write_files(host, &now).await,
+            Some(_) | None => Err(gone()),
+        }
+    };
+    let (programmed, saved, written) = tokio::join!(program, saved, files);
+    programmed.and(saved).and(written)?;
+    let stays = host.store.get(id).is_some_and(|now| now.phase.is_desired());
+    if stays { Ok(()) } else { Err(gone()) }
+}
+
 fn claim(host: &Host, id: SandboxId, netns: NetNs) -> Result<Arc<Live>, WorkerError> {
     Live::claim(host, id, netns).map_err(|other| {
         WorkerError::Exists(format!("this network namespace is being used by sandbox {}", other.short()))
     })
 }
 
-/// Writes down the new phase, and answers only when it is on disk: after a restart it decides what is kept.
-pub(crate) async fn settle(host: &Arc<Host>, id: SandboxId, phase: Phase) -> Result<(), WorkerError> {
-    let advance = |sandbox: &mut Sandbox| match sandbox.phase {
-        Phase::Removing => false,
-        Phase::Creating | Phase::Ready | Phase::Running(_) => {
-            sandbox.phase = phase;
-            true
-        }
-    };
-    let (advanced, change) = host.store.update(id, advance);
-    if advanced != Some(true) {
-        return Err(gone());
-    }
-    if let Err(e) = host.store.saved(change).await {
-        take_back(host, id).await;
-        return Err(e);
-    }
-    Ok(())
-}
-
 pub(crate) fn gone() -> WorkerError {
     WorkerError::Precondition("the sandbox has ended meanwhile".into())
 }
 
-/// Puts the intent into the list; returns what to wait for, and the endpoints that will be asked for.
+/// Puts the intent into the list; returns what to wait for, and the endpoints that will be asked for. Interfaces have
+/// the names of an empty namespace for now.
 fn reserve(host: &Host, beginning: Beginning) -> Result<(u64, Vec<EndpointId>), WorkerError> {
-    let ifnames = pick_ifnames(&[], &beginning.wanted, beginning.netns.as_ref())?;
+    let ifnames = pick_ifnames(&beginning.wanted, &[])?;
     let uplink = host.facts.borrow().gateway;
     let (reserved, change) = host.store.change(|contents| {
         if let Some(other) = contents.sandboxes.values().find(|other| other.name == beginning.name) {

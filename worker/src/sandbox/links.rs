@@ -31,19 +31,17 @@ impl Link {
     }
 }
 
-/// A name for the interface of each: as asked for, or the first free `ethN`. `netns` is looked at when it is not one
-/// of our own making.
-pub(crate) fn pick_ifnames(
-    held: &[Link],
-    wanted: &[Wanted],
-    netns: Option<&NetNs>,
-) -> Result<Vec<String>, WorkerError> {
-    let mut taken: Vec<String> = held.iter().map(|link| link.ifname.clone()).collect();
+/// What a manager has given, and the change that put it into the list.
+pub(crate) struct Allocated {
+    /// From which on the assignment has it; 0: nothing was asked for.
+    pub(crate) revision: Revision,
+    pub(crate) change: u64,
+}
+
+/// A name for the interface of each: as asked for, or the first free `ethN`. `present` are those that are there already.
+pub(crate) fn pick_ifnames(wanted: &[Wanted], present: &[String]) -> Result<Vec<String>, WorkerError> {
+    let mut taken: Vec<String> = Vec::new();
     let asked: Vec<String> = wanted.iter().filter_map(|one| one.ifname.clone()).collect();
-    let present = match netns {
-        None => Vec::new(),
-        Some(netns) => netns.run(interface_names)?,
-    };
     let is_taken = |taken: &[String], name: &str| present.iter().chain(taken).any(|other| other == name);
     let mut picked = Vec::new();
     for one in wanted {
@@ -66,40 +64,64 @@ pub(crate) fn pick_ifnames(
     Ok(picked)
 }
 
+/// Names the new links of a sandbox anew, after a look at what the namespace has; one made just now (`None`) is empty.
+/// `wanted` is what the links came from.
+pub(crate) async fn free_ifnames(
+    host: &Host,
+    id: SandboxId,
+    wanted: &[Wanted],
+    netns: Option<&NetNs>,
+) -> Result<(), WorkerError> {
+    let Some(netns) = netns else { return Ok(()) };
+    let mut present = netns.run_async(interface_names).await?;
+    let sandbox = host.store.get(id).ok_or_else(gone)?;
+    let (old, new): (Vec<_>, Vec<_>) = sandbox.links.iter().partition(|link| link.network.is_some());
+    present.extend(old.iter().map(|link| link.ifname.clone()));
+    let names = pick_ifnames(wanted, &present)?;
+    if new.iter().map(|link| &link.ifname).eq(&names) {
+        return Ok(());
+    }
+    host.store.update(id, |sandbox| {
+        let new = sandbox.links.iter_mut().filter(|link| link.network.is_none());
+        new.zip(names).for_each(|(link, name)| link.ifname = name);
+    });
+    Ok(())
+}
+
 /// Of the calling thread's namespace.
 fn interface_names() -> Vec<String> {
     let Ok(interfaces) = nix::net::if_::if_nameindex() else { return Vec::new() };
     interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect()
 }
 
-/// Asks a manager for those of a sandbox's endpoints that have no network yet, and writes down what they are on.
-/// Returns the revision from which the assignment has them.
-pub(crate) async fn allocate(host: &Host, id: SandboxId, wanted: &[Wanted]) -> Result<Revision, WorkerError> {
-    if wanted.is_empty() {
-        return Ok(0);
-    }
+/// Asks a manager for those of a sandbox's endpoints that have no network yet, and writes down what they are on; a
+/// sandbox that is being created is in phase `settled` by the same change.
+pub(crate) async fn allocate(host: &Host, id: SandboxId, settled: Phase) -> Result<Allocated, WorkerError> {
     let sandbox = host.store.get(id).ok_or_else(gone)?;
     let asked: Vec<v1::NewEndpoint> =
         sandbox.links.iter().filter(|l| l.network.is_none()).map(|l| ask(&sandbox, l)).collect();
-    let (endpoints, revision) = match host.calls.create_endpoints(asked).await {
-        Ok(answer) => answer,
-        Err(e) => {
-            // Refused: none of them exists, so there is nothing to be given back.
-            if matches!(e, WorkerError::Refused(_)) {
-                host.store.update(id, |sandbox| sandbox.links.retain(|link| link.network.is_some()));
-            }
-            return Err(e);
-        }
+    let answer = match asked.is_empty() {
+        true => Ok((Vec::new(), 0)),
+        false => host.calls.create_endpoints(asked).await,
     };
-    host.store.update(id, |sandbox| {
+    let (endpoints, revision) = answer.inspect_err(|e| {
+        // Refused: none of them exists, so there is nothing to be given back.
+        if matches!(e, WorkerError::Refused(_)) {
+            host.store.update(id, |sandbox| sandbox.links.retain(|link| link.network.is_some()));
+        }
+    })?;
+    let (_, change) = host.store.update(id, |sandbox| {
         for endpoint in &endpoints {
             let link = sandbox.links.iter_mut().find(|link| link.endpoint == endpoint.id);
             if let Some(link) = link {
                 link.network = Some(endpoint.network);
             }
         }
+        if sandbox.phase == Phase::Creating {
+            sandbox.phase = settled;
+        }
     });
-    Ok(revision)
+    Ok(Allocated { revision, change })
 }
 
 fn ask(sandbox: &Sandbox, link: &Link) -> v1::NewEndpoint {
@@ -152,24 +174,26 @@ pub(crate) async fn connect_wanted(
         return Err(already(&sandbox, &link.reference));
     }
     let wanted = [wanted];
-    let ifname = pick_ifnames(&sandbox.links, &wanted, Some(&live.netns))?.pop().unwrap_or_default();
+    let held: Vec<String> = sandbox.links.iter().map(|link| link.ifname.clone()).collect();
+    let ifname = pick_ifnames(&wanted, &held)?.pop().unwrap_or_default();
     let [only] = wanted.clone();
     let link = Link::new(only, ifname);
     let endpoint = link.endpoint;
-    let (_, change) = host.store.update(id, |sandbox| sandbox.links.push(link));
+    let (_, intent) = host.store.update(id, |sandbox| sandbox.links.push(link));
     let connected = async {
-        host.store.saved(change).await?;
-        let revision = allocate(&host, id, &wanted).await?;
+        tokio::try_join!(host.store.saved(intent), free_ifnames(&host, id, &wanted, Some(&live.netns)))?;
+        let allocated = allocate(&host, id, sandbox.phase).await?;
         let now = host.store.get(id).ok_or_else(gone)?;
         let network = now.link(endpoint).and_then(|link| link.network);
         if let Some(other) = now.links.iter().find(|l| l.endpoint != endpoint && l.network == network) {
             return Err(already(&now, &other.reference));
         }
-        await_revision(&host, revision).await?;
-        tokio::join!(host.program(id), refresh_files(&host, id)).0?;
+        await_revision(&host, allocated.revision).await?;
+        let saved = host.store.saved(allocated.change);
+        let (programmed, saved, ()) = tokio::join!(host.program(id), saved, refresh_files(&host, id));
+        programmed.and(saved)?;
         live.names.set(now.networks());
-        let (_, change) = host.store.update(id, |_| ());
-        host.store.saved(change).await
+        Ok(())
     };
     if let Err(e) = connected.await {
         unlink(&host, id, endpoint);

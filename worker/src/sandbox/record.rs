@@ -44,14 +44,15 @@ pub(crate) struct Runner {
 }
 
 /// Creating → Ready → Running → Removing; an attached sandbox skips Ready. After a restart of the daemon, what is
-/// Running is adopted and everything else is taken back: nobody was told that it worked.
+/// Running is adopted, and programmed if it was cut short before; everything else is taken back: nobody was told that
+/// it worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// The intent is on disk; nothing was promised.
     Creating,
-    /// Programmed; its command has not been started.
+    /// It has its addresses and is being programmed, or is; its command has not been started.
     Ready,
-    /// Told to be there. `None` for attached ones.
+    /// Its command runs; an attached one (`None`) has its addresses and is being programmed, or is.
     Running(Option<Runner>),
     /// On its way out: not desired any more, its endpoints are being released.
     Removing,

@@ -1,9 +1,9 @@
 //! Sandboxes made here for a command. Knows: the two halves, before and after the caller has started it.
 //! Must not know: how a command is started.
 
-use super::begin::{Beginning, begin, gone, settle};
+use super::begin::{Beginning, begin, gone};
 use super::end::take_back;
-use super::record::{Origin, Phase};
+use super::record::{Origin, Phase, Sandbox};
 use super::request;
 use super::show::view;
 use super::watch::watch_process;
@@ -30,8 +30,7 @@ pub(crate) async fn prepare(host: &Arc<Host>, create: v1::RunCreate) -> Result<S
         wanted: request::wanted(create.attachments)?,
         netns: None,
     };
-    begin(host, beginning).await?;
-    settle(host, id, Phase::Ready).await?;
+    begin(host, beginning, Phase::Ready).await?;
     Ok(id)
 }
 
@@ -56,6 +55,26 @@ pub(crate) async fn started(host: &Arc<Host>, id: SandboxId, pid: i32) -> Result
     settle(host, id, Phase::Running(Some(process.id().into()))).await?;
     watch_process(host, id, process);
     view(host, id).ok_or_else(gone)
+}
+
+/// Writes down the new phase, and answers only when it is on disk: after a restart it decides what is kept.
+async fn settle(host: &Arc<Host>, id: SandboxId, phase: Phase) -> Result<(), WorkerError> {
+    let advance = |sandbox: &mut Sandbox| match sandbox.phase {
+        Phase::Removing => false,
+        Phase::Creating | Phase::Ready | Phase::Running(_) => {
+            sandbox.phase = phase;
+            true
+        }
+    };
+    let (advanced, change) = host.store.update(id, advance);
+    if advanced != Some(true) {
+        return Err(gone());
+    }
+    if let Err(e) = host.store.saved(change).await {
+        take_back(host, id).await;
+        return Err(e);
+    }
+    Ok(())
 }
 
 async fn ended_already(host: &Arc<Host>, id: SandboxId) -> Result<v1::Sandbox, WorkerError> {

@@ -60,6 +60,32 @@ fn what_was_half_done_is_taken_back() {
 }
 
 #[test]
+fn an_attach_that_was_cut_short_in_the_kernel_is_finished() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let (path, ns) = host.foreign("a");
+        worker.attach(attach("a", &path, "net")).await.unwrap();
+        worker.shutdown().await;
+        // As if it had been killed when the addresses were on disk and nothing else was done.
+        ns.run(|| shell("ip link del eth0")).unwrap();
+        for name in host.left_in("netns").iter().filter(|name| name.starts_with("sb-")) {
+            swarm_netns::remove(&host.path().join("run/netns").join(name)).unwrap();
+        }
+        std::fs::remove_dir_all(host.path().join("run/sandboxes")).unwrap();
+
+        let worker = host.worker(&[&manager]).await;
+        until("its interface", || ns.run(|| shell("ip -o link")).unwrap().contains("eth0")).await;
+        let sandbox = worker.get("a").unwrap();
+        assert!(std::path::Path::new(&sandbox.hosts).exists());
+        assert_eq!(manager.endpoints().len(), 1);
+        worker.leave().await.unwrap();
+        assert!(manager.endpoints().is_empty());
+    });
+}
+
+#[test]
 fn a_restarted_host_gives_back_what_is_gone_and_rebuilds_what_is_there_again() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;

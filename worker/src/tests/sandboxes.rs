@@ -222,6 +222,34 @@ fn connected_and_disconnected_while_it_runs() {
 }
 
 #[test]
+fn names_of_interfaces_that_are_there_already_are_left_alone() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "one", |_| {});
+        manager.network(2, "two", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let (path, ns) = host.foreign("a");
+        ns.run(|| shell("ip link add eth0 type veth peer name eth2")).unwrap();
+        let taken = v1::Attachment { ifname: "eth2".into(), ..on("one") };
+        let refused = worker
+            .attach(v1::AttachRequest { attachment: Some(taken), ..attach("a", &path, "one") })
+            .await
+            .unwrap_err();
+        assert_eq!(Status::from(refused).code(), Code::AlreadyExists);
+        assert_eq!((manager.table.lock().creates, worker.list(true).len()), (0, 0));
+        assert_eq!(
+            worker.attach(attach("a", &path, "one")).await.unwrap().endpoints[0].ifname.as_str(),
+            "eth1"
+        );
+        let connect = v1::ConnectRequest { target: "a".into(), attachment: Some(on("two")) };
+        assert_eq!(worker.connect(connect).await.unwrap().endpoints[1].ifname, "eth3");
+        let seen = ns.run(|| shell("ip -o -4 addr")).unwrap();
+        assert!(seen.contains("eth1") && seen.contains("eth3"), "{seen}");
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
 fn the_hosts_file_names_the_addresses_of_the_moment() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
@@ -240,7 +268,7 @@ fn the_hosts_file_names_the_addresses_of_the_moment() {
             lines.collect::<Vec<_>>()
         };
         let first = address(pending.sandbox(), 0);
-        assert_eq!(own(), [first.clone()]);
+        assert_eq!(own(), std::slice::from_ref(&first));
         let connect =
             |network: &str| v1::ConnectRequest { target: "web".into(), attachment: Some(on(network)) };
         let both = worker.connect(connect("two")).await.unwrap();
