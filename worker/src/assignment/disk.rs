@@ -8,7 +8,7 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarm_model::Assigned;
 use swarm_proto::v1;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,23 @@ use tokio_util::sync::CancellationToken;
 /// First line; the number is the form's. SHA-256 of the rest follows, then a `CompleteAssignment`.
 const HEADER: &[u8] = b"swarmd assignment 1\n";
 
-/// A file is written again at the earliest after this, and after a second for each mebibyte: bursts of changes cost few
-/// files, and large files are not written all the time.
-const PAUSE: Duration = Duration::from_millis(20);
+/// A file is written again at the earliest after this: bursts of changes cost few files.
+const PAUSE: Duration = Duration::from_millis(2);
+/// So many bytes are written a second for long, and as many at once after quiet: large files are not written all the
+/// time, and one that was not written lately waits for nothing.
+const BYTES_A_SECOND: u32 = 8 << 20;
 
-fn pause(bytes: usize) -> Duration {
-    PAUSE.max(Duration::from_micros(bytes as u64))
+/// How much was written lately: the time the disk has been promised, less what has passed since.
+#[derive(Default)]
+struct Debt(Duration);
+
+impl Debt {
+    /// A file was written, `since` after the one before; how long to let pass before the next.
+    fn pause(&mut self, bytes: usize, since: Duration) -> Duration {
+        let cost = Duration::from_secs_f64(bytes as f64 / f64::from(BYTES_A_SECOND));
+        self.0 = self.0.saturating_sub(since) + cost;
+        PAUSE.max(self.0.saturating_sub(Duration::from_secs(1)))
+    }
 }
 
 fn encode(assigned: &Assigned) -> Vec<u8> {
@@ -63,18 +74,21 @@ pub(crate) fn keep(
     // Looked at now and not at the task's first turn: what comes in between has to be written.
     let mut written = *watch.borrow_and_update();
     async move {
-        let mut bytes = 0;
+        let (mut debt, mut last) = (Debt::default(), Instant::now());
         loop {
             let stopped = tokio::select! {
                 changed = watch.changed() => changed.is_err(),
                 () = stop.cancelled() => true,
             };
             let newest = *watch.borrow_and_update();
+            let mut pause = PAUSE;
             if newest != written {
                 match save(assignments.clone(), path.clone()).await {
                     Ok(length) => {
-                        (written, bytes) = (newest, length);
+                        written = newest;
                         assignments.written.send_replace(newest);
+                        pause = debt.pause(length, last.elapsed());
+                        last = Instant::now();
                     }
                     Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
                 }
@@ -83,7 +97,7 @@ pub(crate) fn keep(
                 return;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause(bytes)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -125,6 +139,24 @@ mod tests {
             bad[at] ^= 1;
             assert!(decode(&bad).is_err(), "flipped at {at}");
         }
+    }
+
+    #[test]
+    fn small_files_follow_at_once_and_large_ones_are_bounded() {
+        let mut debt = Debt::default();
+        for _ in 0..1_000 {
+            assert_eq!(debt.pause(16 << 10, PAUSE), PAUSE);
+        }
+        let (mut debt, mut passed, mut files) = (Debt::default(), Duration::ZERO, 0_u32);
+        let mut pause = Duration::ZERO;
+        while passed < Duration::from_secs(60) {
+            pause = debt.pause(1 << 20, pause);
+            passed += pause;
+            files += 1;
+        }
+        assert!(files * (1 << 20) / 61 <= BYTES_A_SECOND, "{files} files");
+        // One that comes after a while of quiet does not wait for those before.
+        assert_eq!(debt.pause(1 << 20, Duration::from_secs(1)), PAUSE);
     }
 
     #[tokio::test]
