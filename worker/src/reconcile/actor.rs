@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_overlay::{Op, Scope, Segment, contradicts};
+use swarm_overlay::{Event, Op, Scope, Segment, contradicts};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +24,12 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 const AUDIT_SHARE: u32 = 4;
 /// The same for those by the clock: large tables take the kernel long to tell.
 const PERIODIC_SHARE: u32 = 100;
+/// So many steps make more notifications than may be kept. What is lost of them then was our own, and so is
+/// word of rules, loaded in the same pass; that is no reason to look through large tables. Something foreign
+/// among it is found by the audit by the clock.
+const LOUD_STEPS: usize = 2048;
+/// How long after such a pass its notifications may still come in: at least this.
+const ECHO: Duration = Duration::from_secs(1);
 /// Steps named in a log line.
 const NAMED: usize = 8;
 
@@ -61,6 +67,8 @@ struct Actor {
     next_audit: Instant,
     /// Not before this an audit because of events.
     rest_until: Instant,
+    /// Until then a loss of notifications, or word of rules, is the echo of our own steps.
+    echo_until: Instant,
 }
 
 /// Why a pass happens.
@@ -78,6 +86,7 @@ pub async fn run(birth: Birth) {
     let mut actor = Actor {
         next_audit: now + birth.audit_interval,
         rest_until: now,
+        echo_until: now,
         place: Some(place),
         known: None,
         generation: 0,
@@ -136,8 +145,11 @@ impl Actor {
         let Some(place) = &self.place else { return };
         let events = self.inbox.take();
         let translated = events.iter().filter_map(|(source, heard)| place.translate(source, heard));
-        let Some(event) = translated.into_iter().find(|e| contradicts(e, &target.segment)) else { return };
-        if event == swarm_overlay::Event::Lost {
+        let echo = Instant::now() < self.echo_until;
+        let ours = |e: &Event| echo && matches!(e, Event::Lost | Event::Rules);
+        let counts = |e: &Event| contradicts(e, &target.segment) && !ours(e);
+        let Some(event) = translated.into_iter().find(counts) else { return };
+        if event == Event::Lost {
             self.birth.registry.count(|c| c.lost += 1);
         }
         tracing::debug!(scope = %self.birth.scope, ?event, "something changed");
@@ -164,6 +176,10 @@ impl Actor {
             let now = Instant::now();
             self.rest_until = now + (now - started) * AUDIT_SHARE;
             self.next_audit = now + self.birth.audit_interval.max((now - started) * PERIODIC_SHARE);
+        }
+        if cause == Cause::Target && report.ops.len() >= LOUD_STEPS {
+            let now = Instant::now();
+            self.echo_until = now + ECHO.max((now - started) / 2);
         }
         let repair = same_target && cause != Cause::Retry && self.known.is_some();
         self.tell(&report, &target, repair);
