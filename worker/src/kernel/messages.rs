@@ -256,6 +256,13 @@ pub fn route(messages: &mut Messages, kind: u16, index: u32, route: &Route) {
     }
 }
 
+/// Which way packets to this address take. `ROUTE_LOCAL` in the answer means that it is taken in here.
+pub fn get_route(messages: &mut Messages, to: IpAddr) {
+    let length = if to.is_ipv4() { 32 } else { 128 };
+    messages.begin(GET_ROUTE, 0, &[family(to), length, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    attr_ip(messages, RTA_DST, to);
+}
+
 /// `ndmsg`.
 fn neighbour_header(family: u8, index: u32, state: u16, flags: u8) -> [u8; 12] {
     let mut header = [0; 12];

@@ -5,14 +5,17 @@ use super::entries::Failures;
 use super::execute::tolerant;
 use super::place::{Place, index_of, link_of};
 use super::socket::NetlinkSocket;
-use super::uapi::{DEL_ADDR, DEL_ROUTE, NEW_ADDR, NEW_ROUTE};
+use super::uapi::{DEL_ADDR, DEL_ROUTE, NEW_ADDR, NEW_ROUTE, ROUTE_LOCAL};
 use super::wire::Messages;
 use super::{KernelError, messages};
+use ipnet::IpNet;
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
 use swarm_model::MacAddr;
 use swarm_overlay::{Act, Inside, Op, PortLink, PortName, Scope};
 
+/// Milliseconds to wait for what the kernel does in its own time.
+const WAITS: usize = 200;
 /// Refusals of settings that only exist with IPv6.
 const WITHOUT_IPV6: [Errno; 1] = [Errno::EAFNOSUPPORT];
 /// The same inside a sandbox, where a neighbour table that does not exist is not found.
@@ -53,13 +56,11 @@ pub fn add(place: &mut Place, port: PortName, link: &PortLink) -> Result<(), Ker
 /// time; the first ARP would be lost. Since Linux 6.8 asking for the link makes it act at once; before, it
 /// takes some milliseconds.
 fn wait_until_operational(route: &mut NetlinkSocket, name: &str) -> Result<(), KernelError> {
-    const WAITS: usize = 200;
     for _ in 0..WAITS {
         if link_of(route, name)?.is_none_or(|link| link.operational) {
             return Ok(());
         }
-        // Nothing to poll: a wait of a millisecond.
-        let _ = nix::poll::poll(&mut [], 1u8);
+        wait_a_little();
     }
     tracing::warn!(name, "an interface is not operational yet; its first packets may be lost");
     Ok(())
@@ -153,11 +154,40 @@ fn try_inside(place: &mut Place, ops: &[Op]) -> Result<Failures, KernelError> {
         inside = Some(at);
     }
     let Some(inside) = inside else { return Ok(Vec::new()) };
-    let failures = place.sandbox(&inside.sandbox)?.route.run(batch)?;
+    let route = &mut place.sandbox(&inside.sandbox)?.route;
+    let failures = route.run(batch)?;
+    if failures.is_empty() {
+        wait_until_local(route, ops);
+    }
     let bad = failures.into_iter().filter(|f| !ops.get(f.index).is_some_and(|op| is_done(&op.act, f.errno)));
     Ok(bad
         .map(|f| (f.index, f.clone().into_error(format!("set up {} in a sandbox", inside.ifname))))
         .collect())
+}
+
+/// The kernel takes packets to a new IPv6 address only when it has gone through its duplicate detection, which
+/// it does in its own time even where there is nothing to detect; the first packet would be dropped.
+fn wait_until_local(route: &mut NetlinkSocket, ops: &[Op]) {
+    for op in ops {
+        let Act::AddAddress(_, inside, IpNet::V6(address)) = &op.act else { continue };
+        let local = |route: &mut NetlinkSocket| {
+            let mut question = Messages::default();
+            messages::get_route(&mut question, address.addr().into());
+            // No way at all is an error, and no more than not yet.
+            let answer = route.get(question, "ask for the way to an address").ok().flatten();
+            answer.is_some_and(|a| a.body.get(7) == Some(&ROUTE_LOCAL))
+        };
+        if !(0..WAITS).any(|_| local(route) || wait_a_little()) {
+            tracing::warn!(%address, ifname = %inside.ifname, "an address is not in use yet");
+            return;
+        }
+    }
+}
+
+/// Where there is nothing to poll: a millisecond. Always false.
+fn wait_a_little() -> bool {
+    let _ = nix::poll::poll(&mut [], 1u8);
+    false
 }
 
 fn is_done(act: &Act, errno: Errno) -> bool {

@@ -107,6 +107,7 @@ pub const TABLE_MAIN: u8 = 254;
 pub const SCOPE_UNIVERSE: u8 = 0;
 pub const SCOPE_LINK: u8 = 253;
 pub const ROUTE_UNICAST: u8 = 1;
+pub const ROUTE_LOCAL: u8 = 2;
 
 pub const NDA_DST: u16 = 1;
 pub const NDA_LLADDR: u16 = 2;
