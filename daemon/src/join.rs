@@ -7,6 +7,7 @@ use crate::address::{self, Chosen, DEFAULT_PORT, Typed};
 use crate::daemon::{Daemon, Phase};
 use crate::member::PendingJoin;
 use parking_lot::Mutex;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::{JoinToken, random};
@@ -150,6 +151,7 @@ fn read(request: &pb::JoinRequest) -> Result<PendingJoin, Status> {
     }
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
     let Chosen { advertise, listen, data_path } = addresses(request)?;
+    remotes.iter().try_for_each(|remote| not_ourselves(remote, listen))?;
     Ok(PendingJoin {
         token: request.token.trim().to_owned(),
         remotes,
@@ -160,6 +162,19 @@ fn read(request: &pb::JoinRequest) -> Result<PendingJoin, Status> {
         labels: request.labels.clone().into_iter().collect(),
         request: random::new_id(),
     })
+}
+
+/// A joiner that dials its own port would wait for itself.
+fn not_ourselves(remote: &str, listen: SocketAddr) -> Result<(), Status> {
+    let Ok(addr) = remote.parse::<SocketAddr>() else { return Ok(()) };
+    let ip = addr.ip();
+    let here = ip.is_unspecified() || ip.is_loopback() || crate::host::addresses().iter().any(|a| a.ip == ip);
+    if here && addr.port() == listen.port() {
+        return Err(Status::invalid_argument(format!(
+            "{remote} is this host itself: give the address of a manager on another host"
+        )));
+    }
+    Ok(())
 }
 
 /// `HOST:PORT`, or `HOST` with the default port.

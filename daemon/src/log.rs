@@ -6,6 +6,7 @@ use anyhow::Context;
 use std::io::{self, Write};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 const QUEUED_LINES: usize = 4096;
@@ -13,7 +14,11 @@ const QUEUED_LINES: usize = 4096;
 /// # Errors
 /// The level is none, or a subscriber is set already.
 pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(directives(&config.log_level)).with_context(|| {
+    // A lone word that is no level would be taken for a module of that name, and everything else be silent.
+    let lone_word =
+        !config.log_level.contains(['=', ',']) && config.log_level.parse::<LevelFilter>().is_err();
+    let directives = if lone_word { "=".into() } else { directives(&config.log_level) };
+    let filter = EnvFilter::builder().parse(directives).with_context(|| {
         format!("log level {:?} is not known: expected error, warn, info, debug or trace", config.log_level)
     })?;
     let lines = Lines::start();

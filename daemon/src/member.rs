@@ -113,7 +113,9 @@ impl StateDir {
         remove(&self.0.join("node.json"))?;
         remove(&self.0.join("join.json"))?;
         sync(&self.0)?;
-        remove(&self.0.join("raft.key"))?;
+        for name in ["raft.key", "node.json.new", "join.json.new", "raft.key.new"] {
+            remove(&self.0.join(name))?;
+        }
         NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;
         for dir in [self.raft(), self.worker()] {
             match std::fs::remove_dir_all(&dir) {

@@ -50,6 +50,7 @@ pub fn say(message: &str) {
 #[derive(Default)]
 struct Several {
     first: Option<u8>,
+    nobody_answers: bool,
 }
 
 impl Several {
@@ -60,10 +61,16 @@ impl Several {
                 if let Some(message) = error.message() {
                     say(&message);
                 }
+                self.nobody_answers |= matches!(error, CliError::Unavailable(_));
                 self.first.get_or_insert(error.exit_code());
                 None
             }
         }
+    }
+
+    /// Whoever waited its deadline out once need not do so for each of the others.
+    fn is_hopeless(&self) -> bool {
+        self.nobody_answers
     }
 
     fn finish(self) -> Result<(), CliError> {

@@ -11,6 +11,9 @@ pub async fn run(socket: &Path, args: NetworkRmArgs) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
     let mut several = Several::default();
     for reference in &args.networks {
+        if several.is_hopeless() {
+            break;
+        }
         match remove(&client, reference).await {
             Err(CliError::NotFound(_)) if args.force => {}
             result => {

@@ -13,6 +13,9 @@ pub async fn run(socket: &Path, args: NodeInspectArgs) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
     let (mut found, mut several) = (Vec::new(), Several::default());
     for reference in args.nodes {
+        if several.is_hopeless() {
+            break;
+        }
         found.extend(several.keep(get(&client, reference).await));
     }
     print(&printer.objects(&found)?)?;
