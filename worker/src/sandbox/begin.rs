@@ -100,22 +100,21 @@ pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning, settled: Phase
     Err(e)
 }
 
-/// A namespace with a name of ours and a name server inside.
+/// A namespace with a name of ours. In one that was given, names are answered meanwhile; making one takes long enough, and
+/// names there are answered beside the programming.
 async fn take_in_hand(
     host: &Arc<Host>,
     id: SandboxId,
     given: Option<Arc<Live>>,
 ) -> Result<Arc<Live>, WorkerError> {
-    let netns = name_netns(host, id, given.as_ref().map(|live| live.netns.clone())).await?;
-    let made_here = given.is_none();
-    let live = given.map_or_else(|| claim(host, id, netns), Ok)?;
-    match live.serve_names(host).await {
-        Err(e) if made_here => return Err(e),
-        // Another server may hold the port in a namespace that is not ours; everything else works without names.
-        Err(e) => tracing::warn!("sandbox {}: {e}", id.short()),
-        Ok(()) => {}
+    let Some(live) = given else { return claim(host, id, name_netns(host, id, None).await?) };
+    let naming = name_netns(host, id, Some(live.netns.clone()));
+    let (netns, served) = tokio::join!(naming, live.serve_names(host));
+    // Another server may hold the port in a namespace that is not ours; everything else works without names.
+    if let Err(e) = served {
+        tracing::warn!("sandbox {}: {e}", id.short());
     }
-    Ok(live)
+    netns.map(|_| live)
 }
 
 /// What needs the addresses. Whoever is told of a Running one may count on it after a restart, so that phase is waited
@@ -136,6 +135,12 @@ async fn complete(
             Phase::Creating | Phase::Ready | Phase::Removing => Ok(()),
         }
     };
+    let names = async {
+        match sandbox.origin {
+            Origin::Run => live.serve_names(host).await,
+            Origin::Path(_) | Origin::Process(_) | Origin::Handle => Ok(()),
+        }
+    };
     let files = async {
         let _busy = live.busy.lock().await;
         match host.store.get(id) {
@@ -143,8 +148,8 @@ async fn complete(
             Some(_) | None => Err(gone()),
         }
     };
-    let (programmed, saved, written) = tokio::join!(program, saved, files);
-    programmed.and(saved).and(written)?;
+    let (programmed, saved, named, written) = tokio::join!(program, saved, names, files);
+    programmed.and(saved).and(named).and(written)?;
     let stays = host.store.get(id).is_some_and(|now| now.phase.is_desired());
     if stays { Ok(()) } else { Err(gone()) }
 }
