@@ -10,7 +10,7 @@ use crate::stats::{Sample, in_turn};
 use anyhow::{Context, Result, bail};
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use swarm_tests::Host;
 
 const ROUNDS: usize = 5;
@@ -27,6 +27,22 @@ struct Times {
     warm: Sample,
     command: Sample,
     packet: Sample,
+    /// Of those, how many first packets were not answered.
+    lost: usize,
+}
+
+impl Times {
+    /// `took` until the answer to the attach; now until an answer from another host.
+    fn packet(&mut self, took: Duration, net: &Path, target: Ipv4Addr) -> Result<()> {
+        let (more, first) = Echo::from(net)?.until(target, PATIENCE)?;
+        self.packet.push_time(took + more);
+        self.lost += usize::from(!first);
+        Ok(())
+    }
+
+    fn packets(&self) -> String {
+        format!("{}; first packet lost {} times", self.packet.range("ms"), self.lost)
+    }
 }
 
 pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
@@ -58,10 +74,19 @@ fn table(ours: &Times, peer: &Times) -> Vec<Row> {
         Row::new("attach, warm (request)", ours.warm.tail("ms"))
             .beside("Docker, network connect", peer.warm.range("ms"), ratio)
             .goal("p50 ≤ 10 ms, p99 ≤ 25 ms", p50 <= 10.0 && p99 <= 25.0),
-        Row::time("attach, first on a node (request)", &ours.first, 40.0).beside_time(docker, &ours.first, &peer.first),
-        Row::time("attach, warm (command)", &ours.command, 15.0).beside_time(docker, &ours.command, &peer.command),
-        Row::new("attach until a packet came back from another host", ours.packet.range("ms"))
-            .beside_time(docker, &ours.packet, &peer.packet),
+        Row::time("attach, first on a node (request)", &ours.first, 40.0).beside_time(
+            docker,
+            &ours.first,
+            &peer.first,
+        ),
+        Row::time("attach, warm (command)", &ours.command, 15.0).beside_time(
+            docker,
+            &ours.command,
+            &peer.command,
+        ),
+        Row::new("attach until a packet came back from another host", ours.packets())
+            .beside(docker, peer.packets(), ours.packet.median() / peer.packet.median())
+            .goal("no first packet lost", ours.lost == 0),
     ]
 }
 
@@ -84,7 +109,7 @@ fn our_round(hosts: &[Host], client: &Client, round: usize, times: &mut Times) -
         let kind = if i == 0 { &mut times.first } else { &mut times.warm };
         kind.push_time(took);
         if i == 0 || i > OURS - COMMANDS {
-            times.packet.push_time(took + Echo::from(&net)?.until(target, PATIENCE)?);
+            times.packet(took, &net, target)?;
         }
     }
     (0..OURS).try_for_each(|i| client.detach(&format!("n{i}")))?;
@@ -111,13 +136,10 @@ fn docker_round(engines: &[Engine], round: usize, times: &mut Times) -> Result<(
             times.command.push_time(worker.docker(&format!("network connect {network} {name}"))?.0);
             continue;
         }
-        let begun = Instant::now();
         let took = worker.connect(&network, &name)?;
-        let answered = begun.elapsed();
         let kind = if i == 0 { &mut times.first } else { &mut times.warm };
         kind.push_time(took);
-        let mut echo = Echo::from(&worker.net_of(&name)?)?;
-        times.packet.push_time(answered + echo.until(target, PATIENCE)?);
+        times.packet(took, &worker.net_of(&name)?, target)?;
     }
     (0..DOCKERS).try_for_each(|i| worker.disconnect(&network, &format!("n{i}")))?;
     other.disconnect(&network, "there")?;

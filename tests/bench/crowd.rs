@@ -40,7 +40,10 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     Ok(vec![
         Row::new("200 attaches at once on one host, until the last was usable", total.range("ms"))
             .goal("none fails, no address twice", true),
-        Row::new("… of these, divided by 200", format!("{} ms", crate::stats::short(total.median() / COUNT as f64))),
+        Row::new(
+            "… of these, divided by 200",
+            format!("{} ms", crate::stats::short(total.median() / COUNT as f64)),
+        ),
         Row::new("… of these, how long each one waited", each.tail("ms")),
     ])
 }

@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, setsockopt, socket,
+    sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::net::Ipv4Addr;
@@ -56,13 +57,15 @@ impl Echo {
         Ok(None)
     }
 
-    /// Asks until an answer comes, for at most `limit`; how long that took.
-    pub fn until(&mut self, to: Ipv4Addr, limit: Duration) -> Result<Duration> {
+    /// Asks until an answer comes, for at most `limit`; how long that took, and whether the first one was answered.
+    pub fn until(&mut self, to: Ipv4Addr, limit: Duration) -> Result<(Duration, bool)> {
         let begun = Instant::now();
+        let mut first = true;
         while begun.elapsed() < limit {
             if self.once(to)?.is_some() {
-                return Ok(begun.elapsed());
+                return Ok((begun.elapsed(), first));
             }
+            first = false;
         }
         bail!("{to} did not answer within {limit:?}")
     }

@@ -62,8 +62,11 @@ fn rate(role: &str, ours: (&Look, &Look), docker: (&Look, &Look)) -> Row {
         format!("{} %, {} B/s", short(share), short(bytes))
     };
     let traffic = |(before, after): (&Look, &Look)| after.traffic - before.traffic;
-    Row::new(&format!("… the {role}'s processor time and traffic"), shown(ours))
-        .beside("dockerd", shown(docker), traffic(ours) / traffic(docker))
+    Row::new(&format!("… the {role}'s processor time and traffic"), shown(ours)).beside(
+        "dockerd",
+        shown(docker),
+        traffic(ours) / traffic(docker),
+    )
 }
 
 fn look(pid: i32, space: &Space) -> Result<Look> {

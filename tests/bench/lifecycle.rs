@@ -40,9 +40,16 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let docker = "Docker";
     Ok(vec![
         Row::time("init (command)", &ours.init, 200.0).beside_time(docker, &ours.init, &peer.init),
-        Row::time("worker join until Ready", &ours.worker, 60.0).beside_time(docker, &ours.worker, &peer.worker),
-        Row::time("manager join until voter", &ours.manager, 300.0)
-            .beside_time("Docker, until Reachable", &ours.manager, &peer.manager),
+        Row::time("worker join until Ready", &ours.worker, 60.0).beside_time(
+            docker,
+            &ours.worker,
+            &peer.worker,
+        ),
+        Row::time("manager join until voter", &ours.manager, 300.0).beside_time(
+            "Docker, until Reachable",
+            &ours.manager,
+            &peer.manager,
+        ),
     ])
 }
 
@@ -55,11 +62,16 @@ fn our_round(hosts: &[Host], times: &mut Times) -> Result<()> {
         host.ctl_command(&["join", "--token", &token, &format!("{}:2377", first.ip)])
     };
     let ready = |nodes: &[v1::Node]| {
-        nodes.iter().filter(|n| n.status.as_ref().is_some_and(|s| s.state() == v1::NodeState::Ready)).count() == 2
+        nodes.iter().filter(|n| n.status.as_ref().is_some_and(|s| s.state() == v1::NodeState::Ready)).count()
+            == 2
     };
     times.worker.push_time(until(join(second, "worker")?, || Ok(ready(&client.nodes()?)))?);
     let voters = |nodes: &[v1::Node]| {
-        nodes.iter().filter(|n| n.manager.as_ref().is_some_and(|m| m.member() == v1::MemberState::Voter)).count() == 2
+        nodes
+            .iter()
+            .filter(|n| n.manager.as_ref().is_some_and(|m| m.member() == v1::MemberState::Voter))
+            .count()
+            == 2
     };
     times.manager.push_time(until(join(third, "manager")?, || Ok(voters(&client.nodes()?)))?);
     [third, second, first].into_iter().try_for_each(|host| host.ctl("leave --force")?.ok().map(drop))

@@ -99,7 +99,9 @@ fn ready(wanted: &[String]) -> Result<()> {
 fn measure(wanted: &[String]) -> Result<Vec<Row>> {
     let rig = Rig::new()?;
     let mut all = Vec::new();
-    for (name, what, rows) in ROWS.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|w| w == name)) {
+    for (name, what, rows) in
+        ROWS.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|w| w == name))
+    {
         let begun = Instant::now();
         interrupt::check()?;
         let rows = rows(&rig).with_context(|| format!("measuring {name}"))?;

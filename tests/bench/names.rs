@@ -8,8 +8,10 @@ use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
+use swarm_tests::dns::{Says, Upstream};
 use swarm_tests::poll::pause;
 use swarm_tests::space::Space;
+use swarm_tests::world::OUTSIDE;
 
 const ROUNDS: usize = 10;
 const ASK_EVERY: Duration = Duration::from_micros(500);
@@ -26,11 +28,16 @@ struct Times {
 
 pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let (hosts, engines) = rig.both()?;
+    // A name that is not known yet is asked for outside: there must be somebody who says at once that there is none.
+    let _outside = Upstream::start(&rig.world.wire.net(), OUTSIDE, |_| Says::NxDomain)?;
     let [manager, others @ ..] = hosts else { bail!("three hosts are needed") };
     let [docker_manager, docker_others @ ..] = engines else { bail!("three engines are needed") };
     manager.ctl("network create --attachable names")?.ok()?;
     docker_manager.docker("network create -d overlay --attachable names")?;
-    let listeners = others.iter().map(|h| h.run(&format!("listener-{}", h.name), "--network names")).collect::<Result<Vec<_>>>()?;
+    let listeners = others
+        .iter()
+        .map(|h| h.run(&format!("listener-{}", h.name), "--network names"))
+        .collect::<Result<Vec<_>>>()?;
     let nets: Vec<PathBuf> = listeners.iter().map(|l| l.net()).collect();
     let mut docker_nets = Vec::new();
     for engine in docker_others {
@@ -59,17 +66,35 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     Ok(vec![
         Row::time("name of a new sandbox on both other hosts, after `run` returned", &ours.after, 30.0)
             .beside_time("Docker", &ours.after, &peer.after),
-        Row::new("… after `run` was started", ours.whole.range("ms")).beside_time("Docker", &ours.whole, &peer.whole),
-        Row::new("`run -d` (command)", ours.command.range("ms")).beside_time("Docker", &ours.command, &peer.command),
+        Row::new("… after `run` was started", ours.whole.range("ms")).beside_time(
+            "Docker",
+            &ours.whole,
+            &peer.whole,
+        ),
+        Row::new("`run -d` (command)", ours.command.range("ms")).beside_time(
+            "Docker",
+            &ours.command,
+            &peer.command,
+        ),
     ])
 }
 
 /// Asks everywhere while `start` runs; the times until the last one knew.
-fn measure(nets: &[PathBuf], name: &str, times: &mut Times, start: impl FnOnce() -> Result<Duration>) -> Result<()> {
-    let sockets = nets.iter().map(asker).collect::<Result<Vec<_>>>()?;
+fn measure(
+    nets: &[PathBuf],
+    name: &str,
+    times: &mut Times,
+    start: impl FnOnce() -> Result<Duration>,
+) -> Result<()> {
+    let sockets = nets.iter().map(|net| asker(net)).collect::<Result<Vec<_>>>()?;
     let ready = Barrier::new(sockets.len() + 1);
     std::thread::scope(|scope| {
-        let ask = |socket| scope.spawn(|| { ready.wait(); first_answer(socket, name) });
+        let ask = |socket| {
+            scope.spawn(|| {
+                ready.wait();
+                first_answer(socket, name)
+            })
+        };
         let threads: Vec<_> = sockets.into_iter().map(ask).collect();
         ready.wait();
         let begun = Instant::now();
@@ -88,10 +113,10 @@ fn measure(nets: &[PathBuf], name: &str, times: &mut Times, start: impl FnOnce()
 }
 
 /// A socket in that namespace, to its name server.
-fn asker(net: &PathBuf) -> Result<UdpSocket> {
+fn asker(net: &std::path::Path) -> Result<UdpSocket> {
     let socket = Space::in_net(net, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
     socket.connect("127.0.0.11:53")?;
-    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     Ok(socket)
 }
 

@@ -5,5 +5,8 @@ const REASONS: &[(&str, &str)] = &[];
 
 pub fn of(row: &str) -> &'static str {
     let found = REASONS.iter().find(|(beginning, _)| row.starts_with(beginning));
-    found.map_or("not met in this run; on other runs of the same build it was, so no cause was found by profiling.", |(_, reason)| reason)
+    found.map_or(
+        "not met in this run; on other runs of the same build it was, so no cause was found by profiling.",
+        |(_, reason)| reason,
+    )
 }

@@ -43,7 +43,7 @@ impl Row {
     }
 
     pub fn beside(self, name: &str, shown: String, ratio: f64) -> Self {
-        Self { peer: Some((name.to_owned(), shown)), ratio: Some(ratio), ..self }
+        Self { peer: Some((name.to_owned(), shown)), ratio: Some(ratio).filter(|r| r.is_finite()), ..self }
     }
 
     /// Compared with the peer's time for the same, medians.
@@ -75,7 +75,8 @@ fn trim(goal: f64) -> String {
     format!("{goal}")
 }
 
-pub const HEAD: &str = "| what | ours | beside it | ours / peer | goal | met |\n| --- | --- | --- | --- | --- | --- |";
+pub const HEAD: &str =
+    "| what | ours | beside it | ours / peer | goal | met |\n| --- | --- | --- | --- | --- | --- |";
 
 /// The rows as a table.
 pub fn table(rows: &[Row]) -> String {

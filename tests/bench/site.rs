@@ -62,8 +62,8 @@ pub fn usable(net: &Path, interface: &str, address: &str) -> Result<()> {
     let ready = Space::in_net(net, || {
         let mut all = nix::ifaddrs::getifaddrs()?.filter(|i| i.interface_name == interface);
         Ok(all.any(|i| {
-            let up = i.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING);
-            up && i.address.and_then(|a| a.as_sockaddr_in().map(|a| a.ip())) == Some(wanted)
+            i.flags.contains(InterfaceFlags::IFF_UP)
+                && i.address.and_then(|a| a.as_sockaddr_in().map(|a| a.ip())) == Some(wanted)
         }))
     })?;
     ensure!(ready, "{interface} was not up with {address} when the answer came");

@@ -1,12 +1,12 @@
 //! Rows: TCP and round trips between two hosts, over our overlay and over one made by hand.
 
 use crate::echo::Echo;
+use crate::interrupt;
 use crate::peers::handmade;
 use crate::report::Row;
 use crate::rig::Rig;
 use crate::site::{Site, Started};
 use crate::stats::{Sample, in_turn, short};
-use crate::interrupt;
 use anyhow::{Context, Result, bail};
 use swarm_tests::eventually;
 
@@ -45,7 +45,9 @@ impl<'r> Overlays<'r> {
         }
         for ends in [&built.ours, &built.hand] {
             eventually("iperf3 listens", || ends[1].sh("ss -Hltn sport = :5201 | grep -q .")?.ok())?;
-            eventually("the far end answers", || ends[0].sh(&format!("ping -n -c 1 -W 1 {}", ends[1].ip))?.ok())?;
+            eventually("the far end answers", || {
+                ends[0].sh(&format!("ping -n -c 1 -W 1 {}", ends[1].ip))?.ok()
+            })?;
         }
         Ok(built)
     }

@@ -25,7 +25,8 @@ pub struct Engine {
     pub ip: String,
     pub space: Space,
     dir: PathBuf,
-    cgroup: String,
+    // After `space`: only when the containers are gone can their cgroups be removed.
+    cgroup: Cgroup,
     daemon: RefCell<Option<(Child, i32)>>,
 }
 
@@ -33,7 +34,9 @@ pub struct Engine {
 pub fn version() -> Result<String> {
     let mut command = Command::new("dockerd");
     command.arg("--version");
-    let said = run(command, Duration::from_secs(10)).context("no dockerd: install the package docker.io (make bench does)")?.ok()?;
+    let said = run(command, Duration::from_secs(10))
+        .context("no dockerd: install the package docker.io (make bench does)")?
+        .ok()?;
     let number = said.split([' ', ',', '+']).find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
     Ok(format!("Docker Engine {}", number.unwrap_or("of unknown version")))
 }
@@ -44,7 +47,7 @@ impl Engine {
         let name = format!("d{number}");
         let dir = world.dir().join(&name);
         fs::create_dir(&dir)?;
-        let cgroup = format!("swarm-bench-{}-{name}", std::process::id());
+        let cgroup = Cgroup(format!("swarm-bench-{}-{name}", std::process::id()));
         let space = Space::new(world.wire.mark(), &setup(&name, &dir)?)?;
         interrupt::guard(&space);
         let ip = format!("10.88.0.{}", 10 + number);
@@ -55,12 +58,17 @@ impl Engine {
 
     fn plug(&self, world: &World) -> Result<()> {
         let (name, pid) = (&self.name, self.space.pid());
-        let link = format!("ip link add {name} type veth peer name eth0 netns {pid} && ip link set {name} master br0 up");
+        let link = format!(
+            "ip link add {name} type veth peer name eth0 netns {pid} && ip link set {name} master br0 up"
+        );
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", world.wire.net().display())).args(["sh", "-c", &link]);
         run(command, Duration::from_secs(10))?.ok()?;
         let outside = swarm_tests::world::OUTSIDE;
-        let up = format!("set -e; ip link set eth0 up; ip addr add {}/24 dev eth0; ip route add default via {outside}", self.ip);
+        let up = format!(
+            "set -e; ip link set eth0 up; ip addr add {}/24 dev eth0; ip route add default via {outside}",
+            self.ip
+        );
         self.space.sh(&up)?.ok().map(drop)
     }
 
@@ -74,7 +82,12 @@ impl Engine {
         let mut command = self.space.command("dockerd");
         command.args(["--data-root", &at("data"), "--pidfile", &at("pid"), "--exec-root", "/run/docker"]);
         command.args(["-H", &format!("unix://{}", at("docker.sock")), "--storage-driver", "overlay2"]);
-        command.args(["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", &format!("/{}", self.cgroup)]);
+        command.args([
+            "--exec-opt",
+            "native.cgroupdriver=cgroupfs",
+            "--cgroup-parent",
+            &format!("/{}", self.cgroup.0),
+        ]);
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let pid = only_child(child.id())?;
         *self.daemon.borrow_mut() = Some((child, pid));
@@ -176,9 +189,15 @@ impl Drop for Engine {
             let _ = wait(&mut child, Duration::from_secs(5));
         }
         interrupt::release(&self.space);
-        // The containers go with their process namespace; only then can their cgroups be removed.
-        let _ = kill(Pid::from_raw(self.space.pid()), Signal::SIGKILL);
-        if let Err(e) = eventually("no cgroup is left", || remove_cgroups(&self.cgroup)) {
+    }
+}
+
+/// What an engine's containers are counted under.
+struct Cgroup(String);
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if let Err(e) = eventually("no cgroup is left", || remove_cgroups(&self.0)) {
             eprintln!("bench: {e:#}");
         }
     }

@@ -12,7 +12,11 @@ pub fn build<'h>(hosts: [&'h Host; 2], mtu: u32) -> Result<[Site<'h>; 2]> {
     let [one, two] = hosts;
     one.sh(&script(1, mtu, one, two))?.ok()?;
     two.sh(&script(2, mtu, two, one))?.ok()?;
-    let site = |host: &'h Host, end: u32| Site { host, netns: "/run/netns/end".to_owned(), ip: format!("10.99.0.{end}") };
+    let site = |host: &'h Host, end: u32| Site {
+        host,
+        netns: "/run/netns/end".to_owned(),
+        ip: format!("10.99.0.{end}"),
+    };
     Ok([site(one, 1), site(two, 2)])
 }
 

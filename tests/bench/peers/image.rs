@@ -14,7 +14,8 @@ pub fn tar(dir: &Path) -> Result<PathBuf> {
     for folder in ["bin", "etc", "proc", "sys", "dev", "tmp"] {
         std::fs::create_dir_all(root.join(folder))?;
     }
-    std::fs::copy("/bin/busybox", root.join("bin/busybox")).context("no /bin/busybox (package busybox-static)")?;
+    std::fs::copy("/bin/busybox", root.join("bin/busybox"))
+        .context("no /bin/busybox (package busybox-static)")?;
     for applet in ["sh", "sleep"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet))?;
     }
