@@ -25,6 +25,7 @@ pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
 };
 pub use network::{
-    Driver, HOST_NETWORKS, IpamConfig, MAX_NETWORK_PREFIX, Network, NetworkSpec, Scope, SpecError, Subnet, Vni, overlaps,
+    Driver, HOST_NETWORKS, IpamConfig, MAX_NETWORK_PREFIX, Network, NetworkSpec, Scope, SpecError, Subnet,
+    Vni, overlaps,
 };
 pub use node::{Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, Role, UnknownWord};
