@@ -8,6 +8,10 @@ BENCH_PACKAGES := docker.io busybox-static iperf3 ethtool strace
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 
+# Test programs that need neither root nor the kernel; always built with the whole workspace, so that its crates are
+# compiled once with one set of features.
+PURE_TESTS := derive diff dns conversions identity sim
+
 .PHONY: help build demo check test bench crash sim fmt packages bench-packages clean
 
 help: ## what there is to type
@@ -27,14 +31,12 @@ check: $(DENY) ## formatting, lints, dependencies, unit and property tests, 200 
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(DENY) --locked --all-features check --hide-inclusion-graph bans licenses sources
 	tests/no-os.sh
-	cargo test --locked --workspace --lib --bins
-	cargo test --locked -p swarm-model -p swarm-state -p swarm-overlay -p swarm-proto -p swarm-identity -p swarmctl
-	SIM_SEEDS=200 cargo test --locked -p swarm-tests --test sim
+	SIM_SEEDS=200 cargo test --locked --workspace --lib --bins $(addprefix --test ,$(PURE_TESTS))
 
 test: packages check ## all tests: also the kernel, real daemons, crash images, and the demo (root)
-	cargo build --locked -p swarmd -p swarmctl
+	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
-	DEMO_PROFILE=debug deploy/demo.sh
+	SWARM_BIN_DIR=$(CURDIR)/target/debug deploy/demo.sh
 
 crash: packages ## the storage crash test in full
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-60} cargo test --locked -p swarm-raft --test crash -- --nocapture
