@@ -142,7 +142,14 @@ impl Place {
         let bridge = here.bridge_index(scope)?;
         let mut batch = Messages::default();
         messages::set_vxlan(&mut batch, VXLAN, vxlan.mtu, bridge);
-        tolerant(&mut here.route, batch, &[Errno::EAFNOSUPPORT], "set up the vxlan device")
+        // The device binds its UDP port when it goes up, not when it is made.
+        match here.route.run(batch)?.into_iter().find(|f| f.errno != Errno::EAFNOSUPPORT) {
+            Some(failure) if failure.errno == Errno::EADDRINUSE => {
+                Err(KernelError::PortInUse { port: vxlan.port })
+            }
+            Some(failure) => Err(failure.into_error("set up the vxlan device")),
+            None => Ok(()),
+        }
     }
 
     fn delete_vxlan(&mut self) -> Result<(), KernelError> {
