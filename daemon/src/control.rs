@@ -29,6 +29,8 @@ pass_on! {
     rotate_join_token(RotateJoinTokenRequest) -> JoinTokenResponse;
     list_nodes(ListNodesRequest) -> ListNodesResponse;
     get_node(GetNodeRequest) -> GetNodeResponse;
+    update_node(UpdateNodeRequest) -> UpdateNodeResponse;
+    remove_node(RemoveNodeRequest) -> RemoveNodeResponse;
     create_network(CreateNetworkRequest) -> CreateNetworkResponse;
     list_networks(ListNetworksRequest) -> ListNetworksResponse;
     get_network(GetNetworkRequest) -> GetNetworkResponse;

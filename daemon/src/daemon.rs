@@ -52,6 +52,12 @@ impl Daemon {
         self.phase.read().clone()
     }
 
+    /// As a member; from here on this host does what the cluster wants of it.
+    pub fn enter_member(self: &Arc<Self>, running: Arc<Running>) {
+        tokio::spawn(crate::role::follow(self.clone(), running.clone()));
+        self.enter(Phase::Member(running));
+    }
+
     pub fn enter(&self, phase: Phase) {
         *self.phase.write() = phase;
     }
@@ -137,7 +143,7 @@ fn not_a_manager(running: &Running) -> String {
 pub async fn resume(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
     if let Some(member) = daemon.state.member()? {
         let running = crate::running::resume(daemon, member).await?;
-        daemon.enter(Phase::Member(running));
+        daemon.enter_member(running);
         return Ok(());
     }
     if let Some(pending) = daemon.state.pending()? {

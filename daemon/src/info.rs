@@ -23,7 +23,7 @@ pub async fn info(daemon: &Daemon) -> pb::InfoResponse {
 }
 
 fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
-    let member = &running.member;
+    let member = running.member();
     let status = running.worker.status();
     pb::InfoResponse {
         state: pb::MembershipState::Active.into(),

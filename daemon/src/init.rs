@@ -2,7 +2,7 @@
 //! anything is written; what fails later is taken back.
 
 use crate::address::{self, Chosen, Typed};
-use crate::daemon::{Daemon, Phase};
+use crate::daemon::Daemon;
 use crate::host;
 use crate::member::Member;
 use crate::running::{self, Snapshots, Start};
@@ -35,7 +35,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     let made = make(daemon, &request, &chosen, settings).await;
     match made {
         Ok(running) => {
-            daemon.enter(Phase::Member(running));
+            daemon.enter_member(running);
             answer(daemon, &chosen).await
         }
         Err(status) => {
@@ -142,7 +142,7 @@ async fn answer(daemon: &Daemon, chosen: &Chosen) -> Result<pb::InitResponse, St
     let request = pb::GetJoinTokenRequest { role: pb::Role::Worker.into() };
     let token = daemon.control()?.get_join_token(Request::new(request)).await?.into_inner().token;
     Ok(pb::InitResponse {
-        node: running.member.node.to_string(),
+        node: running.member().node.to_string(),
         join_token_worker: token,
         advertise_addr: chosen.advertise.to_string(),
     })

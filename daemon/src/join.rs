@@ -97,10 +97,10 @@ async fn run(daemon: Arc<Daemon>, joining: Arc<Joining>, pending: PendingJoin) {
         };
         match result {
             Ok(running) => {
-                let member = &running.member;
+                let member = running.member();
                 let role = pb::Role::from(member.role).into();
                 let answer = pb::JoinResponse { role, node: member.node.to_string(), ..Default::default() };
-                daemon.enter(Phase::Member(running));
+                daemon.enter_member(running);
                 joining.outcome.send_replace(Some(Ok(answer)));
                 return;
             }

@@ -17,6 +17,7 @@ pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
         Phase::Outside { .. } => Err(Status::failed_precondition("this node is not part of a swarm")),
         Phase::Joining(_) => forget(daemon),
         Phase::Member(running) => {
+            running.stop.cancel();
             member(&running, force).await?;
             forget(daemon)
         }

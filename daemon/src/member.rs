@@ -108,6 +108,14 @@ impl StateDir {
         Ok(StoreKey::new(key))
     }
 
+    /// Everything of Raft goes: this host is no manager, or comes back as a new one.
+    pub fn forget_raft(&self) -> io::Result<()> {
+        // The key first: what it sealed is worth nothing from then on, also if the rest is cut short.
+        remove(&self.0.join("raft.key"))?;
+        remove_dir(&self.raft())?;
+        sync(&self.0)
+    }
+
     /// From here on this host is outside any cluster. `node.json` goes first: what follows may be cut short.
     pub fn forget(&self) -> io::Result<()> {
         remove(&self.0.join("node.json"))?;
@@ -118,10 +126,7 @@ impl StateDir {
         }
         NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;
         for dir in [self.raft(), self.worker()] {
-            match std::fs::remove_dir_all(&dir) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            remove_dir(&dir)?;
         }
         sync(&self.0)
     }
@@ -154,6 +159,13 @@ fn write_bytes(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
 
 fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn remove_dir(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

@@ -7,6 +7,7 @@ use crate::serving::Serving;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
@@ -15,13 +16,19 @@ use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
 use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
 
 pub struct Running {
-    pub member: Member,
     pub worker: WorkerHandle,
-    serving: Option<Serving>,
+    pub credentials: Credentials,
+    /// As `node.json` has it.
+    member: RwLock<Member>,
+    /// While this host is a manager.
+    serving: RwLock<Option<Arc<Serving>>>,
+    /// Ends what follows the cluster's wishes for this host.
+    pub stop: CancellationToken,
 }
 
 /// What a member starts with.
@@ -61,7 +68,7 @@ pub async fn bootstrap(
         finish(daemon, &start, Some(&serving)).await
     };
     match made.await {
-        Ok(worker) => Ok(running(start.member, worker, Some(serving))),
+        Ok(worker) => Ok(running(start, worker, Some(serving))),
         Err(error) => {
             serving.stop().await;
             Err(error)
@@ -77,7 +84,7 @@ pub async fn join(
 ) -> Result<Arc<Running>, Status> {
     if start.member.role == Role::Worker {
         let worker = finish(daemon, &start, None).await?;
-        return Ok(running(start.member, worker, None));
+        return Ok(running(start, worker, None));
     }
     let serving = serve(daemon, &start).await?;
     let addresses: Vec<String> = managers.iter().map(|m| m.addr.to_string()).collect();
@@ -86,7 +93,7 @@ pub async fn join(
         finish(daemon, &start, Some(&serving)).await
     };
     match joined.await {
-        Ok(worker) => Ok(running(start.member, worker, Some(serving))),
+        Ok(worker) => Ok(running(start, worker, Some(serving))),
         Err(error) => {
             serving.stop().await;
             Err(error)
@@ -106,23 +113,33 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     if identity.peer().node != member.node {
         bail!("{} belongs to another node than node.json", dir.display());
     }
+    if member.role == Role::Worker {
+        daemon.state.forget_raft().context("cannot remove what is left of this host's time as a manager")?;
+    }
     let credentials = Credentials::new(identity)?;
     let snapshots = Snapshots { interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL, keep: 0 };
     let start = Start { member, credentials, data_path_port: 0, snapshots };
-    let serving = match start.member.role {
-        Role::Worker => None,
-        Role::Manager => Some(serve(daemon, &start).await.map_err(sentence)?),
+    let serving = match (start.member.role, start.credentials.peer().role) {
+        // With a worker's certificate it first needs another one: that is for those who follow its role.
+        (Role::Worker, _) | (_, Role::Worker) => None,
+        (Role::Manager, Role::Manager) => Some(serve(daemon, &start).await.map_err(sentence)?),
     };
     let worker = start_worker(daemon, &start, serving.as_ref()).await.map_err(sentence)?;
-    Ok(running(start.member, worker, serving))
+    Ok(running(start, worker, serving))
 }
 
 fn sentence(status: Status) -> anyhow::Error {
     anyhow::anyhow!(status.message().to_owned())
 }
 
-fn running(member: Member, worker: WorkerHandle, serving: Option<Serving>) -> Arc<Running> {
-    Arc::new(Running { member, worker, serving })
+fn running(start: Start, worker: WorkerHandle, serving: Option<Serving>) -> Arc<Running> {
+    Arc::new(Running {
+        worker,
+        credentials: start.credentials,
+        member: RwLock::new(start.member),
+        serving: RwLock::new(serving.map(Arc::new)),
+        stop: CancellationToken::new(),
+    })
 }
 
 /// The worker starts, and from then on this host is a member.
@@ -161,7 +178,7 @@ async fn start_worker(
 }
 
 /// Where this host finds its own manager: as advertised, unless that address is not here but in front (NAT).
-fn own_manager(member: &Member) -> SocketAddr {
+pub fn own_manager(member: &Member) -> SocketAddr {
     let here = crate::host::addresses().iter().any(|a| a.ip == member.advertise.ip());
     match member.listen.ip() {
         _ if here => member.advertise,
@@ -170,7 +187,7 @@ fn own_manager(member: &Member) -> SocketAddr {
     }
 }
 
-async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
+pub async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
     let member = &start.member;
     let key = raft_key(&daemon.state).map_err(|e| Status::internal(format!("{e:#}")))?;
     let config = ManagerConfig {
@@ -195,50 +212,70 @@ pub fn status(error: ManagerError) -> Status {
 }
 
 impl Running {
+    pub fn member(&self) -> Member {
+        self.member.read().clone()
+    }
+
+    pub fn set_member(&self, member: Member) {
+        *self.member.write() = member;
+    }
+
+    pub fn serving(&self) -> Option<Arc<Serving>> {
+        self.serving.read().clone()
+    }
+
+    /// From here on this host is a manager, or is none any more; the worker turns to it or away from it.
+    pub fn set_serving(&self, serving: Option<Arc<Serving>>) {
+        self.worker.set_own_manager(serving.as_ref().map(|_| own_manager(&self.member()).to_string()));
+        *self.serving.write() = serving;
+    }
+
     pub fn is_manager(&self) -> bool {
-        self.serving.is_some()
+        self.serving.read().is_some()
     }
 
     pub fn control(&self) -> Option<Arc<dyn Control>> {
-        self.serving.as_ref().map(|s| Arc::new(s.manager.local_control()) as Arc<dyn Control>)
+        self.serving().map(|s| Arc::new(s.manager.local_control()) as Arc<dyn Control>)
     }
 
     /// The managers this host knows, with their ids where an assignment said them.
     pub fn known_managers(&self) -> Vec<ManagerPeer> {
-        match &self.serving {
-            Some(serving) => serving.manager.managers(),
-            None => self.worker.status().managers,
+        match self.serving() {
+            Some(serving) if serving.manager.has_cluster() => serving.manager.managers(),
+            _ => self.worker.status().managers,
         }
     }
 
     /// As the cluster has it on record; known to managers alone.
     pub fn availability(&self) -> Option<Availability> {
-        let serving = self.serving.as_ref()?;
-        serving.manager.read(|state| state.node(&self.member.node).map(|node| node.availability))
+        let node = self.member().node;
+        self.serving()?.manager.read(|state| state.node(&node).map(|node| node.availability))
     }
 
     /// Their addresses; those given to `join` until an assignment came.
     pub fn managers(&self) -> Vec<SocketAddr> {
         let known: Vec<SocketAddr> = self.known_managers().iter().map(|m| m.addr).collect();
-        if known.is_empty() { self.member.managers.clone() } else { known }
+        if known.is_empty() { self.member().managers } else { known }
     }
 
     /// Out of Raft and off the record, in order if that can be had.
     pub async fn leave_as_manager(&self) -> Result<(), Status> {
-        match &self.serving {
+        match self.serving() {
             Some(serving) => serving.manager.leave(true).await.map_err(status),
             None => Ok(()),
         }
     }
 
     pub async fn stop_serving(&self) {
-        if let Some(serving) = &self.serving {
+        let serving = self.serving();
+        if let Some(serving) = serving {
             serving.stop().await;
         }
     }
 
     /// Stops the parts; touches no kernel object.
     pub async fn shutdown(&self) {
+        self.stop.cancel();
         self.worker.shutdown().await;
         self.stop_serving().await;
     }

@@ -6,13 +6,16 @@ use crate::dispatcher::hub::{Hub, Outbox};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId};
-use swarm_state::{Entry, Reply, State};
+use swarm_state::{Entry, Event, Reply, State};
+use tokio::sync::watch;
 
 /// Readers hold the lock for a lookup, never across an await; a clone of the whole copies pointers.
 #[derive(Default)]
 pub struct AppliedState {
     state: RwLock<State>,
     hub: Hub,
+    /// Counts changes of who is or is to be a manager.
+    roles: watch::Sender<u64>,
 }
 
 impl AppliedState {
@@ -29,6 +32,9 @@ impl AppliedState {
         let mut state = self.state.write();
         let applied = swarm_state::apply(&mut state, index, entry);
         self.hub.offer(&state, index, &applied.events);
+        if applied.events.iter().any(concerns_managers) {
+            self.roles.send_modify(|count| *count += 1);
+        }
         applied.reply
     }
 
@@ -37,6 +43,12 @@ impl AppliedState {
         let mut current = self.state.write();
         *current = state;
         self.hub.start_over();
+        self.roles.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever it may have changed who is, or is to be, a manager.
+    pub fn watch_roles(&self) -> watch::Receiver<u64> {
+        self.roles.subscribe()
     }
 
     /// Opens the session's queue and takes the whole it begins with, with no change between the two.
@@ -54,6 +66,10 @@ impl AppliedState {
         outbox.restart_at(whole.revision);
         whole
     }
+}
+
+fn concerns_managers(event: &Event) -> bool {
+    matches!(event, Event::RoleChanged(_) | Event::NodeRemoved(_) | Event::ManagersChanged)
 }
 
 impl Roster for State {

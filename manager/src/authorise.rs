@@ -105,11 +105,13 @@ pub fn permits(method: Method, standing: Standing) -> bool {
             Manager | Worker => true,
             LocalOperator | Anonymous => false,
         },
-        GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | CreateNetwork | ListNetworks
-        | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints => match standing {
-            LocalOperator | Manager => true,
-            Worker | Anonymous => false,
-        },
+        GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode
+        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints => {
+            match standing {
+                LocalOperator | Manager => true,
+                Worker | Anonymous => false,
+            }
+        }
         JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Append | Vote | PreVote | InstallSnapshot
         | TransferLeader => match standing {
             Manager => true,
@@ -124,9 +126,9 @@ fn by_certificate(method: Method) -> bool {
     match method {
         Append | Vote | PreVote | InstallSnapshot | TransferLeader => true,
         GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
-        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
-        | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard
-        | Propose => false,
+        | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
+        | PruneNetworks | ListEndpoints | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft
+        | LeaveRaft | ReadIndex | Heard | Propose => false,
     }
 }
 
@@ -176,6 +178,8 @@ fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Sta
         Some(node) if has_left(node) && !is_farewell(method) => {
             return Err(Denied::NotMember { node: identity.node });
         }
+        // One that is to be demoted counts until Raft has let it go: it may be the leader.
+        Some(node) if node.manager.is_some() => Role::Manager,
         Some(node) => node.role,
         None if by_certificate(method) => identity.role,
         // A token admits these, whatever else the caller may show.

@@ -98,6 +98,8 @@ fn on_record(role: Role, state: NodeState) -> Record {
         status: NodeStatus { state, message: String::new(), since_ms: 0 },
         manager: None,
         joined_ms: 0,
+        revision: 0,
+        features: 0,
     }))
 }
 

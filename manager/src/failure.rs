@@ -42,6 +42,7 @@ impl From<ProposeFailed> for Status {
             ProposeFailed::NoLeader | ProposeFailed::Stopped(_) => Self::unavailable(text),
             ProposeFailed::Unknown => Self::deadline_exceeded(text),
             ProposeFailed::TooLarge(_) => Self::resource_exhausted(text),
+            ProposeFailed::NotYet { .. } => Self::failed_precondition(text),
             ProposeFailed::Codec(_) => Self::internal(text),
             ProposeFailed::Denied(status) => status,
         }
@@ -57,6 +58,7 @@ impl From<LeadFailed> for Status {
             LeadFailed::Raft(ProposeError::Unknown) => Self::deadline_exceeded(text),
             LeadFailed::Raft(ProposeError::TooLarge { .. }) => Self::resource_exhausted(text),
             LeadFailed::Raft(ProposeError::Stopped(_)) => Self::unavailable(text),
+            LeadFailed::NotYet { .. } => Self::failed_precondition(text),
             LeadFailed::Codec(_) => Self::internal(text),
         }
     }

@@ -24,7 +24,7 @@ methods! {
     Ca { GetRootCa, Issue, Renew }
     Control {
         GetCluster, GetJoinToken, RotateJoinToken,
-        ListNodes, GetNode,
+        ListNodes, GetNode, UpdateNode, RemoveNode,
         CreateNetwork, ListNetworks, GetNetwork, RemoveNetwork, PruneNetworks,
         ListEndpoints,
     }

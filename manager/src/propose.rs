@@ -1,11 +1,13 @@
 //! The one way into the log: takes permitted commands, finds the leader, retries while a new one settles.
 //! Knows: request ids, deadlines, the hop to the leader. Must not know: what a command does.
 
+use crate::applied::AppliedState;
 use crate::authorise::Authorized;
 use crate::caller::FORWARDED;
 use crate::codec::{CodecError, decode, encode};
 use crate::leadership::{Leader, leader, settle, while_it_leads};
 use crate::links::Links;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_model::RequestId;
 use swarm_proto::v1;
@@ -43,6 +45,12 @@ pub enum ProposeFailed {
     /// Nothing was changed.
     #[error("{0}")]
     TooLarge(String),
+    /// Nothing was changed.
+    #[error(
+        "this change needs managers of feature level {needed}, and the cluster is at {level}: \
+         upgrade swarmd on all managers first"
+    )]
+    NotYet { needed: u32, level: u32 },
     #[error("Raft has stopped on this manager: {0}")]
     Stopped(String),
     #[error(transparent)]
@@ -57,6 +65,7 @@ pub enum ProposeFailed {
 pub struct Proposer {
     raft: RaftNode,
     links: Links,
+    applied: Arc<AppliedState>,
 }
 
 enum Attempt {
@@ -69,8 +78,8 @@ enum Attempt {
 }
 
 impl Proposer {
-    pub fn new(raft: RaftNode, links: Links) -> Self {
-        Self { raft, links }
+    pub fn new(raft: RaftNode, links: Links, applied: Arc<AppliedState>) -> Self {
+        Self { raft, links, applied }
     }
 
     /// Commits the command under this request id, here or at the leader. A refusal by the state is an error.
@@ -117,14 +126,27 @@ impl Proposer {
                 Attempt::Failed(ProposeFailed::Stopped(reason))
             }
             Err(LeadFailed::Codec(e)) => Attempt::Failed(e.into()),
+            Err(LeadFailed::NotYet { needed, level }) => {
+                Attempt::Failed(ProposeFailed::NotYet { needed, level })
+            }
         }
     }
 
     /// Proposes as the leader: stamps the time and tries once. The reply may be a refusal.
     pub async fn lead(&self, permit: &Authorized<Command>, request: RequestId) -> Result<Done, LeadFailed> {
+        self.check_level(permit.request())?;
         let entry = Entry { request: Some(request), now_ms: now_ms(), command: permit.request().clone() };
         let committed = self.raft.propose(encode("a change", &entry)?).await?;
         Ok(Done { index: committed.index, reply: decode("a reply", &committed.reply)? })
+    }
+
+    /// A manager that cannot read a command would have to stop when it meets it.
+    fn check_level(&self, command: &Command) -> Result<(), LeadFailed> {
+        let known = self.applied.read(|state| state.cluster().map(|cluster| cluster.feature_level));
+        match (command.level(), known.unwrap_or(u32::MAX)) {
+            (needed, level) if needed > level => Err(LeadFailed::NotYet { needed, level }),
+            _ => Ok(()),
+        }
     }
 
     async fn there(
@@ -157,9 +179,10 @@ impl Proposer {
         match status.code() {
             // The leader's answer to "you are not the leader": nothing was written.
             Code::Aborted => Attempt::NotNow,
-            Code::PermissionDenied | Code::Unauthenticated | Code::InvalidArgument => {
-                Attempt::Failed(ProposeFailed::Denied(status))
-            }
+            Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::InvalidArgument
+            | Code::FailedPrecondition => Attempt::Failed(ProposeFailed::Denied(status)),
             Code::ResourceExhausted | Code::OutOfRange => {
                 Attempt::Failed(ProposeFailed::TooLarge(status.message().to_owned()))
             }
@@ -177,6 +200,8 @@ pub enum LeadFailed {
     Raft(#[from] ProposeError),
     #[error(transparent)]
     Codec(#[from] CodecError),
+    #[error("{}", ProposeFailed::NotYet { needed: *.needed, level: *.level })]
+    NotYet { needed: u32, level: u32 },
 }
 
 fn forwarded(

@@ -45,7 +45,7 @@ impl Seat {
         let linearizer = Linearizer::new(raft.clone(), links.clone());
         Self {
             gate: Gate::new(applied.clone(), linearizer.clone()),
-            proposer: Proposer::new(raft.clone(), links.clone()),
+            proposer: Proposer::new(raft.clone(), links.clone(), applied.clone()),
             members: tokio::sync::Mutex::new(()),
             tasks: TaskTracker::new(),
             applied,

@@ -1,6 +1,7 @@
 //! Assignments and their parts on the wire and in the model.
 
 use crate::convert::{ConvertError, ID, IP, SOCKET, each, inner, narrow, parse, required};
+use crate::enums::{word, word_or_none};
 use crate::v1;
 use swarm_model as model;
 use v1::change::Change as Wire;
@@ -44,7 +45,8 @@ impl TryFrom<v1::Peer> for model::Peer {
 
 impl From<&model::DriverDefaults> for v1::DriverDefaults {
     fn from(defaults: &model::DriverDefaults) -> Self {
-        Self { data_path_port: defaults.data_path_port.into(), heartbeat_ms: defaults.heartbeat_ms }
+        let model::DriverDefaults { data_path_port, heartbeat_ms, epoch } = *defaults;
+        Self { data_path_port: data_path_port.into(), heartbeat_ms, epoch }
     }
 }
 
@@ -53,7 +55,7 @@ impl TryFrom<v1::DriverDefaults> for model::DriverDefaults {
 
     fn try_from(defaults: v1::DriverDefaults) -> Result<Self, ConvertError> {
         let data_path_port = narrow("data_path_port", defaults.data_path_port, "a port: 1024 to 49151")?;
-        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms })
+        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, epoch: defaults.epoch })
     }
 }
 
@@ -66,6 +68,7 @@ impl From<&model::Assigned> for v1::CompleteAssignment {
             networks: assigned.networks.values().map(Into::into).collect(),
             endpoints: assigned.endpoints.values().map(Into::into).collect(),
             peers: assigned.peers.values().map(Into::into).collect(),
+            role: assigned.role.map_or(v1::Role::Unspecified, v1::Role::from).into(),
         }
     }
 }
@@ -80,6 +83,7 @@ impl TryFrom<v1::CompleteAssignment> for model::Assigned {
         Ok(Self {
             revision: whole.revision,
             defaults: inner("defaults", whole.defaults)?,
+            role: word_or_none("role", whole.role)?,
             managers: each("managers", whole.managers)?,
             networks: networks.into_iter().map(|n| (n.id, n)).collect(),
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
@@ -102,6 +106,7 @@ impl From<&model::Change> for v1::Change {
                 Wire::Managers(v1::ManagerPeers { managers: managers.iter().map(Into::into).collect() })
             }
             Change::Defaults(defaults) => Wire::Defaults(defaults.into()),
+            Change::Role(role) => Wire::Role(v1::Role::from(*role).into()),
         };
         Self { change: Some(change) }
     }
@@ -121,6 +126,7 @@ impl TryFrom<v1::Change> for model::Change {
             Wire::DropPeer(id) => Self::DropPeer(parse("drop_peer", &id, ID)?),
             Wire::Managers(peers) => Self::Managers(each("managers", peers.managers)?),
             Wire::Defaults(defaults) => Self::Defaults(inner("defaults", Some(defaults))?),
+            Wire::Role(role) => Self::Role(word("role", role)?),
         })
     }
 }

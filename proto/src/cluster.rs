@@ -11,6 +11,8 @@ impl From<&model::Cluster> for v1::Cluster {
             created_ms: cluster.created_ms,
             settings: Some((&cluster.settings).into()),
             root_ca_cert: cluster.root_ca_cert.clone(),
+            epoch: cluster.epoch,
+            feature_level: cluster.feature_level,
         }
     }
 }

@@ -57,3 +57,8 @@ pub fn word<T: Word>(field: &str, number: i32) -> Result<T, ConvertError> {
 pub fn word_or<T: Word>(field: &str, number: i32, default: T) -> Result<T, ConvertError> {
     if number == 0 { Ok(default) } else { word(field, number) }
 }
+
+/// As [`word`], but "not set" is nothing.
+pub fn word_or_none<T: Word>(field: &str, number: i32) -> Result<Option<T>, ConvertError> {
+    if number == 0 { Ok(None) } else { word(field, number).map(Some) }
+}

@@ -12,7 +12,7 @@ mod network;
 mod node;
 
 pub use convert::{ConvertError, optional, parse, parse_all, required};
-pub use enums::{word, word_or};
+pub use enums::{word, word_or, word_or_none};
 
 /// Generated from `proto/swarm/v1/*.proto`.
 #[allow(clippy::all, clippy::pedantic)]

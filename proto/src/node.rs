@@ -1,7 +1,7 @@
 //! Nodes on the wire and in the model.
 
 use crate::convert::{ConvertError, ID, IP, SOCKET, inner, parse};
-use crate::enums::word;
+use crate::enums::{word, word_or_none};
 use crate::v1;
 use swarm_model as model;
 
@@ -19,6 +19,8 @@ impl From<&model::Node> for v1::Node {
             status: Some((&node.status).into()),
             manager: node.manager.as_ref().map(Into::into),
             joined_ms: node.joined_ms,
+            revision: node.revision,
+            features: node.features,
         }
     }
 }
@@ -42,6 +44,8 @@ impl TryFrom<v1::Node> for model::Node {
                 .map(|m| m.try_into().map_err(|e: ConvertError| e.within("manager")))
                 .transpose()?,
             joined_ms: node.joined_ms,
+            revision: node.revision,
+            features: node.features,
         })
     }
 }
@@ -84,6 +88,20 @@ impl TryFrom<v1::ManagerInfo> for model::ManagerInfo {
             raft_id: manager.raft_id,
             addr: parse("addr", &manager.addr, SOCKET)?,
             member: word("member", manager.member)?,
+        })
+    }
+}
+
+/// The parts of a request to change a node that say what to change.
+impl TryFrom<&v1::UpdateNodeRequest> for model::NodeUpdate {
+    type Error = ConvertError;
+
+    fn try_from(request: &v1::UpdateNodeRequest) -> Result<Self, ConvertError> {
+        Ok(Self {
+            role: word_or_none("role", request.role)?,
+            availability: word_or_none("availability", request.availability)?,
+            labels_add: request.labels_add.clone(),
+            labels_remove: request.labels_remove.clone(),
         })
     }
 }

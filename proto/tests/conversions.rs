@@ -57,8 +57,12 @@ prop_compose! {
     fn node()(id in id(), hostname in text(), role in pick(&[Role::Worker, Role::Manager]),
         availability in pick(&[Availability::Active, Availability::Pause, Availability::Drain]), labels in words(),
         addr: IpAddr, data_path_addr: IpAddr, version in text(), status in status(),
-        manager in option::of(manager()), joined_ms: u64) -> Node {
-        Node { id, hostname, role, availability, labels, addr, data_path_addr, version, status, manager, joined_ms }
+        manager in option::of(manager()), joined_ms: u64, set in any::<(u64, u32)>()) -> Node {
+        let (revision, features) = set;
+        Node {
+            id, hostname, role, availability, labels, addr, data_path_addr, version, status, manager, joined_ms,
+            revision, features,
+        }
     }
 }
 prop_compose! {
@@ -117,8 +121,14 @@ fn peer() -> impl Strategy<Value = Peer> {
     })
 }
 fn defaults() -> impl Strategy<Value = DriverDefaults> {
-    any::<(u16, u64)>()
-        .prop_map(|(data_path_port, heartbeat_ms)| DriverDefaults { data_path_port, heartbeat_ms })
+    any::<(u16, u64, u64)>().prop_map(|(data_path_port, heartbeat_ms, epoch)| DriverDefaults {
+        data_path_port,
+        heartbeat_ms,
+        epoch,
+    })
+}
+fn role() -> impl Strategy<Value = Role> {
+    pick(&[Role::Worker, Role::Manager])
 }
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
@@ -130,13 +140,15 @@ fn change() -> impl Strategy<Value = Change> {
         id().prop_map(Change::DropPeer),
         vec(manager_peer(), 0..3).prop_map(Change::Managers),
         defaults().prop_map(Change::Defaults),
+        role().prop_map(Change::Role),
     ]
 }
 prop_compose! {
     fn assigned()(revision: u64, defaults in defaults(), managers in vec(manager_peer(), 0..3),
-        networks in vec(network(), 0..3), endpoints in vec(endpoint(), 0..3), peers in vec(peer(), 0..3)) -> Assigned {
+        networks in vec(network(), 0..3), endpoints in vec(endpoint(), 0..3), peers in vec(peer(), 0..3),
+        role in option::of(role())) -> Assigned {
         Assigned {
-            revision, defaults, managers,
+            revision, defaults, managers, role,
             networks: networks.into_iter().map(|n| (n.id, n)).collect(),
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
             peers: peers.into_iter().map(|p| (p.node, p)).collect(),

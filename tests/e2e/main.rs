@@ -15,6 +15,7 @@ mod mtu;
 mod names;
 mod networks;
 mod repair;
+mod roles;
 mod spoof;
 mod subnets;
 

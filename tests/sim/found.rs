@@ -6,7 +6,7 @@ use crate::worker::Worker;
 use crate::world::World;
 use std::net::{IpAddr, Ipv4Addr};
 use swarm_model::{
-    Availability, ClusterSettings, JoinSecrets, Labels, ManagerInfo, MemberState, NodeId, Role,
+    Availability, ClusterSettings, FEATURE_LEVEL, JoinSecrets, Labels, ManagerInfo, MemberState, NodeId, Role,
 };
 use swarm_state::{AdmitNode, Command, CreateCluster};
 
@@ -45,6 +45,7 @@ impl World {
             manager: manager(0, MemberState::Voter),
             ingress: self.rng.id(),
             avoid: Vec::new(),
+            feature_level: FEATURE_LEVEL,
         }))
     }
 
@@ -84,6 +85,7 @@ fn admission(node: NodeId, role: Role, n: u8) -> AdmitNode {
         addr: [10, 200, 0, n].into(),
         data_path_addr: [10, 200, 0, n].into(),
         version: "0.1.0".to_owned(),
+        features: FEATURE_LEVEL,
     }
 }
 

@@ -43,6 +43,8 @@ impl Ledger {
                 Event::DefaultsChanged
                 | Event::ManagersChanged
                 | Event::NodeChanged(_)
+                | Event::NodeRemoved(_)
+                | Event::RoleChanged(_)
                 | Event::PeerChanged(_)
                 | Event::NetworkCreated(_)
                 | Event::PresenceChanged { .. } => {}

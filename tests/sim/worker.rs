@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use swarm_model::{Assigned, Assignment, Endpoint, EndpointId, NodeId, SandboxId};
+use swarm_model::{Assigned, Assignment, Endpoint, EndpointId, FEATURE_LEVEL, NodeId, SandboxId};
 use swarm_overlay::{Desired, HostFacts, LocalSandbox, diff};
 use swarm_state::RegisterNode;
 
@@ -53,6 +53,7 @@ impl Worker {
             addr: self.data_path_addr,
             data_path_addr: self.data_path_addr,
             version: "0.1.0".to_owned(),
+            features: FEATURE_LEVEL,
         }
     }
 

@@ -6,8 +6,9 @@ use crate::start::Tasks;
 use crate::{WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::SandboxId;
+use swarm_model::{Role, SandboxId};
 use swarm_proto::v1;
+use tokio::sync::watch;
 
 /// The managers' time to hear the good-bye; they notice the silence anyway.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(5);
@@ -113,6 +114,11 @@ impl WorkerHandle {
             repairs: counters.repairs,
             last_error: counters.last_error.unwrap_or_default(),
         }
+    }
+
+    /// The role the cluster wants for this node, once a manager has said so.
+    pub fn watch_role(&self) -> watch::Receiver<Option<Role>> {
+        self.host.assignments.watch_role()
     }
 
     /// Where this daemon's own manager listens (`IP:PORT`), while it is one: the session is held with it rather than with

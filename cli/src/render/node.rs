@@ -79,6 +79,8 @@ pub struct NodeObject {
     #[serde(rename = "ID")]
     id: String,
     created_at: String,
+    /// Grows with each change of the spec; `node update --if-revision` takes it.
+    revision: u64,
     spec: Spec,
     description: Description,
     status: Status,
@@ -135,12 +137,62 @@ struct EndpointOnNode {
     mac_address: String,
 }
 
+/// A line of `node ps`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EndpointRow {
+    #[serde(rename = "ID")]
+    pub id: String,
+    pub name: String,
+    pub node: String,
+    pub network: String,
+    pub addresses: Vec<String>,
+    pub mac_address: String,
+    pub created_at: String,
+}
+
+impl EndpointRow {
+    pub fn new(endpoint: v1::Endpoint, host: &str, networks: &[v1::Network]) -> Self {
+        let network = networks.iter().find(|network| network.id == endpoint.network);
+        let name = network.and_then(|network| Some(network.spec.as_ref()?.name.clone()));
+        Self {
+            id: endpoint.id,
+            name: endpoint.name,
+            node: host.to_owned(),
+            network: name.unwrap_or(endpoint.network),
+            addresses: endpoint.addresses,
+            mac_address: endpoint.mac,
+            created_at: rfc3339(endpoint.created_ms),
+        }
+    }
+}
+
+impl View for EndpointRow {
+    fn example() -> Self {
+        Self::default()
+    }
+}
+
+impl Row for EndpointRow {
+    const HEADERS: &'static [&'static str] = &["ENDPOINT ID", "NAME", "NODE", "NETWORK", "ADDRESSES"];
+
+    fn cells(&self, full: bool) -> Vec<String> {
+        let (name, node, network) = (self.name.clone(), self.node.clone(), self.network.clone());
+        vec![self.id(full).to_owned(), name, node, network, self.addresses.join(",")]
+    }
+
+    fn id(&self, full_ids: bool) -> &str {
+        if full_ids { &self.id } else { words::short(&self.id) }
+    }
+}
+
 impl NodeObject {
     pub fn new(node: v1::Node, endpoints: Vec<v1::Endpoint>) -> Self {
         let status = node.status.unwrap_or_default();
         Self {
             id: node.id,
             created_at: rfc3339(node.joined_ms),
+            revision: node.revision,
             spec: Spec {
                 labels: node.labels,
                 role: words::role(node.role).to_owned(),

@@ -244,6 +244,18 @@ answers! {
         endpoints.retain(|endpoint| endpoint.node == node.id);
         managed(daemon, v1::GetNodeResponse { node: Some(node), endpoints })
     };
+    update_node(UpdateNodeRequest) -> UpdateNodeResponse = |daemon, request| {
+        let Some(node) = data::nodes().into_iter().find(|node| node.hostname == request.reference) else {
+            return not_found("node", &request.reference);
+        };
+        let mut endpoints = data::endpoints();
+        endpoints.retain(|endpoint| endpoint.node == node.id);
+        managed(daemon, v1::UpdateNodeResponse { node: Some(node), endpoints })
+    };
+    remove_node(RemoveNodeRequest) -> RemoveNodeResponse = |daemon, request| match request.reference.as_str() {
+        "nope" => not_found("node", "nope"),
+        id => managed(daemon, v1::RemoveNodeResponse { id: id.to_owned() }),
+    };
     create_network(CreateNetworkRequest) -> CreateNetworkResponse =
         |daemon, _| managed(daemon, v1::CreateNetworkResponse { network: Some(data::network()) });
     list_networks(ListNetworksRequest) -> ListNetworksResponse =

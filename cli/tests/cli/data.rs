@@ -235,6 +235,8 @@ pub fn cluster() -> v1::GetClusterResponse {
             created_ms: EPOCH_MS,
             settings: Some(settings),
             root_ca_cert: String::new(),
+            epoch: 0,
+            feature_level: 2,
         }),
         quorum: Some(v1::Quorum {
             managers: 3,

@@ -74,6 +74,14 @@ async fn node() {
         "node inspect n1 --pretty",
         "node inspect n10 --format table",
         "node inspect -q n2 nope n10",
+        "node promote n10 nope",
+        "node promote n1",
+        "node demote n1 n10",
+        "node update --availability drain --label-add rack=b --label-rm old n1",
+        "node update n1",
+        "node ps n1",
+        "node ps -q",
+        "node rm n10 nope",
     ];
     compare("node", &transcript(&Daemon::manager(), &lines).await);
 }

@@ -4,7 +4,7 @@
 //! the one they result in. A revision is the Raft index the assignment was derived at, so it means the same on
 //! every manager.
 
-use crate::{Endpoint, EndpointId, Network, NetworkId, NodeId};
+use crate::{Endpoint, EndpointId, Network, NetworkId, NodeId, Role};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,6 +20,9 @@ pub type Revision = u64;
 pub struct Assigned {
     pub revision: Revision,
     pub defaults: DriverDefaults,
+    /// The role wanted for the node itself. `None`: the manager is too old to say.
+    #[serde(default)]
+    pub role: Option<Role>,
     pub managers: Vec<ManagerPeer>,
     /// Those the node has endpoints on, and the predefined ones: these are for showing, and need nothing in the
     /// kernel unless the node has an endpoint on one.
@@ -33,6 +36,9 @@ pub struct Assigned {
 pub struct DriverDefaults {
     pub data_path_port: u16,
     pub heartbeat_ms: u64,
+    /// The cluster's epoch: a manager that names a lower one belongs to a past of the cluster.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// Where a manager is reached.
@@ -62,6 +68,7 @@ pub enum Change {
     DropPeer(NodeId),
     Managers(Vec<ManagerPeer>),
     Defaults(DriverDefaults),
+    Role(Role),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +123,7 @@ impl Assigned {
             Change::DropPeer(id) => drop(self.peers.remove(&id)),
             Change::Managers(managers) => self.managers = managers,
             Change::Defaults(defaults) => self.defaults = defaults,
+            Change::Role(role) => self.role = Some(role),
         }
     }
 

@@ -17,6 +17,21 @@ pub struct Cluster {
     pub root_ca_cert: String,
     /// PEM (PKCS#8). Secret; replicated so that any manager can issue certificates, encrypted at rest.
     pub root_ca_key: String,
+    /// Raised whenever the managers were replaced by one survivor or by a backup. Who meets a higher one than its own
+    /// belongs to a past of this cluster, and may decide nothing more.
+    #[serde(default)]
+    pub epoch: u64,
+    /// Commands above this level are not proposed: a manager that votes may not know them.
+    #[serde(default = "first_level")]
+    pub feature_level: u32,
+}
+
+/// The highest feature level this version knows. Raised with every release that adds commands to the log; a manager
+/// below the cluster's level could not read it.
+pub const FEATURE_LEVEL: u32 = 2;
+
+fn first_level() -> u32 {
+    1
 }
 
 /// The secret halves of the two join tokens: 25 characters of base 36 each.

@@ -18,7 +18,7 @@ mod options;
 
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
-pub use cluster::{Cluster, ClusterSettings, JoinSecrets, SettingsError};
+pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
 pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
 pub use name::{
@@ -28,4 +28,6 @@ pub use network::{
     Driver, HOST_NETWORKS, IpamConfig, MAX_NETWORK_PREFIX, Network, NetworkSpec, Scope, SpecError, Subnet,
     Vni, overlaps,
 };
-pub use node::{Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, Role, UnknownWord};
+pub use node::{
+    Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, NodeUpdate, Role, UnknownWord,
+};

@@ -2,6 +2,7 @@
 
 use crate::{Labels, NodeId};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
@@ -31,6 +32,32 @@ pub struct Node {
     pub manager: Option<ManagerInfo>,
     /// Milliseconds since the epoch, stamped by the proposer. Written once.
     pub joined_ms: u64,
+    /// Log index of the last change of what operators set (role, availability, labels). Written by
+    /// admission, `node update`, `promote` and `demote`.
+    #[serde(default)]
+    pub revision: u64,
+    /// The highest feature level its `swarmd` knows. Written by the node's own registration.
+    #[serde(default)]
+    pub features: u32,
+}
+
+impl Node {
+    /// In Raft with a vote, as far as the record goes.
+    pub fn votes(&self) -> bool {
+        self.manager.as_ref().is_some_and(|manager| manager.member == MemberState::Voter)
+    }
+}
+
+/// What an operator changes about a node. What is not named stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeUpdate {
+    pub role: Option<Role>,
+    pub availability: Option<Availability>,
+    #[serde(default)]
+    pub labels_add: Labels,
+    /// Taken away before `labels_add` comes.
+    #[serde(default)]
+    pub labels_remove: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ impl State {
         Assigned {
             revision: self.revision(),
             defaults: self.defaults(),
+            role: self.node(node).map(|node| node.role),
             managers: self.managers(),
             networks: networks.iter().filter_map(|id| Some((*id, self.network(id)?.clone()))).collect(),
             endpoints: endpoints().map(|endpoint| (endpoint.id, endpoint.clone())).collect(),
@@ -53,7 +54,11 @@ impl State {
                 Event::NetworkCreated(network) if self.indices.predefined.contains(network) => {
                     return Touched::All;
                 }
-                Event::NodeChanged(_) | Event::NetworkCreated(_) | Event::NetworkRemoved(_) => {}
+                Event::NodeChanged(_)
+                | Event::NodeRemoved(_)
+                | Event::NetworkCreated(_)
+                | Event::NetworkRemoved(_) => {}
+                Event::RoleChanged(node) => drop(nodes.insert(*node)),
                 Event::PeerChanged(peer) => {
                     let networks = self.indices.networks_of.get(peer).into_iter().flatten();
                     networks.for_each(|network| nodes.extend(self.nodes_on(network)));
@@ -76,6 +81,7 @@ impl State {
         self.cluster().map_or_else(DriverDefaults::default, |cluster| DriverDefaults {
             data_path_port: cluster.settings.data_path_port,
             heartbeat_ms: cluster.settings.heartbeat_ms,
+            epoch: cluster.epoch,
         })
     }
 
@@ -112,6 +118,7 @@ impl State {
 #[derive(Default)]
 struct Seen {
     defaults: bool,
+    role: bool,
     managers: bool,
     /// Networks the node came to, left, or both.
     networks: BTreeSet<NetworkId>,
@@ -139,7 +146,11 @@ impl Seen {
         match event {
             Event::DefaultsChanged => self.defaults = true,
             Event::ManagersChanged => self.managers = true,
-            Event::NodeChanged(_) | Event::NetworkCreated(_) | Event::NetworkRemoved(_) => {}
+            Event::RoleChanged(who) => self.role |= who == node,
+            Event::NodeChanged(_)
+            | Event::NodeRemoved(_)
+            | Event::NetworkCreated(_)
+            | Event::NetworkRemoved(_) => {}
             Event::PeerChanged(peer) => {
                 if state.sees(node, peer) {
                     self.peers.insert(*peer);
@@ -165,6 +176,9 @@ impl Seen {
         let mut changes = Vec::new();
         if self.defaults {
             changes.push(Change::Defaults(state.defaults()));
+        }
+        if let Some(own) = state.node(node).filter(|_| self.role) {
+            changes.push(Change::Role(own.role));
         }
         if self.managers {
             changes.push(Change::Managers(state.managers()));

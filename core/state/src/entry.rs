@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, JoinSecrets, Labels, MacAddr, ManagerInfo,
-    NetworkId, NetworkSpec, NodeId, NodeState, RequestId, Role, SandboxId, SessionId,
+    NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId, SessionId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,20 @@ pub enum Command {
         node: NodeId,
         endpoints: Vec<EndpointId>,
     },
+    /// From an operator: role, availability, labels. → `Reply::Node`.
+    UpdateNode(UpdateNode),
+    /// The node and what it holds go for good; its certificate is worth nothing from then on. → `Done`.
+    RemoveNode {
+        node: NodeId,
+        /// Also a node that is not down.
+        force: bool,
+    },
+    /// After the managers were lost, or from a backup: one manager is left. → `Reply::Node`.
+    ReplaceManagers(Box<ReplaceManagers>),
+    /// From the leader, once every manager that votes knows the level. → `Done`.
+    SetFeatureLevel {
+        level: u32,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +101,13 @@ pub struct CreateCluster {
     /// Routes of the first host that `ingress` must keep clear of.
     #[serde(default)]
     pub avoid: Vec<IpNet>,
+    /// The level the cluster begins at: that of its first manager.
+    #[serde(default = "first_level")]
+    pub feature_level: u32,
+}
+
+fn first_level() -> u32 {
+    1
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +128,9 @@ pub struct AdmitNode {
     pub addr: IpAddr,
     pub data_path_addr: IpAddr,
     pub version: String,
+    /// The highest feature level its `swarmd` knows; 0 from one too old to say.
+    #[serde(default)]
+    pub features: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +143,9 @@ pub struct RegisterNode {
     pub addr: IpAddr,
     pub data_path_addr: IpAddr,
     pub version: String,
+    /// The highest feature level its `swarmd` knows; 0 from one too old to say.
+    #[serde(default)]
+    pub features: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +156,22 @@ pub struct CreateNetwork {
     /// taken from the pools keeps clear of them.
     #[serde(default)]
     pub avoid: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateNode {
+    pub node: NodeId,
+    pub update: NodeUpdate,
+    /// Refused unless the node's `revision` is this one: nobody changed it since the caller looked.
+    pub if_revision: Option<Revision>,
+}
+
+/// The one manager a cluster goes on with. Everybody else who was a manager becomes a worker that is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceManagers {
+    /// A node on record, which is changed to this, or a new one.
+    pub survivor: AdmitNode,
+    pub manager: ManagerInfo,
 }
 
 /// All or none of the endpoints of one node.
@@ -170,9 +213,35 @@ pub enum Verb {
     PruneNetworks,
     CreateEndpoints,
     ReleaseEndpoints,
+    UpdateNode,
+    RemoveNode,
+    ReplaceManagers,
+    SetFeatureLevel,
 }
 
 impl Command {
+    /// The feature level the cluster must have before this may be proposed: whoever is below cannot read it.
+    pub fn level(&self) -> u32 {
+        match self {
+            Self::NoOp
+            | Self::CreateCluster(_)
+            | Self::RotateJoinSecret(_)
+            | Self::AdmitNode(_)
+            | Self::RegisterNode(_)
+            | Self::SetNodeStatus { .. }
+            | Self::SetManager { .. }
+            | Self::LeaveNode { .. }
+            | Self::CreateNetwork(_)
+            | Self::RemoveNetwork { .. }
+            | Self::PruneNetworks
+            | Self::CreateEndpoints(_)
+            | Self::ReleaseEndpoints { .. } => 1,
+            // The one comes when nobody else is left, the other when all have said that they know it.
+            Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
+            Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
+        }
+    }
+
     pub fn verb(&self) -> Verb {
         match self {
             Self::NoOp => Verb::NoOp,
@@ -188,6 +257,10 @@ impl Command {
             Self::PruneNetworks => Verb::PruneNetworks,
             Self::CreateEndpoints(_) => Verb::CreateEndpoints,
             Self::ReleaseEndpoints { .. } => Verb::ReleaseEndpoints,
+            Self::UpdateNode(_) => Verb::UpdateNode,
+            Self::RemoveNode { .. } => Verb::RemoveNode,
+            Self::ReplaceManagers(_) => Verb::ReplaceManagers,
+            Self::SetFeatureLevel { .. } => Verb::SetFeatureLevel,
         }
     }
 }

@@ -16,6 +16,10 @@ pub enum Event {
     NodeChanged(NodeId),
     /// A node's host name or data-path address: concerns those that share a network with it.
     PeerChanged(NodeId),
+    /// The role wanted for a node: concerns itself.
+    RoleChanged(NodeId),
+    /// The node is no member any more: its session must end.
+    NodeRemoved(NodeId),
     NetworkCreated(NetworkId),
     NetworkRemoved(NetworkId),
     EndpointCreated {

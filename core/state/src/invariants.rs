@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use swarm_model::{Endpoint, MemberState, Network, NodeState, Role, overlaps};
+use swarm_model::{Endpoint, Network, NodeState, overlaps};
 
 type Problems = Vec<String>;
 
@@ -56,11 +56,6 @@ impl State {
             }
             if node.manager.as_ref().is_some_and(|manager| !raft_ids.insert(manager.raft_id)) {
                 problems.push(format!("node {} has another one's Raft id", node.id));
-            }
-            if node.role == Role::Worker
-                && node.manager.as_ref().is_some_and(|m| m.member == MemberState::Voter)
-            {
-                problems.push(format!("worker {} votes", node.id));
             }
         }
         for id in self.tables.sessions.keys().filter(|id| self.node(id).is_none()) {

@@ -82,6 +82,31 @@ pub enum Refusal {
     NotAManager(NodeId),
     #[error("Raft member {raft_id} is node {node}: a member id is never used twice")]
     RaftIdTaken { raft_id: u64, node: NodeId },
+    #[error(
+        "node {0} is the last manager: demoting it would leave nobody to decide; promote another node first"
+    )]
+    LastManager(String),
+    #[error(
+        "without {host} {ready} of the {left} managers left would be ready, and {needed} are needed: {}",
+        WayOut(.away)
+    )]
+    QuorumAtRisk { host: String, left: usize, ready: usize, needed: usize, away: Vec<String> },
+    #[error(
+        "node {0} is not down and can't be removed: stop its swarmd first, let it `leave`, or use --force"
+    )]
+    NodeNotDown(String),
+    #[error("node {0} is a manager and must be demoted before it is removed: `swarmctl node demote {0}`")]
+    NodeIsManager(String),
+    #[error(
+        "node {host} was changed meanwhile (revision {found}, not {expected}): look again before you change it"
+    )]
+    NodeChanged { host: String, expected: Revision, found: Revision },
+    #[error("node {host} has no label {label}")]
+    LabelNotFound { host: String, label: String },
+    #[error(
+        "the swarmd of node {host} is too old to be a manager here (feature level {features}, the cluster uses {needed}): upgrade it first"
+    )]
+    TooOld { host: String, features: u32, needed: u32 },
     #[error("node {host} takes no new endpoints: its availability is {availability}")]
     NodeUnavailable { host: String, availability: Availability },
 
@@ -152,7 +177,10 @@ impl Refusal {
     pub fn kind(&self) -> RefusalKind {
         use RefusalKind as Kind;
         match self {
-            Self::NodeNotFound(_) | Self::NetworkNotFound(_) | Self::EndpointNotFound(_) => Kind::NotFound,
+            Self::NodeNotFound(_)
+            | Self::NetworkNotFound(_)
+            | Self::EndpointNotFound(_)
+            | Self::LabelNotFound { .. } => Kind::NotFound,
             Self::Ambiguous { .. } => Kind::Ambiguous,
             Self::ClusterExists
             | Self::NodeExists(_)
@@ -180,6 +208,12 @@ impl Refusal {
             | Self::NodeTransition { .. }
             | Self::SessionSuperseded(_)
             | Self::NotAManager(_)
+            | Self::LastManager(_)
+            | Self::QuorumAtRisk { .. }
+            | Self::NodeNotDown(_)
+            | Self::NodeIsManager(_)
+            | Self::NodeChanged { .. }
+            | Self::TooOld { .. }
             | Self::NodeUnavailable { .. }
             | Self::SubnetOverlap { .. }
             | Self::SubnetOverlapsRoute { .. }
@@ -207,6 +241,18 @@ impl fmt::Display for Listed<'_> {
             write!(f, "{}{net}", if i == 0 { "" } else { ", " })?;
         }
         Ok(())
+    }
+}
+
+/// What to do about managers that are away.
+struct WayOut<'a>(&'a [String]);
+
+impl fmt::Display for WayOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("promote another node first"),
+            away => write!(f, "bring back or demote {} first", away.join(", ")),
+        }
     }
 }
 

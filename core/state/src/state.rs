@@ -9,7 +9,7 @@ use crate::tables::{Placed, Tables};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use swarm_model::{Endpoint, EndpointId, Network, NetworkId, Node};
+use swarm_model::{Endpoint, EndpointId, Network, NetworkId, Node, NodeId};
 
 /// The replicated state. `clone` and `snapshot` copy pointers to rows, not rows.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -43,14 +43,28 @@ impl State {
         let peer_changed = before
             .is_some_and(|old| old.hostname != node.hostname || old.data_path_addr != node.data_path_addr);
         let managers_changed = before.and_then(|old| old.manager.as_ref()) != node.manager.as_ref();
+        let role_changed = before.is_none_or(|old| old.role != node.role);
         self.tables.nodes.insert(id, Arc::new(node));
         events.push(Event::NodeChanged(id));
+        if role_changed {
+            events.push(Event::RoleChanged(id));
+        }
         if peer_changed {
             events.push(Event::PeerChanged(id));
         }
         if managers_changed {
             events.push(Event::ManagersChanged);
         }
+    }
+
+    /// The node goes, with its endpoints and its session. It must have no place in Raft.
+    pub(crate) fn remove_node(&mut self, id: NodeId, events: &mut Vec<Event>) {
+        for endpoint in self.endpoint_ids_of_node(&id) {
+            self.remove_endpoint(endpoint, events);
+        }
+        self.tables.sessions.remove(&id);
+        self.tables.nodes.remove(&id);
+        events.push(Event::NodeRemoved(id));
     }
 
     pub(crate) fn insert_network(&mut self, network: Network, events: &mut Vec<Event>) -> Arc<Network> {

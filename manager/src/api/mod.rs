@@ -73,6 +73,16 @@ impl Control for ControlService {
         node::get(&self.seat, permit.request()).await.map(Response::new)
     }
 
+    async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Answer<UpdateNodeResponse> {
+        let permit = self.fresh(Method::UpdateNode, request).await?;
+        node::update(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn remove_node(&self, request: Request<RemoveNodeRequest>) -> Answer<RemoveNodeResponse> {
+        let permit = self.fresh(Method::RemoveNode, request).await?;
+        node::remove(&self.seat, permit).await.map(Response::new)
+    }
+
     async fn create_network(&self, request: Request<CreateNetworkRequest>) -> Answer<CreateNetworkResponse> {
         let permit = self.admit(Method::CreateNetwork, request).await?;
         network::create(&self.seat, permit).await.map(Response::new)

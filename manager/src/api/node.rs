@@ -1,10 +1,12 @@
-//! Nodes: list and look. Knows: what is shown of a node. Must not know: who changes it.
+//! Nodes: list, look, change, remove. Knows: what is shown of a node. Must not know: when a change is allowed.
 
 use crate::api::reachability::{Reachabilities, reachabilities};
-use crate::failure::refusal;
-use crate::seat::Seat;
-use swarm_model::Node;
+use crate::authorise::Authorized;
+use crate::failure::{refusal, unexpected};
+use crate::seat::{Seat, request_id};
+use swarm_model::{Node, NodeId, NodeUpdate};
 use swarm_proto::v1;
+use swarm_state::{Command, Reply, UpdateNode};
 use tonic::Status;
 
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
@@ -22,6 +24,40 @@ pub async fn get(seat: &Seat, request: &v1::GetNodeRequest) -> Result<v1::GetNod
             endpoints: state.endpoints_of(&node.id).map(Into::into).collect(),
         })
     })
+}
+
+pub async fn update(
+    seat: &Seat,
+    permit: Authorized<v1::UpdateNodeRequest>,
+) -> Result<v1::UpdateNodeResponse, Status> {
+    let asked = permit.request();
+    let (request, node) = (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?);
+    let (update, if_revision) = (NodeUpdate::try_from(asked)?, asked.if_revision);
+    let command = permit.map(|_| Command::UpdateNode(UpdateNode { node, update, if_revision }));
+    match seat.proposer.propose(command, request).await?.reply {
+        Reply::Node(node) => Ok(v1::UpdateNodeResponse {
+            node: Some(shown(&node, &reachabilities(seat).await)),
+            endpoints: seat.applied.read(|state| state.endpoints_of(&node.id).map(Into::into).collect()),
+        }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub async fn remove(
+    seat: &Seat,
+    permit: Authorized<v1::RemoveNodeRequest>,
+) -> Result<v1::RemoveNodeResponse, Status> {
+    let asked = permit.request();
+    let (request, node, force) =
+        (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?, asked.force);
+    match seat.proposer.propose(permit.map(|_| Command::RemoveNode { node, force }), request).await?.reply {
+        Reply::Done => Ok(v1::RemoveNodeResponse { id: node.to_string() }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn resolve(seat: &Seat, reference: &str) -> Result<NodeId, Status> {
+    seat.applied.read(|state| state.resolve_node(reference).map(|node| node.id)).map_err(|e| refusal(&e))
 }
 
 fn shown(node: &Node, reachable: &Reachabilities) -> v1::Node {

@@ -72,6 +72,7 @@ fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNod
         addr,
         data_path_addr: data_path.unwrap_or(addr),
         version: asked.version.clone(),
+        features: asked.features,
     })
 }
 

@@ -144,7 +144,7 @@ impl Hub {
             }
         }
         for event in events {
-            if let Event::NodeChanged(node) = event
+            if let Event::NodeChanged(node) | Event::NodeRemoved(node) = event
                 && let Some(outbox) = sessions.open.get(node)
             {
                 outbox.node_changed.notify_one();

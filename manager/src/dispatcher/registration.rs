@@ -14,6 +14,7 @@ pub struct Registration {
     pub addr: IpAddr,
     pub data_path_addr: IpAddr,
     pub version: String,
+    pub features: u32,
     pub held: BTreeSet<EndpointId>,
     /// The revision of the assignment the node had when it listed what it holds.
     pub listed_at: Revision,
@@ -32,6 +33,7 @@ impl Registration {
             addr,
             data_path_addr: data_path.unwrap_or(addr),
             version: given.version,
+            features: given.features,
             held: held.into_iter().collect(),
             listed_at: given.revision,
         })
@@ -44,7 +46,8 @@ impl Registration {
             && node.hostname == self.hostname
             && node.addr == self.addr
             && node.data_path_addr == self.data_path_addr
-            && node.version == self.version;
+            && node.version == self.version
+            && node.features == self.features;
         session.filter(|session| same && session.manager == me).map(|session| session.id)
     }
 
@@ -57,6 +60,7 @@ impl Registration {
             addr: self.addr,
             data_path_addr: self.data_path_addr,
             version: self.version.clone(),
+            features: self.features,
         }
     }
 }
@@ -120,6 +124,8 @@ mod tests {
             status: NodeStatus { state, message: String::new(), since_ms: 0 },
             manager: None,
             joined_ms: 0,
+            revision: 0,
+            features: 0,
         }
     }
 

@@ -53,6 +53,8 @@ mod tests {
             status: NodeStatus { state, message: String::new(), since_ms: 0 },
             manager,
             joined_ms: 0,
+            revision: 0,
+            features: 0,
         }
     }
 

@@ -5,6 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use swarm_model::{NodeId, NodeState};
 
+/// How long a node may go unserved.
+#[derive(Debug, Clone, Copy)]
+pub struct Graces {
+    /// Ready, before it is unknown.
+    pub unknown: Duration,
+    /// Unknown, before it is down.
+    pub down: Duration,
+}
+
 /// Nodes that nobody serves, and since when this leader has known it. A new leader begins anew, so that a change of
 /// leader gives every node its whole grace again.
 #[derive(Debug, Default)]
@@ -24,7 +33,7 @@ impl Liveness {
         &mut self,
         nodes: impl Iterator<Item = (NodeId, NodeState)>,
         served: &BTreeSet<NodeId>,
-        (now, grace): (Instant, Duration),
+        (now, graces): (Instant, Graces),
     ) -> Vec<Verdict> {
         let mut still = BTreeMap::new();
         let mut verdicts = Vec::new();
@@ -33,6 +42,7 @@ impl Liveness {
                 continue;
             };
             let since = self.since(node, state, now);
+            let grace = if next == NodeState::Down { graces.down } else { graces.unknown };
             if now.saturating_duration_since(since) >= grace {
                 verdicts.push(Verdict { node, state: next });
             }
@@ -63,7 +73,7 @@ fn decline(state: NodeState) -> Option<NodeState> {
 mod tests {
     use super::*;
 
-    const GRACE: Duration = Duration::from_secs(4);
+    const GRACE: Graces = Graces { unknown: Duration::from_secs(4), down: Duration::from_secs(6) };
 
     fn node(number: u8) -> NodeId {
         NodeId::from_random([number; 16])
@@ -80,7 +90,8 @@ mod tests {
         assert_eq!(judge(NodeState::Ready, 3), []);
         assert_eq!(judge(NodeState::Ready, 4), [Verdict { node: node(1), state: NodeState::Unknown }]);
         assert_eq!(judge(NodeState::Unknown, 5), []);
-        assert_eq!(judge(NodeState::Unknown, 9), [Verdict { node: node(1), state: NodeState::Down }]);
+        assert_eq!(judge(NodeState::Unknown, 10), []);
+        assert_eq!(judge(NodeState::Unknown, 11), [Verdict { node: node(1), state: NodeState::Down }]);
         assert_eq!(judge(NodeState::Down, 100), []);
     }
 

@@ -2,34 +2,49 @@
 //! Knows: when to look. Must not know: what is decided then (that is `liveness` and `corrections`).
 
 mod corrections;
+mod departures;
 mod liveness;
+#[cfg(test)]
+mod testing;
 
 use crate::leadership::{Leader, leader};
 use crate::seat::Seat;
 use corrections::corrections;
+use departures::{Departure, next_departure};
 use futures::StreamExt;
-use liveness::{Liveness, Verdict};
+use liveness::{Graces, Liveness, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{ClusterSettings, Node, NodeId, NodeState};
+use swarm_model::{ClusterSettings, FEATURE_LEVEL, Node, NodeId, NodeState};
 use swarm_raft::Status;
 use swarm_state::{Command, State};
 use tokio_util::sync::CancellationToken;
 
-/// Heartbeats a node has to come back before it is declared unknown, and again before it is down.
-const GRACE: u32 = 3;
+/// Rounds in one heartbeat: how exactly graces are kept.
+const ROUNDS: u32 = 4;
+/// Heartbeats a node has to find another manager when its own is lost, before it is declared unknown.
+const UNKNOWN_AFTER: u32 = 1;
+/// Heartbeats an unknown node has to come back before it is down. Its own silence took three more before that.
+const DOWN_AFTER: u32 = 2;
 /// Proposals of one round under way together: a manager that is lost may take a thousand nodes along.
 const VERDICTS_AT_ONCE: usize = 64;
 
 /// Runs until stopped.
 pub async fn watch_over(seat: Arc<Seat>, stop: CancellationToken) {
     let mut rounds = Rounds { leads: false, liveness: Liveness::default() };
-    while stop.run_until_cancelled(tokio::time::sleep(heartbeat(&seat))).await.is_some() {
-        if stop.run_until_cancelled(rounds.make(&seat)).await.is_none() {
-            return;
+    let mut roles = seat.applied.watch_roles();
+    let work = async {
+        loop {
+            let pause = tokio::time::sleep(heartbeat(&seat) / ROUNDS);
+            tokio::select! {
+                () = pause => {}
+                Ok(()) = roles.changed() => {}
+            }
+            rounds.make(&seat).await;
         }
-    }
+    };
+    stop.run_until_cancelled(work).await;
 }
 
 fn heartbeat(seat: &Seat) -> Duration {
@@ -57,19 +72,21 @@ impl Rounds {
         self.leads = leads;
         self.judge_nodes(seat, &status).await;
         if leads {
-            correct_record(seat, &status).await;
+            let_go(seat).await;
+            correct_record(seat, &seat.raft.status()).await;
+            raise_level(seat).await;
         }
     }
 
     async fn judge_nodes(&mut self, seat: &Seat, status: &Status) {
         let view = View { me: seat.me().node, leads: self.leads, status };
-        let grace = heartbeat(seat) * GRACE;
+        let graces = Graces { unknown: heartbeat(seat) * UNKNOWN_AFTER, down: heartbeat(seat) * DOWN_AFTER };
         let verdicts = seat.applied.read(|state| {
             let nodes = || state.nodes().filter(|node| view.concerns(state, node));
             let served: BTreeSet<NodeId> =
                 nodes().filter(|node| view.is_served(seat, state, node)).map(|node| node.id).collect();
             let judged = nodes().map(|node| (node.id, node.status.state));
-            self.liveness.judge(judged, &served, (Instant::now(), grace))
+            self.liveness.judge(judged, &served, (Instant::now(), graces))
         });
         let records = verdicts.into_iter().map(|verdict| record_verdict(seat, verdict));
         futures::stream::iter(records).buffer_unordered(VERDICTS_AT_ONCE).collect::<()>().await;
@@ -113,6 +130,51 @@ impl View<'_> {
     fn hears(&self, manager: NodeId) -> bool {
         let manager = manager.to_string();
         self.status.voters.iter().any(|(id, member)| member.node == manager && self.status.heard.contains(id))
+    }
+}
+
+/// Takes out of Raft who is to be a manager no more. Left alone while somebody joins or leaves.
+async fn let_go(seat: &Seat) {
+    let Ok(_turn) = seat.members.try_lock() else {
+        return;
+    };
+    loop {
+        let status = seat.raft.status();
+        let Some(departure) = seat.applied.read(|state| next_departure(&status, state)) else {
+            return;
+        };
+        let done = match departure {
+            Departure::HandOver { to } => seat.raft.transfer_leader(to).await,
+            Departure::Remove { raft_id } => seat.raft.remove(raft_id).await,
+            Departure::Blocked { raft_id, host } => {
+                return tracing::debug!(
+                    raft_id,
+                    host,
+                    "stays in Raft: the others could not decide without it"
+                );
+            }
+        };
+        match done {
+            Ok(()) => tracing::info!(?departure, "a manager is being let go"),
+            Err(e) => return tracing::warn!(?departure, reason = %e, "a manager could not be let go yet"),
+        }
+        if leader(&seat.raft.status()) != Leader::Here {
+            return;
+        }
+    }
+}
+
+/// Once every manager that votes knows more commands, these may be proposed.
+async fn raise_level(seat: &Seat) {
+    let level = seat.applied.read(|state| {
+        let known = state.nodes().filter(|node| node.votes()).map(|node| node.features).min()?;
+        let level = known.min(FEATURE_LEVEL);
+        (state.cluster()?.feature_level < level).then_some(level)
+    });
+    let Some(level) = level else { return };
+    match seat.propose_own(Command::SetFeatureLevel { level }).await {
+        Ok(_) => tracing::info!(level, "every manager knows the commands of this feature level"),
+        Err(e) => tracing::debug!(level, reason = %e, "the feature level was not raised yet"),
     }
 }
 

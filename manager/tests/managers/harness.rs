@@ -233,6 +233,7 @@ pub fn admission_request(hostname: &str) -> (NodeKey, v1::IssueRequest) {
         csr_der,
         hostname: hostname.to_owned(),
         version: "1.0".to_owned(),
+        features: swarm_model::FEATURE_LEVEL,
         request_id: random::new_id::<swarm_model::NodeId>().to_string(),
         ..v1::IssueRequest::default()
     };

@@ -54,6 +54,7 @@ impl Session {
             addr: "127.0.0.1".to_owned(),
             data_path_addr: "127.0.0.1".to_owned(),
             version: "1.0".to_owned(),
+            features: swarm_model::FEATURE_LEVEL,
             held: held.to_vec(),
             revision: u64::MAX,
         };

@@ -4,7 +4,7 @@ use crate::dns::Zones;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use swarm_model::{Assigned, Assignment, ChainError, Revision};
+use swarm_model::{Assigned, Assignment, ChainError, Revision, Role};
 use tokio::sync::watch;
 
 /// Readers take it as it is; names are updated together with it, so that both tell of the same revision.
@@ -17,6 +17,8 @@ pub(crate) struct Assignments {
     pub(super) written: watch::Sender<Option<Revision>>,
     /// False while what is held came from the file alone and a manager may still say better.
     confirmed: AtomicBool,
+    /// The role wanted for this node, as a manager said it in this life: a file may be older than the certificate.
+    role: watch::Sender<Option<Role>>,
 }
 
 impl Assignments {
@@ -31,6 +33,7 @@ impl Assignments {
             revision: watch::Sender::new(revision),
             written: watch::Sender::new(revision),
             confirmed: AtomicBool::new(false),
+            role: watch::Sender::new(None),
         }
     }
 
@@ -48,7 +51,12 @@ impl Assignments {
         }
         self.confirmed.store(true, Ordering::Release);
         self.revision.send_replace(Some(held.revision));
+        self.role.send_if_modified(|role| std::mem::replace(role, held.role) != held.role);
         Ok(())
+    }
+
+    pub(crate) fn watch_role(&self) -> watch::Receiver<Option<Role>> {
+        self.role.subscribe()
     }
 
     /// Looks at it; must not block.

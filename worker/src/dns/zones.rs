@@ -48,7 +48,11 @@ impl Zones {
                     table.unrevealed.retain(|(_, endpoint)| endpoint.id != *id);
                     table.drop_endpoint(*id);
                 }
-                Change::PutPeer(_) | Change::DropPeer(_) | Change::Managers(_) | Change::Defaults(_) => {}
+                Change::PutPeer(_)
+                | Change::DropPeer(_)
+                | Change::Managers(_)
+                | Change::Defaults(_)
+                | Change::Role(_) => {}
             }
         }
     }

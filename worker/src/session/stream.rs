@@ -7,7 +7,7 @@ use crate::WorkerConfig;
 use crate::assignment::Assignments;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{Assignment, EndpointId, Revision};
+use swarm_model::{Assigned, Assignment, EndpointId, Revision};
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::v1::{self, manager_message::Message, worker_message};
 use tokio::sync::{mpsc, watch};
@@ -134,6 +134,7 @@ impl Session<'_> {
             addr: config.addr.to_string(),
             data_path_addr: config.data_path_addr.to_string(),
             version: config.version.clone(),
+            features: swarm_model::FEATURE_LEVEL,
             held: (self.registration.held)().iter().map(ToString::to_string).collect(),
             revision,
         }))
@@ -174,7 +175,7 @@ impl Session<'_> {
         };
         let assignment = assignment.map_err(|e| format!("sent an assignment that cannot be read: {e}"))?;
         if let Assignment::Complete(whole) = &assignment {
-            self.not_behind(whole.revision)?;
+            self.not_behind(whole)?;
         }
         self.assignments.take(assignment).map_err(|gap| gap.to_string())?;
         // Only a session that brought something counts as one that worked: otherwise the next manager gets its turn.
@@ -183,9 +184,17 @@ impl Session<'_> {
     }
 
     /// Refuses, for a while, what is older than what is held: endpoints made a moment ago would be taken down.
-    fn not_behind(&mut self, revision: Revision) -> Result<(), Ended> {
+    fn not_behind(&mut self, whole: &Assigned) -> Result<(), Ended> {
+        let (epoch, held_epoch) = (whole.defaults.epoch, self.assignments.read(|a| a.defaults.epoch));
+        if epoch < held_epoch {
+            return Err(format!(
+                "it belongs to a past of this cluster: at epoch {epoch}, the cluster is at {held_epoch}"
+            ));
+        }
+        let revision = whole.revision;
         match self.assignments.revision() {
-            Some(held) if revision < held => {
+            // A cluster that was recovered may have lost its last changes.
+            Some(held) if revision < held && epoch == held_epoch => {
                 let since = *self.behind.get_or_insert_with(Instant::now);
                 if since.elapsed() < BEHIND {
                     return Err(format!("it is behind: at revision {revision}, this node holds {held}"));

@@ -1,5 +1,6 @@
 //! `node inspect`.
 
+use super::resolve;
 use crate::args::node::NodeInspectArgs;
 use crate::client::{Client, call};
 use crate::error::CliError;
@@ -23,18 +24,7 @@ pub async fn run(socket: &Path, args: NodeInspectArgs) -> Result<(), CliError> {
 }
 
 async fn get(client: &Client, reference: String) -> Result<NodeObject, CliError> {
-    let reference = match reference.as_str() {
-        "self" => own_id(client).await?,
-        _ => reference,
-    };
+    let reference = resolve(client, &reference).await?;
     let answer = call(client.control().get_node(v1::GetNodeRequest { reference })).await?;
     Ok(NodeObject::new(answer.node.unwrap_or_default(), answer.endpoints))
-}
-
-async fn own_id(client: &Client) -> Result<String, CliError> {
-    let info = call(client.local().info(v1::InfoRequest {})).await?;
-    match info.node.is_empty() {
-        true => Err(CliError::NotFound("this host is not a node: it belongs to no swarm".into())),
-        false => Ok(info.node),
-    }
 }

@@ -34,6 +34,8 @@ pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refu
         join_secrets: create.join_secrets.clone(),
         root_ca_cert: create.root_ca_cert.clone(),
         root_ca_key: create.root_ca_key.clone(),
+        epoch: 0,
+        feature_level: create.feature_level,
     }));
     step.events.push(Event::DefaultsChanged);
     network::commit(step, plan, true);
@@ -47,6 +49,20 @@ pub fn rotate_join_secret(step: &mut Step<'_>, rotate: &RotateJoinSecret) -> Res
     match rotate.role {
         Role::Worker => secrets.worker.clone_from(&rotate.secret),
         Role::Manager => secrets.manager.clone_from(&rotate.secret),
+    }
+    Ok(Reply::Done)
+}
+
+/// Never lowered: commands of the level may be in the log already.
+pub fn set_feature_level(step: &mut Step<'_>, level: u32) -> Result<Reply, Refusal> {
+    let voters = step.state.nodes().filter(|node| node.votes());
+    if let Some(old) = voters.min_by_key(|node| node.features).filter(|node| node.features < level) {
+        return Err(Refusal::TooOld { host: old.hostname.clone(), features: old.features, needed: level });
+    }
+    let Some(cluster) = &mut step.state.tables.cluster else { return Err(Refusal::NoCluster) };
+    if cluster.feature_level < level {
+        Arc::make_mut(cluster).feature_level = level;
+        step.events.push(Event::DefaultsChanged);
     }
     Ok(Reply::Done)
 }

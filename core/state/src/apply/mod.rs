@@ -5,6 +5,8 @@ mod cluster;
 mod endpoint;
 mod network;
 mod node;
+mod recovery;
+mod role;
 mod size;
 
 use crate::{Applied, Command, Entry, Event, Refusal, Reply, State};
@@ -68,6 +70,10 @@ impl Step<'_> {
             Command::PruneNetworks => Ok(network::prune(self)),
             Command::CreateEndpoints(create) => endpoint::create(self, create),
             Command::ReleaseEndpoints { node, endpoints } => endpoint::release(self, *node, endpoints),
+            Command::UpdateNode(update) => role::update(self, update),
+            Command::RemoveNode { node, force } => role::remove(self, *node, *force),
+            Command::ReplaceManagers(replace) => recovery::replace_managers(self, replace),
+            Command::SetFeatureLevel { level } => cluster::set_feature_level(self, *level),
         }
     }
 

@@ -19,7 +19,19 @@ pub fn check_admission(step: &Step<'_>, admit: &AdmitNode) -> Result<(), Refusal
     if nodes.len() >= MAX_NODES {
         return Err(Refusal::Limit { what: "nodes".into(), limit: MAX_NODES });
     }
-    Ok(())
+    match admit.role {
+        Role::Manager => check_features(step, &admit.hostname, admit.features),
+        Role::Worker => Ok(()),
+    }
+}
+
+/// A manager must know every command that may be in the log.
+pub fn check_features(step: &Step<'_>, host: &str, features: u32) -> Result<(), Refusal> {
+    let needed = step.state.cluster().map_or(1, |cluster| cluster.feature_level);
+    match features.max(1) {
+        enough if enough >= needed => Ok(()),
+        _ => Err(Refusal::TooOld { host: host.into(), features, needed }),
+    }
 }
 
 fn check_texts(hostname: &str, version: &str) -> Result<(), Refusal> {
@@ -46,18 +58,20 @@ pub fn insert(step: &mut Step<'_>, admit: &AdmitNode, manager: Option<ManagerInf
         status: NodeStatus { state: NodeState::Pending, message: String::new(), since_ms: step.wall_ms },
         manager,
         joined_ms: step.wall_ms,
+        revision: step.index,
+        features: admit.features,
     };
     put(step, node)
 }
 
-fn put(step: &mut Step<'_>, node: Node) -> Reply {
+pub fn put(step: &mut Step<'_>, node: Node) -> Reply {
     let id = node.id;
     step.state.put_node(node, &mut step.events);
     step.state.tables.nodes.get(&id).map_or(Reply::Done, |node| Reply::Node(Arc::clone(node)))
 }
 
 /// A member that has not left.
-fn member(step: &Step<'_>, id: NodeId) -> Result<Node, Refusal> {
+pub fn member(step: &Step<'_>, id: NodeId) -> Result<Node, Refusal> {
     let node = step.state.node(&id).ok_or_else(|| Refusal::NodeNotFound(id.to_string()))?;
     match node.status.state {
         NodeState::Disconnected => Err(Refusal::NodeLeft(id)),
@@ -73,6 +87,7 @@ pub fn register(step: &mut Step<'_>, register: &RegisterNode) -> Result<Reply, R
     node.addr = register.addr;
     node.data_path_addr = register.data_path_addr;
     node.version.clone_from(&register.version);
+    node.features = register.features;
     enter(&mut node, NodeState::Ready, "", step.wall_ms);
     let session = Session { id: register.session, manager: register.manager };
     step.state.tables.sessions.insert(node.id, session);
@@ -116,7 +131,7 @@ fn may_become(from: NodeState, to: NodeState) -> bool {
     }
 }
 
-fn enter(node: &mut Node, state: NodeState, message: &str, wall_ms: u64) {
+pub fn enter(node: &mut Node, state: NodeState, message: &str, wall_ms: u64) {
     if node.status.state != state {
         node.status.since_ms = wall_ms;
     }

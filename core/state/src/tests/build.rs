@@ -48,6 +48,7 @@ pub fn admission(n: u64, role: Role) -> AdmitNode {
         addr,
         data_path_addr: addr,
         version: "0.1.0".to_string(),
+        features: FEATURE_LEVEL,
     }
 }
 
@@ -66,6 +67,7 @@ pub fn creation(settings: ClusterSettings) -> Command {
         manager: manager(0, MemberState::Voter),
         ingress: id(999),
         avoid: Vec::new(),
+        feature_level: FEATURE_LEVEL,
     }))
 }
 

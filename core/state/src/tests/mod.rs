@@ -8,4 +8,5 @@ mod endpoints;
 mod networks;
 mod nodes;
 mod properties;
+mod roles;
 mod script;

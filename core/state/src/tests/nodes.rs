@@ -16,6 +16,7 @@ fn register(n: u64, session: u64, path: &str) -> Command {
         addr: ip(path),
         data_path_addr: ip(path),
         version: "0.2.0".into(),
+        features: FEATURE_LEVEL,
     })
 }
 

@@ -49,7 +49,9 @@ impl Follower {
             let (applies_to, results_in) = (self.held.revision, state.revision());
             self.held.take(Assignment::Incremental { applies_to, results_in, changes }).unwrap();
         }
-        let whole = Assigned { revision: self.held.revision, ..state.assigned(&self.node) };
+        // A node that was removed is told by the end of its session.
+        let role = state.node(&self.node).map_or(self.held.role, |node| Some(node.role));
+        let whole = Assigned { revision: self.held.revision, role, ..state.assigned(&self.node) };
         assert_eq!(self.held, whole, "the changes of {} do not add up", self.node);
     }
 }

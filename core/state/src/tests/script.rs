@@ -2,6 +2,7 @@
 
 use super::build::*;
 use crate::*;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -70,6 +71,13 @@ fn command() -> impl Strategy<Value = Command> {
             }),
         }),
         1 => (1..NODES).prop_map(|n| Command::LeaveNode { node: id(n) }),
+        3 => update_node(),
+        1 => (0..NODES, any::<bool>()).prop_map(|(n, force)| Command::RemoveNode { node: id(n), force }),
+        1 => (0..NODES, 0..NODES).prop_map(|(n, place)| Command::ReplaceManagers(Box::new(ReplaceManagers {
+            survivor: admission(n, Role::Manager),
+            manager: manager(place + 10 * n, MemberState::Voter),
+        }))),
+        1 => (0u32..4).prop_map(|level| Command::SetFeatureLevel { level }),
         5 => new_network(),
         2 => (0..NETWORKS).prop_map(|n| Command::RemoveNetwork { network: id(n) }),
         1 => Just(Command::PruneNetworks),
@@ -100,8 +108,27 @@ fn register() -> impl Strategy<Value = Command> {
             addr: [192, 168, 0, n as u8].into(),
             data_path_addr: [192, 168, variant, n as u8].into(),
             version: String::from("0.1.0"),
+            features: FEATURE_LEVEL,
         })
     })
+}
+
+fn update_node() -> impl Strategy<Value = Command> {
+    let role = option::of(select(Vec::from([Role::Worker, Role::Manager])));
+    let availability = option::of(select(Vec::from([Availability::Active, Availability::Drain])));
+    let labels = (option::of(0u8..3), option::weighted(0.2, 0u8..3));
+    (0..NODES, role, availability, labels, option::weighted(0.1, 0u64..40)).prop_map(
+        |(n, role, availability, (add, remove), if_revision)| {
+            let label = |n: u8| format!("l{n}");
+            let update = NodeUpdate {
+                role,
+                availability,
+                labels_add: add.into_iter().map(|n| (label(n), String::from("x"))).collect(),
+                labels_remove: remove.into_iter().map(label).collect(),
+            };
+            Command::UpdateNode(UpdateNode { node: id(n), update, if_revision })
+        },
+    )
 }
 
 fn status() -> impl Strategy<Value = Command> {

@@ -1,0 +1,27 @@
+//! `node rm`.
+
+use crate::args::node::NodeRmArgs;
+use crate::client::{Client, call, request_id};
+use crate::error::CliError;
+use crate::verbs::{Several, print};
+use std::path::Path;
+use swarm_proto::v1;
+
+pub async fn run(socket: &Path, args: NodeRmArgs) -> Result<(), CliError> {
+    let client = Client::connect(socket).await?;
+    let mut several = Several::default();
+    for reference in &args.nodes {
+        if several.is_hopeless() {
+            break;
+        }
+        if several.keep(remove(&client, reference, args.force).await).is_some() {
+            print(&format!("{reference}\n"))?;
+        }
+    }
+    several.finish()
+}
+
+async fn remove(client: &Client, reference: &str, force: bool) -> Result<(), CliError> {
+    let request = v1::RemoveNodeRequest { reference: reference.to_owned(), force, request_id: request_id()? };
+    call(client.control().remove_node(request)).await.map(drop)
+}

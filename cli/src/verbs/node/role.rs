@@ -1,0 +1,48 @@
+//! `node promote` and `node demote`.
+
+use super::resolve;
+use crate::args::node::NodesArgs;
+use crate::client::{Client, call, request_id};
+use crate::error::CliError;
+use crate::verbs::{Several, print};
+use std::path::Path;
+use swarm_model::Role;
+use swarm_proto::v1;
+
+pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliError> {
+    let client = Client::connect(socket).await?;
+    let mut several = Several::default();
+    for reference in &args.nodes {
+        if several.is_hopeless() {
+            break;
+        }
+        if let Some(sentence) = several.keep(change(&client, reference, role).await) {
+            print(&sentence)?;
+        }
+    }
+    several.finish()
+}
+
+async fn change(client: &Client, reference: &str, role: Role) -> Result<String, CliError> {
+    let reference = resolve(client, reference).await?;
+    let before = call(client.control().get_node(v1::GetNodeRequest { reference: reference.clone() })).await?;
+    let role = v1::Role::from(role);
+    if before.node.is_some_and(|node| node.role() == role) {
+        let already = match role {
+            v1::Role::Manager => "is already a manager",
+            _ => "is already a worker",
+        };
+        return Ok(format!("Node {reference} {already}.\n"));
+    }
+    let request = v1::UpdateNodeRequest {
+        reference: reference.clone(),
+        role: role.into(),
+        request_id: request_id()?,
+        ..v1::UpdateNodeRequest::default()
+    };
+    call(client.control().update_node(request)).await?;
+    Ok(match role {
+        v1::Role::Manager => format!("Node {reference} promoted to a manager in the swarm.\n"),
+        _ => format!("Manager {reference} demoted in the swarm.\n"),
+    })
+}

@@ -1,0 +1,74 @@
+//! A new certificate from whichever manager answers. Knows whom to ask; must not know what it is wanted for.
+
+use crate::running::Running;
+use std::time::Duration;
+use swarm_identity::{Dialler, NodeIdentity, NodeKey, new_key_and_csr};
+use swarm_model::{ManagerPeer, Role};
+use swarm_proto::v1 as pb;
+use swarm_proto::v1::ca_client::CaClient;
+use tonic::Status;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a manager answered. Nothing of it is in use yet.
+pub struct Renewed {
+    pub identity: NodeIdentity,
+    /// As of the answer, not of what this host knew before.
+    pub managers: Vec<ManagerPeer>,
+    pub settings: pb::ClusterSettings,
+}
+
+impl Renewed {
+    pub fn role(&self) -> Role {
+        self.identity.peer().role
+    }
+}
+
+/// The managers but this host itself: its own may be the last to hear what became of it.
+pub fn others(running: &Running) -> Vec<String> {
+    let (own, mut addresses) = (running.member().advertise, running.managers());
+    // Who was a manager when this host last looked may have gone since; who let it in may still be there.
+    addresses.extend(running.worker.status().managers.iter().map(|manager| manager.addr));
+    addresses.extend(running.member().managers);
+    let mut seen = Vec::new();
+    for addr in addresses {
+        if addr != own && !seen.contains(&addr) {
+            seen.push(addr);
+        }
+    }
+    seen.iter().map(ToString::to_string).collect()
+}
+
+/// # Errors
+/// Nobody answered, or this node is no member any more.
+pub async fn renew(running: &Running) -> Result<Renewed, Status> {
+    let (key, csr_der) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
+    let mut last = Status::unavailable("no other manager is known");
+    for addr in others(running) {
+        match tokio::time::timeout(DEADLINE, ask(running, &addr, csr_der.clone())).await {
+            Ok(Ok(answer)) => return read(key, running, answer),
+            Ok(Err(status)) => last = status,
+            Err(_) => last = Status::unavailable(format!("{addr} did not answer within {DEADLINE:?}")),
+        }
+    }
+    Err(last)
+}
+
+async fn ask(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
+    let dialler = Dialler::new(running.credentials.clone());
+    let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
+    Ok(CaClient::new(channel).renew(pb::RenewRequest { csr_der }).await?.into_inner())
+}
+
+fn read(key: NodeKey, running: &Running, answer: pb::IssueResponse) -> Result<Renewed, Status> {
+    let refuse = |e: String| Status::internal(format!("the manager's answer cannot be used: {e}"));
+    let root = running.credentials.root_ca_pem();
+    let identity =
+        NodeIdentity::new(key, &answer.certificate_chain, &root).map_err(|e| refuse(e.to_string()))?;
+    let managers = answer.managers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>();
+    Ok(Renewed {
+        identity,
+        managers: managers.map_err(|e: swarm_proto::ConvertError| refuse(e.to_string()))?,
+        settings: answer.settings.unwrap_or_default(),
+    })
+}
