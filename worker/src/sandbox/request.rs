@@ -88,6 +88,9 @@ pub(crate) fn check_hostname(given: &str) -> Result<(), WorkerError> {
     )))
 }
 
+/// Folders that stand beside those of the interfaces under /proc/sys/net: the kernel takes no interface of their name.
+const RESERVED: [&str; 2] = ["all", "default"];
+
 /// What the kernel takes as an interface's name, and nothing a shell or a file name would choke on.
 fn check_ifname(given: &str) -> Result<(), WorkerError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
@@ -97,8 +100,15 @@ fn check_ifname(given: &str) -> Result<(), WorkerError> {
             "{given:?} is not an interface name: use 1 to 15 letters, digits, '-', '_' or '.'"
         )));
     }
+    if RESERVED.contains(&given) {
+        return Err(WorkerError::Invalid(format!(
+            "the kernel keeps the interface name {given:?} for its own settings: choose another with --ifname"
+        )));
+    }
     if given == "lo" || given == GATEWAY_IFNAME {
-        return Err(WorkerError::Exists(format!("the interface name {given:?} is taken: choose another")));
+        return Err(WorkerError::Exists(format!(
+            "the interface name {given:?} is taken in every sandbox: choose another with --ifname"
+        )));
     }
     Ok(())
 }
@@ -120,9 +130,6 @@ mod tests {
             vec![v1::Attachment { ip: "10.0.0".into(), ..on("a") }],
             vec![v1::Attachment { mac: "01:00:5e:00:00:01".into(), ..on("a") }],
             vec![v1::Attachment { aliases: vec!["-x".into()], ..on("a") }],
-            vec![v1::Attachment { ifname: "lo".into(), ..on("a") }],
-            vec![v1::Attachment { ifname: "sixteen-letters-".into(), ..on("a") }],
-            vec![v1::Attachment { ifname: "a/b".into(), ..on("a") }],
             (0..65).map(|n| on(&format!("n{n}"))).collect(),
         ];
         for given in wrong {
@@ -130,6 +137,39 @@ mod tests {
         }
         assert_eq!(wanted(vec![on("none")]).unwrap(), []);
         assert_eq!(wanted(vec![on("a"), on("b")]).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn interface_names() {
+        let asked = |ifname: &str| {
+            Wanted::try_from(v1::Attachment { ifname: ifname.into(), ..on("a") }).map(|w| w.ifname)
+        };
+        for right in ["eth5", "lan0.7", "fifteen-letters"] {
+            assert_eq!(asked(right).unwrap().as_deref(), Some(right));
+        }
+        let wrong = [
+            "lo",
+            "gw0",
+            "all",
+            "default",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "a\tb",
+            "a\0b",
+            "a:1",
+            "%d",
+            "eth\u{e9}",
+            "sixteen-letters-",
+        ];
+        for wrong in wrong {
+            let said = asked(wrong).unwrap_err().to_string();
+            assert!(
+                said.contains("interface name") && said.contains(&format!("{wrong:?}")),
+                "{wrong:?}: {said}"
+            );
+        }
     }
 
     #[test]
