@@ -16,11 +16,18 @@ fn a_foreign_vxlan_with_our_vni_is_named_and_left_alone() {
     let error = world.apply(0).unwrap_err().to_string();
     assert!(error.contains("VNI 4097") && error.contains("4789") && error.contains("--opt vni="), "{error}");
     assert!(must(&world.hosts[0].ns, "ip -br link").contains("foreign"));
+    let told = || world.hosts[0].reconciler.counters().last_error;
+    assert!(
+        told().is_some_and(|told| told.contains("network net1") && told.contains("VNI 4097")),
+        "{:?}",
+        told()
+    );
     // It is tried again by itself.
     must(&world.hosts[0].ns, "ip link delete foreign");
     eventually("the network comes up", || {
         net::run(&world.hosts[0].overlay(network), "ip link show vxlan0").is_ok_and(|s| s.contains("UP"))
     });
+    eventually("nothing is wrong any more, and nothing is said to be", || told().is_none());
 }
 
 #[test]

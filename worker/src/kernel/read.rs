@@ -17,6 +17,8 @@ pub struct Link {
     pub mac: Option<MacAddr>,
     pub mtu: u32,
     pub up: bool,
+    /// This tells that it went down just now; it may be up again since.
+    pub fell: bool,
     pub loopback: bool,
     /// Packets really go out: the carrier is on and the kernel has acted on it.
     pub operational: bool,
@@ -58,7 +60,10 @@ const IFF_LOOPBACK: u32 = 8;
 pub fn link(body: &[u8]) -> Option<Link> {
     let (index, flags) = (u32_at(body, 4)?, u32_at(body, 8)?);
     let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
-    let mut link = Link { index, up, loopback, ..Link::default() };
+    // A dump names no flag as changed, word of a new link names them all.
+    let changed = u32_at(body, 12)?;
+    let fell = !up && changed & IFF_UP != 0 && changed != u32::MAX;
+    let mut link = Link { index, up, fell, loopback, ..Link::default() };
     for (kind, value) in attrs(body, 16) {
         match kind {
             IFLA_IFNAME => link.name = text(value).to_owned(),

@@ -4,6 +4,7 @@
 use super::handle::{Registry, Target};
 use super::inbox::{Inbox, listen};
 use super::pass::{Failure, Report, pass};
+use super::timing::{Budget, Settle};
 use crate::kernel::{Place, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,14 +16,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Words about one change come in a bunch; the last ones count.
-const SETTLE: Duration = Duration::from_millis(20);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(30);
-/// An audit may take at most this part of the time, so that a storm of damage does not become a storm of
-/// audits.
-const AUDIT_SHARE: u32 = 4;
-/// The same for those by the clock: large tables take the kernel long to tell.
+/// Looking by the clock may take at most this part of the time: large tables take the kernel long to tell.
 const PERIODIC_SHARE: u32 = 100;
 /// So many steps make more notifications than may be kept. What is lost of them then was our own, and so is
 /// word of rules, loaded in the same pass; that is no reason to look through large tables. Something foreign
@@ -59,14 +55,16 @@ struct Actor {
     place: Option<Place>,
     /// What the kernel is known to hold.
     known: Option<Arc<Segment>>,
+    /// What the last pass was to bring about, and its number.
+    aimed: Arc<Segment>,
     generation: u64,
     inbox: Arc<Inbox>,
     listeners: JoinSet<()>,
     listening: BTreeMap<Source, Vec<AbortHandle>>,
     retry: Option<(Instant, Duration)>,
     next_audit: Instant,
-    /// Not before this an audit because of events.
-    rest_until: Instant,
+    settle: Settle,
+    budget: Budget,
     /// Until then a loss of notifications, or word of rules, is the echo of our own steps.
     echo_until: Instant,
 }
@@ -85,10 +83,12 @@ pub async fn run(birth: Birth) {
     let now = Instant::now();
     let mut actor = Actor {
         next_audit: now + birth.audit_interval,
-        rest_until: now,
+        settle: Settle::default(),
+        budget: Budget::new(now),
         echo_until: now,
         place: Some(place),
         known: None,
+        aimed: Arc::default(),
         generation: 0,
         inbox: Arc::default(),
         listeners: JoinSet::new(),
@@ -107,20 +107,26 @@ pub async fn run(birth: Birth) {
 impl Actor {
     /// Waits for the next reason to act; `None` when it is time to end.
     async fn next(&mut self) -> Option<Cause> {
-        if self.birth.targets.borrow_and_update().generation != self.generation {
-            return Some(Cause::Target);
-        }
         let retry_at = self.retry.map_or(self.next_audit, |(at, _)| at.min(self.next_audit));
-        tokio::select! {
-            () = self.birth.cancel.cancelled() => None,
-            changed = self.birth.targets.changed() => changed.ok().map(|()| Cause::Target),
-            () = self.inbox.wait() => Some(Cause::Heard),
-            () = sleep_until(retry_at) => {
-                let retry = self.retry.is_some_and(|(at, _)| at <= Instant::now());
-                Some(if retry { Cause::Retry } else { Cause::Audit })
+        loop {
+            if self.settle.is_overdue(Instant::now()) {
+                return Some(Cause::Heard);
             }
-            // Reaps listeners that ended.
-            Some(_) = self.listeners.join_next() => Some(Cause::Heard),
+            if self.birth.targets.borrow_and_update().generation != self.generation {
+                return Some(Cause::Target);
+            }
+            tokio::select! {
+                () = self.birth.cancel.cancelled() => return None,
+                changed = self.birth.targets.changed() => return changed.ok().map(|()| Cause::Target),
+                () = self.inbox.wait() => self.settle.heard(Instant::now()),
+                () = at(self.settle.due()) => return Some(Cause::Heard),
+                () = sleep_until(retry_at) => {
+                    let retry = self.retry.is_some_and(|(at, _)| at <= Instant::now());
+                    return Some(if retry { Cause::Retry } else { Cause::Audit });
+                }
+                // Reaps listeners that ended.
+                Some(_) = self.listeners.join_next() => self.settle.heard(Instant::now()),
+            }
         }
     }
 
@@ -135,25 +141,21 @@ impl Actor {
         }
     }
 
-    /// Looks at the place if something heard contradicts what is desired.
+    /// Looks at the place if something heard contradicts what was brought about.
     async fn judge(&mut self) {
-        sleep_until(Instant::now() + SETTLE).await;
-        let target = self.birth.targets.borrow().clone();
-        if target.generation != self.generation {
-            return;
-        }
+        self.settle.judged();
         let Some(place) = &self.place else { return };
         let events = self.inbox.take();
         let translated = events.iter().filter_map(|(source, heard)| place.translate(source, heard));
         let echo = Instant::now() < self.echo_until;
         let ours = |e: &Event| echo && matches!(e, Event::Lost | Event::Rules);
-        let counts = |e: &Event| contradicts(e, &target.segment) && !ours(e);
+        let counts = |e: &Event| contradicts(e, &self.aimed) && !ours(e);
         let Some(event) = translated.into_iter().find(counts) else { return };
         if event == Event::Lost {
             self.birth.registry.count(|c| c.lost += 1);
         }
         tracing::debug!(scope = %self.birth.scope, ?event, "something changed");
-        let rest = self.rest_until;
+        let rest = self.budget.rest_until();
         tokio::select! {
             () = sleep_until(rest) => self.pass(Cause::Heard, true).await,
             // A new target comes first; what is known is not to be relied on then.
@@ -172,13 +174,14 @@ impl Actor {
         self.listen_to_new();
         let same_target = target.generation == self.generation;
         self.generation = target.generation;
+        self.aimed = target.segment.clone();
+        let now = Instant::now();
+        self.settle.acted(now);
         if report.audits > 0 {
-            let now = Instant::now();
-            self.rest_until = now + (now - started) * AUDIT_SHARE;
-            self.next_audit = now + self.birth.audit_interval.max((now - started) * PERIODIC_SHARE);
+            self.budget.looked(report.looked, now);
+            self.next_audit = now + self.birth.audit_interval.max(report.looked * PERIODIC_SHARE);
         }
         if cause == Cause::Target && report.ops.len() >= LOUD_STEPS {
-            let now = Instant::now();
             self.echo_until = now + ECHO.max((now - started) / 2);
         }
         let repair = same_target && cause != Cause::Retry && self.known.is_some();
@@ -236,9 +239,6 @@ impl Actor {
             c.steps += steps;
             c.audits += report.audits;
             c.repairs += if repair { steps } else { 0 };
-            if let Some(failure) = report.failures.first() {
-                c.last_error = Some(format!("{}: {}", target.title, failure.sentence));
-            }
         });
         let place = &target.title;
         if repair && !report.ops.is_empty() {
@@ -263,6 +263,14 @@ impl Actor {
     fn is_over(&self) -> bool {
         let nothing = self.known.as_ref().is_some_and(|known| **known == Segment::default());
         nothing && self.birth.registry.forget(self.birth.scope, self.generation)
+    }
+}
+
+/// Then; never, where there is nothing to wait for.
+async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

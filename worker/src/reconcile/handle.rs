@@ -65,6 +65,15 @@ impl Registry {
         count(&mut self.counters.lock());
     }
 
+    /// The first thing that does not match, with the place where.
+    fn trouble(&self) -> Option<String> {
+        let places = self.places.lock();
+        places.actors.values().find_map(|actor| {
+            let failure = actor.outcomes.borrow().failures.first()?.sentence.clone();
+            Some(format!("{}: {failure}", actor.targets.borrow().title))
+        })
+    }
+
     /// Takes an actor off the list, unless it was given a newer target. True when it may end.
     pub fn forget(&self, scope: Scope, generation: u64) -> bool {
         let mut places = self.places.lock();
@@ -136,7 +145,8 @@ impl ReconcilerHandle {
     }
 
     pub fn counters(&self) -> Counters {
-        self.registry.counters.lock().clone()
+        let counters = self.registry.counters.lock().clone();
+        Counters { last_error: self.registry.trouble(), ..counters }
     }
 
     /// Removes everything that is ours from this host (for `leave`). Goes on after errors and returns them

@@ -26,6 +26,8 @@ enum Subject {
     Lost,
     Rules,
     Link(u32),
+    /// A link that went down. That it is up again does not bring back the routes it lost on the way.
+    Fallen(u32),
     Address(u32, ipnet::IpNet),
     Route(u32, swarm_overlay::Route),
     /// Family, interface, in the bridge's table, address, MAC (of forwarding entries).
@@ -39,6 +41,7 @@ impl Subject {
         match heard {
             Heard::Lost => Self::Lost,
             Heard::Rules => Self::Rules,
+            Heard::Link { link, gone: false } if link.fell => Self::Fallen(link.index),
             Heard::Link { link, .. } => Self::Link(link.index),
             Heard::Address { index, address, .. } => Self::Address(*index, *address),
             Heard::Route { index, route, .. } => Self::Route(*index, *route),
@@ -62,6 +65,9 @@ impl Inbox {
             if held.len() >= MOST {
                 held.clear();
                 held.insert((source.clone(), Subject::Lost), Heard::Lost);
+            }
+            if let Heard::Link { link, gone: true } = &one {
+                held.remove(&(source.clone(), Subject::Fallen(link.index)));
             }
             held.insert((source.clone(), Subject::of(&one)), one);
         }

@@ -8,6 +8,7 @@ mod actor;
 mod handle;
 mod inbox;
 mod pass;
+mod timing;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,6 @@ pub struct Counters {
     pub audits: u64,
     /// Times the kernel told more than could be heard; each is followed by an audit.
     pub lost: u64,
-    /// The last step that failed, as a sentence. Stays until another one fails.
+    /// What does not match now, as a sentence: the first of them. `None` while all does, as far as was looked.
     pub last_error: Option<String>,
 }

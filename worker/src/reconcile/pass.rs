@@ -3,6 +3,7 @@
 
 use crate::kernel::{Failed, Place};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use swarm_overlay::{Act, Op, PortName, Segment, diff_segment};
 
 /// Looking again after steps that failed: what is there may not be what was thought.
@@ -15,6 +16,8 @@ pub struct Report {
     pub ops: Vec<Op>,
     /// Times the kernel was read.
     pub audits: u64,
+    /// What reading took.
+    pub looked: Duration,
     /// What still does not match.
     pub failures: Vec<Failure>,
 }
@@ -36,7 +39,10 @@ pub fn pass(place: &mut Place, known: Option<&Arc<Segment>>, want: &Segment) -> 
             Some(have) => diff_segment(place.scope, have, want),
             None => {
                 report.audits += 1;
-                match place.observe(want) {
+                let begun = Instant::now();
+                let observed = place.observe(want);
+                report.looked += begun.elapsed();
+                match observed {
                     Ok(have) => diff_segment(place.scope, &have, want),
                     Err(error) => {
                         report.failures = vec![Failure { port: None, sentence: error.to_string() }];
