@@ -1,7 +1,7 @@
 //! A model of one host's kernel: takes the steps that reconcile decides on, and is as strict as the real one about
 //! what must exist before and what must not.
 
-use swarm_overlay::{Act, Allowed, FdbEntry, Observed, Op, Port, PortName, Scope, Segment, rules};
+use swarm_overlay::{Act, Allowed, FdbEntry, Observed, Op, Port, PortName, Rules, Scope, Segment};
 
 #[derive(Default)]
 pub struct Kernel {
@@ -29,9 +29,8 @@ impl Kernel {
             | Act::DeleteBridge
             | Act::SetVxlan(_)
             | Act::DeleteVxlan => self.segment(op.scope).devices(&op.act),
-            Act::LoadRules { allowed, .. } => {
-                let digest = rules::expected(op.scope, None).digest;
-                self.segment(op.scope).load_rules(digest, allowed)
+            Act::LoadRules { way_out, allowed } => {
+                self.segment(op.scope).load_rules(Rules::of(op.scope, *way_out), allowed)
             }
             Act::DeleteRules => self.segment(op.scope).delete_rules(),
             Act::Allow(_) | Act::Forbid(_) => self.segment(op.scope).check(&op.act),
@@ -86,8 +85,8 @@ impl Model<'_> {
         Ok(())
     }
 
-    fn load_rules(self, digest: swarm_overlay::RulesDigest, allowed: &[Allowed]) -> Done {
-        self.0.rules = Some(digest);
+    fn load_rules(self, rules: Rules, allowed: &[Allowed]) -> Done {
+        self.0.rules = Some(rules);
         self.0.strays.clear();
         self.0.ports.values_mut().for_each(|port| port.allowed.clear());
         allowed.iter().for_each(|one| allow(self.0, *one));

@@ -87,12 +87,27 @@ fn damage_is_mended() {
         "ip link delete eth0",
         "ip link delete gw0",
         "ip route delete default",
+        "ip route delete 10.0.1.0/24",
+        "ip -6 route delete fd00:1::/64",
+        "ip route flush table main",
+        "ip -6 route flush table main",
     ] {
         pair.survives(command, |_| drop(must(&inside(), command)));
     }
-    for command in
-        ["ip link delete swarm_gwbridge", "nft flush ruleset", "ip address flush dev swarm_gwbridge"]
-    {
+    // Up again before anybody looked, and without its routes.
+    for interface in ["eth0", "gw0"] {
+        pair.survives(&format!("{interface} down and up"), |_| {
+            must(&inside(), &format!("ip link set {interface} down"));
+            must(&inside(), &format!("ip link set {interface} up"));
+        });
+    }
+    for command in [
+        "ip link delete swarm_gwbridge",
+        "nft flush ruleset",
+        "nft flush chain inet swarmd leaving",
+        "nft delete chain inet swarmd arriving",
+        "ip address flush dev swarm_gwbridge",
+    ] {
         pair.survives(command, |_| drop(must(&host(), command)));
     }
     pair.survives("eth0 renamed", |_| {
@@ -118,6 +133,35 @@ fn a_second_pass_and_a_restart_change_nothing() {
     pair.survives("after a restart", |p| {
         drop(must(&p.world.hosts[0].overlay(p.network), "ip neigh flush dev br0 nud permanent"));
     });
+}
+
+/// Earlier versions left the route to an address's own subnet to the kernel.
+#[test]
+fn a_sandbox_with_routes_of_the_kernel_s_making_is_taken_over() {
+    let mut pair = pair();
+    pair.world.hosts[0].block_on(|r| async move { r.shutdown().await });
+    let inside = pair.world.in_sandbox(0, pair.a);
+    for command in [
+        "ip address delete 10.0.1.2/24 dev eth0",
+        "ip address add 10.0.1.2/24 broadcast 10.0.1.255 dev eth0",
+        "ip address delete fd00:1::2/64 dev eth0",
+        "ip address add fd00:1::2/64 dev eth0 nodad",
+        "ip -6 route delete fd00:1::/64 proto 83",
+    ] {
+        must(&inside, command);
+    }
+    assert!(must(&inside, "ip route show 10.0.1.0/24").contains("proto kernel"));
+    assert!(pair.reaches());
+    pair.world.hosts[0].restart();
+    pair.world.apply(0).unwrap();
+    let adopted = pair.world.hosts[0].reconciler.counters();
+    assert_eq!((adopted.steps, adopted.last_error), (2, None), "one route of ours for each family");
+    assert!(pair.reaches());
+    for family in ["-4", "-6"] {
+        pair.survives(&format!("{family} routes flushed"), |_| {
+            drop(must(&inside, &format!("ip {family} route flush table main")))
+        });
+    }
 }
 
 #[test]

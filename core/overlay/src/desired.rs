@@ -4,8 +4,9 @@
 use crate::gateway;
 use crate::mtu::overlay_mtu;
 use crate::names::{GATEWAY_IFNAME, OverlayNs, PortName};
-use crate::rules;
-use crate::{Bridge, FdbEntry, Inside, NetnsPath, Port, PortLink, Route, Scope, Segment, Vxlan};
+use crate::{
+    Bridge, FdbEntry, Inside, NetnsPath, Port, PortLink, Route, Rules, Scope, Segment, Vxlan, WayOut,
+};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -72,7 +73,9 @@ impl Desired {
             }
         }
         if let Some(uplink) = facts.gateway {
-            desired.add_gateway(uplink, sandboxes, &outgoing(assigned, &local), facts);
+            let data_path_port = assigned.defaults.data_path_port;
+            let way_out = WayOut { uplink, vtep: facts.data_path_addr, data_path_port };
+            desired.add_gateway(way_out, sandboxes, &outgoing(assigned, &local), facts);
         }
         desired
     }
@@ -90,11 +93,12 @@ impl Desired {
 
     fn add_gateway(
         &mut self,
-        uplink: Ipv4Net,
+        way_out: WayOut,
         sandboxes: &[LocalSandbox],
         outgoing: &BTreeSet<SandboxId>,
         facts: &HostFacts,
     ) {
+        let uplink = way_out.uplink;
         let mtu = facts.outside_mtu.clamp(576, 65_535);
         let addresses = gateway::assign(uplink, sandboxes.iter().map(|s| (s.id, s.gateway)));
         let mut ports = BTreeMap::new();
@@ -108,7 +112,7 @@ impl Desired {
         let segment = Segment {
             namespace: true,
             bridge: Some(Bridge { mtu, up: true, address: Some(uplink), tuned: true }),
-            rules: Some(rules::expected(Scope::Gateway, Some(uplink)).digest),
+            rules: Some(Rules::of(Scope::Gateway, Some(way_out))),
             ports,
             ..Segment::default()
         };
@@ -200,7 +204,7 @@ fn overlay(network: &Network, locals: &[Local<'_>], context: &Context<'_>) -> Se
         namespace: true,
         bridge: Some(Bridge { mtu, up: true, address: None, tuned: true }),
         vxlan: Some(vxlan),
-        rules: Some(rules::expected(Scope::Overlay(OverlayNs::of(network.id)), None).digest),
+        rules: Some(Rules::of(Scope::Overlay(OverlayNs::of(network.id)), None)),
         ..Segment::default()
     };
     for local in locals {
@@ -226,11 +230,11 @@ fn overlay_port(local: &Local<'_>, network: &Network, mtu: u32) -> Port {
     if endpoint.ips().any(|ip| ip.is_ipv6()) {
         addresses.extend(Ipv6Net::new(link_local(endpoint.mac), 64).map(IpNet::V6));
     }
-    let own: BTreeSet<IpNet> = endpoint.addresses.iter().map(IpNet::trunc).collect();
     let family = |net: &IpNet| addresses.iter().any(|a| a.addr().is_ipv4() == net.addr().is_ipv4());
-    let further = network.subnets.iter().map(|s| s.cidr).filter(|net| !own.contains(net) && family(net));
+    let subnets = network.subnets.iter().map(|s| s.cidr).filter(family);
+    let on_link = addresses.iter().map(IpNet::trunc).chain(subnets);
     Port {
-        routes: further.map(|to| Route { to, via: None }).collect(),
+        routes: on_link.map(|to| Route { via: None, to }).collect(),
         allowed: addresses.iter().map(IpNet::addr).collect(),
         link: PortLink {
             inside: Inside { sandbox: local.sandbox.netns.clone(), ifname: local.ifname.clone() },
@@ -250,7 +254,10 @@ fn gateway_port(netns: &NetnsPath, address: Ipv4Addr, uplink: Ipv4Net, mtu: u32)
     let everywhere = IpNet::V4(Ipv4Net::default());
     Port {
         addresses: own.into_iter().collect(),
-        routes: BTreeSet::from([Route { to: everywhere, via: Some(uplink.addr().into()) }]),
+        routes: BTreeSet::from([
+            Route { via: None, to: IpNet::V4(uplink.trunc()) },
+            Route { via: Some(uplink.addr().into()), to: everywhere },
+        ]),
         allowed: BTreeSet::from([address.into()]),
         link: PortLink {
             inside: Inside { sandbox: netns.clone(), ifname: Arc::from(GATEWAY_IFNAME) },

@@ -4,7 +4,7 @@
 //! First everything that is too much, outermost last; then everything that lacks, outermost first. Entries
 //! for other hosts come before local ports, so that a sandbox's first packet finds its way.
 
-use crate::{Act, Allowed, Desired, Op, Port, Scope, Segment};
+use crate::{Act, Allowed, Desired, Op, Port, Rules, Scope, Segment};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -114,9 +114,8 @@ impl Steps {
             return self.elements(have, want);
         }
         match want.rules {
-            Some(_) => {
-                let uplink = want.bridge.as_ref().and_then(|bridge| bridge.address);
-                self.devices.push(Act::LoadRules { uplink, allowed: want.allowed().collect() });
+            Some(Rules { way_out, .. }) => {
+                self.devices.push(Act::LoadRules { way_out, allowed: want.allowed().collect() });
             }
             None => self.less_devices.push(Act::DeleteRules),
         }

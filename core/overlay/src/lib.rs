@@ -26,7 +26,7 @@ pub use names::{
     ROUTE_METRIC, ROUTE_PROTOCOL, Scope, TABLE, VXLAN, sandbox_file_name,
 };
 pub use op::{Act, Op};
-pub use rules::RulesDigest;
+pub use rules::{Rules, RulesDigest, WayOut};
 pub use segment::{Allowed, Bridge, FdbEntry, Inside, Port, PortLink, Route, Segment, Vxlan};
 
 pub mod dns;

@@ -2,8 +2,7 @@
 //! (a deleted device takes its entries along). Must not know: what is desired. For tests and for the
 //! simulated world.
 
-use crate::rules;
-use crate::{Act, Allowed, Desired, FdbEntry, Observed, Op, Port, Segment};
+use crate::{Act, Allowed, Desired, FdbEntry, Observed, Op, Port, Rules, Segment};
 use alloc::collections::BTreeSet;
 
 impl Observed {
@@ -32,8 +31,8 @@ impl Segment {
     /// The elements of the port check are a set of their own, whichever ports there are.
     fn take_elements(&mut self, op: &Op, mut elements: BTreeSet<Allowed>) -> BTreeSet<Allowed> {
         match &op.act {
-            Act::LoadRules { uplink, allowed } => {
-                self.rules = Some(rules::expected(op.scope, *uplink).digest);
+            Act::LoadRules { way_out, allowed } => {
+                self.rules = Some(Rules::of(op.scope, *way_out));
                 allowed.iter().copied().collect()
             }
             Act::DeleteRules | Act::DeleteNamespace => {

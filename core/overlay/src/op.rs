@@ -2,12 +2,12 @@
 //! how it is done.
 
 use crate::names::{GATEWAY_BRIDGE, ROUTE_METRIC, ROUTE_PROTOCOL, TABLE, VXLAN};
-use crate::{Allowed, Bridge, FdbEntry, Inside, PortLink, PortName, Route, Scope, Vxlan};
+use crate::{Allowed, Bridge, FdbEntry, Inside, PortLink, PortName, Route, Scope, Vxlan, WayOut};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use swarm_model::MacAddr;
 
 /// A step and where it is taken. Every step ensures: done twice, it does no harm.
@@ -29,7 +29,7 @@ pub enum Act {
     DeleteVxlan,
     /// Replaces the tables as a whole, with the elements they must hold.
     LoadRules {
-        uplink: Option<Ipv4Net>,
+        way_out: Option<WayOut>,
         allowed: Vec<Allowed>,
     },
     DeleteRules,

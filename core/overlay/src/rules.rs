@@ -4,7 +4,7 @@
 //! Overlay: a port sends from its own MAC and addresses only, in IP, ARP and neighbour discovery; every other
 //! EtherType (VLAN tags too) is dropped, and so are router advertisements and redirects: no endpoint is a
 //! router. Gateway: the same check on its ports, no way from port to port, masquerade towards everywhere
-//! else.
+//! else. Masquerade makes the host track every connection; its own VXLAN packets are taken out of that.
 
 use crate::names::{GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, TABLE, VXLAN};
 use crate::{Allowed, Scope};
@@ -21,6 +21,36 @@ pub struct RulesDigest(pub u32);
 impl fmt::Debug for RulesDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)
+    }
+}
+
+/// What the gateway's tables are made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WayOut {
+    /// The gateway bridge's address and subnet.
+    pub uplink: Ipv4Net,
+    /// Outer address of this host's VXLAN packets.
+    pub vtep: IpAddr,
+    /// Their outer UDP destination port.
+    pub data_path_port: u16,
+}
+
+/// The tables of one place: what they are made from, and which version of them it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Of the gateway; `None` on overlays, and of tables that are not as any of ours.
+    pub way_out: Option<WayOut>,
+    pub digest: RulesDigest,
+}
+
+impl Rules {
+    pub fn of(scope: Scope, way_out: Option<WayOut>) -> Self {
+        Self { way_out, digest: expected(scope, way_out).digest }
+    }
+
+    /// Tables that are there and not as they should be.
+    pub fn wrong() -> Self {
+        Self { way_out: None, digest: RulesDigest(0) }
     }
 }
 
@@ -49,8 +79,19 @@ fn source_rules(scope: Scope) -> impl Iterator<Item = String> {
     core::iter::once(others).chain(SOURCE.into_iter().map(String::from))
 }
 
-fn gateway_rules(uplink: Ipv4Net) -> [(&'static str, String); 5] {
-    let (subnet, bridge) = (uplink.trunc(), GATEWAY_BRIDGE);
+/// The chains of the gateway's `inet` table with the hooks they are on, in order.
+const CHAINS: [(&str, &str); 4] = [
+    ("forward", "type filter hook forward priority -10"),
+    ("nat", "type nat hook postrouting priority 100"),
+    // Before connections are looked up (-200).
+    ("arriving", "type filter hook prerouting priority -300"),
+    ("leaving", "type filter hook output priority -300"),
+];
+
+fn gateway_rules(way_out: WayOut) -> [(&'static str, String); 7] {
+    let (subnet, bridge, port, vtep) =
+        (way_out.uplink.trunc(), GATEWAY_BRIDGE, way_out.data_path_port, way_out.vtep);
+    let family = if vtep.is_ipv4() { "ip" } else { "ip6" };
     [
         ("forward", format!("iifname \"{bridge}\" oifname \"{bridge}\" drop")),
         ("forward", format!("iifname \"{bridge}\" ip saddr != {subnet} drop")),
@@ -58,6 +99,9 @@ fn gateway_rules(uplink: Ipv4Net) -> [(&'static str, String); 5] {
         // Nobody outside opens a connection into a sandbox through the gateway.
         ("forward", format!("oifname \"{bridge}\" ct state != {{ established, related }} drop")),
         ("nat", format!("ip saddr {subnet} oifname != \"{bridge}\" masquerade")),
+        // Only what is ours: a sandbox may itself speak VXLAN to the outside, and that is masqueraded.
+        ("arriving", format!("udp dport {port} {family} daddr {vtep} notrack")),
+        ("leaving", format!("udp dport {port} {family} saddr {vtep} notrack")),
     ]
 }
 
@@ -69,7 +113,7 @@ pub struct Expected {
 }
 
 /// What an intact set of tables looks like in the kernel.
-pub fn expected(scope: Scope, uplink: Option<Ipv4Net>) -> Expected {
+pub fn expected(scope: Scope, way_out: Option<WayOut>) -> Expected {
     let mut digest = Fnv(0x811c_9dc5);
     let mut rules = 0;
     let mut count = |rule: &str| {
@@ -77,7 +121,7 @@ pub fn expected(scope: Scope, uplink: Option<Ipv4Net>) -> Expected {
         rules += 1;
     };
     source_rules(scope).for_each(|rule| count(&rule));
-    uplink.map(gateway_rules).into_iter().flatten().for_each(|(_, rule)| count(&rule));
+    way_out.map(gateway_rules).into_iter().flatten().for_each(|(_, rule)| count(&rule));
     Expected { digest: RulesDigest(digest.0), rules }
 }
 
@@ -88,8 +132,8 @@ pub fn comment(digest: RulesDigest, number: usize) -> String {
 
 /// The whole text: removes what is there and loads the tables with `allowed` in one transaction, so that no
 /// frame passes between the old check and the new one and none of an allowed port is lost.
-pub fn text(scope: Scope, uplink: Option<Ipv4Net>, allowed: &[Allowed]) -> String {
-    let digest = expected(scope, uplink).digest;
+pub fn text(scope: Scope, way_out: Option<WayOut>, allowed: &[Allowed]) -> String {
+    let digest = expected(scope, way_out).digest;
     let mut out = removal(scope);
     let mut number = 0;
     let mut next = |rule: String| {
@@ -106,18 +150,15 @@ pub fn text(scope: Scope, uplink: Option<Ipv4Net>, allowed: &[Allowed]) -> Strin
         elements(allowed, IpAddr::is_ipv4),
         elements(allowed, IpAddr::is_ipv6),
     );
-    if let Some(uplink) = uplink {
-        let rules = gateway_rules(uplink).map(|(chain, rule)| (chain, next(rule)));
-        let of = |chain: &str| {
-            rules.iter().filter(|(c, _)| *c == chain).map(|(_, r)| r.as_str()).collect::<String>()
-        };
-        let _ = write!(
-            out,
-            "table inet {TABLE} {{\n  chain forward {{\n    type filter hook forward priority -10; policy accept;\n{}  }}\n  \
-             chain nat {{\n    type nat hook postrouting priority 100; policy accept;\n{}  }}\n}}\n",
-            of("forward"),
-            of("nat"),
-        );
+    if let Some(way_out) = way_out {
+        let rules = gateway_rules(way_out).map(|(chain, rule)| (chain, next(rule)));
+        let _ = writeln!(out, "table inet {TABLE} {{");
+        for (chain, hook) in CHAINS {
+            let _ = writeln!(out, "  chain {chain} {{\n    {hook}; policy accept;");
+            rules.iter().filter(|(of, _)| *of == chain).for_each(|(_, rule)| out.push_str(rule));
+            out.push_str("  }\n");
+        }
+        out.push_str("}\n");
     }
     out
 }

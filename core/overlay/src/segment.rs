@@ -1,7 +1,7 @@
 //! One bridge and everything on it, as it should be or as it is: the same shape for both, so that they
 //! compare. Knows: attributes that matter to us. Must not know: netlink, or which of the two a value is.
 
-use crate::{NetnsPath, PortName, RulesDigest};
+use crate::{NetnsPath, PortName, Rules};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::net::IpAddr;
@@ -17,7 +17,7 @@ pub struct Segment {
     /// Overlays only.
     pub vxlan: Option<Vxlan>,
     /// The nftables tables, whole and in this version.
-    pub rules: Option<RulesDigest>,
+    pub rules: Option<Rules>,
     pub ports: BTreeMap<PortName, Port>,
     /// Elements of the port check that belong to no port here, or not to its MAC. Never desired.
     pub strays: BTreeSet<Allowed>,
@@ -79,7 +79,8 @@ pub struct Port {
     pub link: PortLink,
     /// On the interface inside the sandbox.
     pub addresses: BTreeSet<IpNet>,
-    /// Through the interface inside the sandbox; only those that carry our protocol number.
+    /// Through the interface inside the sandbox; only those that carry our protocol number. One to the subnet of each
+    /// address is among them: the kernel is asked to make none.
     pub routes: BTreeSet<Route>,
     /// Source addresses the port check lets pass together with the port's MAC.
     pub allowed: BTreeSet<IpAddr>,
@@ -110,9 +111,9 @@ pub struct Inside {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    pub to: IpNet,
-    /// `None` for a route on the link.
+    /// `None` for a route on the link. First, because those come first in the kernel too: the others lead over them.
     pub via: Option<IpAddr>,
+    pub to: IpNet,
 }
 
 /// One MAC in the two tables one message writes.

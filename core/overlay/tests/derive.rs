@@ -151,8 +151,8 @@ fn a_port_has_its_addresses_and_the_further_subnets() {
     let mut cluster = cluster();
     cluster.local(1, 1, &["10.0.1.2/24"]);
     let port = cluster.overlay(1).ports[&PortName::of_endpoint(id(4, 1))].clone();
-    assert_eq!(port.routes.len(), 1);
-    assert_eq!(port.routes.first().map(|r| (r.to.to_string(), r.via)), Some(("10.0.2.0/24".into(), None)));
+    let routes: Vec<_> = port.routes.iter().map(|r| (r.to.to_string(), r.via)).collect();
+    assert_eq!(routes, [("10.0.1.0/24".into(), None), ("10.0.2.0/24".into(), None)]);
     assert_eq!(port.allowed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.1.2"]);
     assert_eq!((port.link.mtu, port.link.host_mtu), (1450, 1450));
 }
@@ -166,7 +166,8 @@ fn ipv6_brings_a_link_local_address_of_our_making() {
     let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["10.0.9.2/24", "fd00:9::2/64", "fe80::42:aff:fe00:902/64"]);
     assert_eq!(port.allowed.len(), 3);
-    assert!(port.routes.is_empty(), "both subnets are its own");
+    let routes: Vec<String> = port.routes.iter().map(|r| r.to.to_string()).collect();
+    assert_eq!(routes, ["10.0.9.0/24", "fd00:9::/64", "fe80::/64"], "one for each address");
 }
 
 #[test]
@@ -178,6 +179,9 @@ fn only_sandboxes_that_may_leave_are_on_the_gateway() {
     let gateway = cluster.desired().segments[&Scope::Gateway].clone();
     assert_eq!(gateway.ports.keys().copied().collect::<Vec<_>>(), [PortName::of_gateway(id(3, 1))]);
     assert!(gateway.ports.values().all(|p| p.link.isolated));
+    let ways = gateway.ports.values().flat_map(|p| &p.routes).map(|r| (r.via, r.to.to_string()));
+    let (link, out) = ((None, "172.18.0.0/16".into()), (Some([172, 18, 0, 1].into()), "0.0.0.0/0".into()));
+    assert_eq!(ways.collect::<Vec<_>>(), [link, out], "in the order the kernel takes them");
     cluster.facts.gateway = None;
     assert!(!cluster.desired().segments.contains_key(&Scope::Gateway), "without a subnet nobody gets out");
 }

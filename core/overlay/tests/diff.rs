@@ -93,7 +93,7 @@ fn seen() -> impl Strategy<Value = Segment> {
         any::<bool>(),
         proptest::option::of(bridge()),
         proptest::option::of(vxlan()),
-        proptest::option::of(any::<u32>().prop_map(RulesDigest)),
+        proptest::option::of(any::<u32>().prop_map(|of| Rules { way_out: None, digest: RulesDigest(of) })),
         btree_map(port_name(), port(false), 0..4),
         (btree_set(stray, 0..3), btree_map(mac(), fdb, 0..4), btree_map(ip(), mac(), 0..4)),
     )
@@ -129,14 +129,15 @@ fn possible(mut segment: Segment) -> Segment {
 /// Anything that can be desired of a place.
 fn wanted(scope: Scope) -> impl Strategy<Value = Segment> {
     let entries = (btree_map(mac(), ip(), 0..4), btree_map(ip(), mac(), 0..4));
-    (bridge(), vxlan(), btree_map(port_name(), port(true), 0..4), entries).prop_map(
-        move |(bridge, vxlan, ports, (fdb, neighbours))| {
+    (bridge(), vxlan(), btree_map(port_name(), port(true), 0..4), entries, 4789u16..4791).prop_map(
+        move |(bridge, vxlan, ports, (fdb, neighbours), data_path_port)| {
             let gateway = scope == Scope::Gateway;
             let address = bridge.address.filter(|_| gateway);
+            let way_out = address.map(|uplink| WayOut { uplink, vtep: vxlan.local, data_path_port });
             let bridged = |(mac, vtep)| (mac, FdbEntry { vtep: Some(vtep), bridged: true });
             Segment {
                 namespace: true,
-                rules: Some(rules::expected(scope, address).digest),
+                rules: Some(Rules::of(scope, way_out)),
                 bridge: Some(Bridge { up: true, tuned: true, address, ..bridge }),
                 vxlan: (!gateway).then_some(Vxlan { nolearning: true, up: true, guarded: true, ..vxlan }),
                 ports,

@@ -47,7 +47,7 @@ impl Place {
             Act::AddVxlan(vxlan) => self.add_vxlan(vxlan),
             Act::SetVxlan(vxlan) => self.set_vxlan(vxlan),
             Act::DeleteVxlan => self.delete_vxlan(),
-            Act::LoadRules { uplink, allowed } => self.load(&rules::text(self.scope, *uplink, allowed)),
+            Act::LoadRules { way_out, allowed } => self.load(&rules::text(self.scope, *way_out, allowed)),
             Act::DeleteRules => self.load(&rules::removal(self.scope)),
             Act::AddPort(name, link) => ports::add(self, *name, link),
             Act::SetPort { port, want, have } => ports::set(self, *port, want, have.mac),
@@ -98,8 +98,8 @@ impl Place {
         let mut batch = Messages::default();
         held.iter()
             .filter(|a| **a != address.into())
-            .for_each(|a| messages::address(&mut batch, DEL_ADDR, index, *a));
-        messages::gateway_address(&mut batch, NEW_ADDR, index, address);
+            .for_each(|a| messages::gateway_address(&mut batch, DEL_ADDR, index, *a));
+        messages::gateway_address(&mut batch, NEW_ADDR, index, address.into());
         here.route.run_all(batch, &format!("set address {address} on {}", scope.bridge()))?;
         if !sysctl::forwarding() {
             sysctl::enable_forwarding()?;

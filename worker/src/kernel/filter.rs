@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use swarm_model::MacAddr;
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
-use swarm_overlay::{Allowed, PortName, RulesDigest, TABLE};
+use swarm_overlay::{Allowed, PortName, Rules, TABLE};
 
 /// `nfgenmsg`: family, version 0, resource in network order.
 fn header(family: u8, resource: u16) -> [u8; 4] {
@@ -94,9 +94,8 @@ pub fn get_rules(messages: &mut Messages, family: u8) {
 }
 
 /// What the rules of our tables (bridge family first, chains in their order) say they are: the digest, if
-/// every rule of that version is there, once, in order, and nothing else; `None` if there are no rules at
-/// all; else a digest no text has.
-pub fn read_rules(answers: &[Answer], expected: rules::Expected) -> Option<RulesDigest> {
+/// every rule of that version is there, once, in order, and nothing else.
+pub fn read_rules(answers: &[Answer], wanted: Option<Rules>, expected: rules::Expected) -> Option<Rules> {
     let ours = |a: &&Answer| wire::attr(&a.body, 4, NFTA_RULE_TABLE).map(wire::text) == Some(TABLE);
     let rules: Vec<&Answer> = answers.iter().filter(ours).collect();
     let is_right = |(number, rule): (usize, &&Answer)| {
@@ -104,7 +103,7 @@ pub fn read_rules(answers: &[Answer], expected: rules::Expected) -> Option<Rules
         comment == Some(rules::comment(expected.digest, number).as_str())
     };
     let whole = rules.len() == expected.rules && rules.iter().enumerate().all(is_right);
-    if rules.is_empty() { None } else { Some(if whole { expected.digest } else { RulesDigest(0) }) }
+    if rules.is_empty() { None } else { wanted.filter(|_| whole).or(Some(Rules::wrong())) }
 }
 
 /// nft's userdata is a list of type u8, length u8, value; type 0 is the comment.

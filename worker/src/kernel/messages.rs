@@ -3,7 +3,7 @@
 
 use super::uapi::*;
 use super::wire::Messages;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use swarm_model::MacAddr;
@@ -212,9 +212,18 @@ pub fn delete_link(messages: &mut Messages, name: &str) {
     messages.begin(DEL_LINK, 0, &link_header(0, 0, 0)).attr_text(IFLA_IFNAME, name);
 }
 
-/// `kind` is NEW_ADDR or DEL_ADDR. Addresses are used at once, without asking whether somebody else has them:
-/// the cluster gave them out.
+/// `kind` is NEW_ADDR or DEL_ADDR. Addresses in sandboxes are used at once, without asking whether somebody else has
+/// them: the cluster gave them out. Their subnets' routes are ours, so that they are seen to be there.
 pub fn address(messages: &mut Messages, kind: u16, index: u32, net: IpNet) {
+    flagged_address(messages, kind, (index, net), NO_PREFIX_ROUTE | NO_DAD);
+}
+
+/// The kernel makes the route to the gateway's subnet, with the address and without being asked.
+pub fn gateway_address(messages: &mut Messages, kind: u16, index: u32, net: IpNet) {
+    flagged_address(messages, kind, (index, net), 0);
+}
+
+fn flagged_address(messages: &mut Messages, kind: u16, (index, net): (u32, IpNet), new: u32) {
     let (ip, flags) = (net.addr(), if kind == NEW_ADDR { CREATE | REPLACE } else { 0 });
     let link_local = matches!(ip, IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfe80);
     let scope = if link_local { SCOPE_LINK } else { SCOPE_UNIVERSE };
@@ -223,17 +232,13 @@ pub fn address(messages: &mut Messages, kind: u16, index: u32, net: IpNet) {
     messages.begin(kind, flags, &header);
     attr_ip(messages, IFA_LOCAL, ip);
     attr_ip(messages, IFA_ADDRESS, ip);
-    match net {
-        IpNet::V4(v4) if kind == NEW_ADDR => attr_ip(messages, IFA_BROADCAST, v4.broadcast().into()),
-        IpNet::V6(_) if kind == NEW_ADDR => {
-            messages.attr_u32(IFA_FLAGS, NO_DAD);
-        }
-        IpNet::V4(_) | IpNet::V6(_) => {}
+    if kind != NEW_ADDR {
+        return;
     }
-}
-
-pub fn gateway_address(messages: &mut Messages, kind: u16, index: u32, net: Ipv4Net) {
-    address(messages, kind, index, IpNet::V4(net));
+    if let IpNet::V4(v4) = net {
+        attr_ip(messages, IFA_BROADCAST, v4.broadcast().into());
+    }
+    messages.attr_u32(IFA_FLAGS, new);
 }
 
 /// `kind` is NEW_ROUTE or DEL_ROUTE. A new one never takes another's place: one with the same destination and

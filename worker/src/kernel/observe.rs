@@ -8,7 +8,7 @@ use super::socket::{Answer, NetlinkSocket};
 use super::uapi::*;
 use super::wire::Messages;
 use super::{KernelError, filter, messages, sysctl};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use swarm_model::MacAddr;
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{
     Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, NetnsPath, Port, PortLink, PortName, Route,
-    RulesDigest, Scope, Segment, VXLAN, Vxlan,
+    Rules, Scope, Segment, VXLAN, Vxlan,
 };
 
 impl Place {
@@ -25,8 +25,7 @@ impl Place {
         let scope = self.scope;
         let Some(here) = self.open()? else { return Ok(Segment::default()) };
         let links = links(&mut here.route)?;
-        let uplink = want.bridge.as_ref().and_then(|b| b.address);
-        let (rules, allowed) = here.observe_rules(scope, uplink)?;
+        let (rules, allowed) = here.observe_rules(scope, want.rules)?;
         let mut segment = Segment { namespace: true, rules, ..Segment::default() };
         let bridge = links.iter().find(|l| l.name == scope.bridge() && l.bridge.is_some());
         here.bridge = bridge.map(|l| l.index);
@@ -114,9 +113,9 @@ impl Opened {
     fn observe_rules(
         &mut self,
         scope: Scope,
-        uplink: Option<Ipv4Net>,
-    ) -> Result<(Option<RulesDigest>, BTreeSet<Allowed>), KernelError> {
-        let expected = rules::expected(scope, uplink);
+        wanted: Option<Rules>,
+    ) -> Result<(Option<Rules>, BTreeSet<Allowed>), KernelError> {
+        let expected = rules::expected(scope, wanted.and_then(|rules| rules.way_out));
         let families: &[u8] = if scope == Scope::Gateway {
             &[NFT_FAMILY_BRIDGE, NFT_FAMILY_INET]
         } else {
@@ -136,7 +135,7 @@ impl Opened {
                 dump_or_nothing(&mut self.filter, |m| filter::get_elements(m, set), "read an nftables set")?;
             allowed.extend(filter::read_elements(&elements));
         }
-        Ok((filter::read_rules(&answers, expected), allowed))
+        Ok((filter::read_rules(&answers, wanted, expected), allowed))
     }
 
     fn observe_bridge(&mut self, scope: Scope, link: &Link) -> Result<Bridge, KernelError> {

@@ -89,6 +89,8 @@ pub const IFA_BROADCAST: u16 = 4;
 pub const IFA_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`: use the address at once.
 pub const NO_DAD: u32 = 2;
+/// `IFA_F_NOPREFIXROUTE`: no route of the kernel's making to the address's subnet.
+pub const NO_PREFIX_ROUTE: u32 = 0x200;
 
 /// `RTM_SETNEIGHTBL`, and what is said in it.
 pub const SET_NEIGHBOUR_TABLE: u16 = 67;
