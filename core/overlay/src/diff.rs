@@ -8,6 +8,7 @@ use crate::{Act, Allowed, Desired, Op, Port, Rules, Scope, Segment};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use ipnet::IpNet;
 
 /// What the kernel holds, place by place: the same shape as [`Desired`].
@@ -136,19 +137,18 @@ impl Steps {
         // Entries live and die with the device (and the bridge) they are on.
         let none = BTreeMap::new();
         let fdb = if keep_device { &have.fdb } else { &none };
-        let gone = fdb.iter().filter(|(mac, _)| !want.fdb.contains_key(mac));
-        self.less.extend(gone.map(|(mac, entry)| Act::DeleteFdb(*mac, *entry)));
-        for (mac, entry) in want.fdb.iter().filter(|(mac, entry)| fdb.get(mac) != Some(entry)) {
+        let (gone, lacking) = compare(fdb, &want.fdb);
+        self.less.extend(gone.into_iter().map(|(mac, entry)| Act::DeleteFdb(*mac, *entry)));
+        for (mac, entry) in lacking {
             self.entries.extend(entry.vtep.map(|vtep| Act::PutFdb(*mac, vtep)));
         }
         let none = BTreeMap::new();
         // Setting a bridge right may cost its neighbours.
         let right = have.bridge.as_ref().is_some_and(|bridge| bridge.tuned);
         let neighbours = if right { &have.neighbours } else { &none };
-        let gone = neighbours.keys().filter(|ip| !want.neighbours.contains_key(ip));
-        self.less.extend(gone.copied().map(Act::DeleteNeighbour));
-        let lacking = want.neighbours.iter().filter(|(ip, mac)| neighbours.get(ip) != Some(mac));
-        self.entries.extend(lacking.map(|(ip, mac)| Act::PutNeighbour(*ip, *mac)));
+        let (gone, lacking) = compare(neighbours, &want.neighbours);
+        self.less.extend(gone.into_iter().map(|(ip, _)| Act::DeleteNeighbour(*ip)));
+        self.entries.extend(lacking.into_iter().map(|(ip, mac)| Act::PutNeighbour(*ip, *mac)));
     }
 
     fn ports(&mut self, have: &Segment, want: &Segment) {
@@ -191,5 +191,33 @@ impl Steps {
         self.ports.extend(lacking.map(|a| Act::AddAddress(name, inside.clone(), *a)));
         let lacking = want.routes.iter().filter(|r| again || !have.routes.contains(*r));
         self.ports.extend(lacking.map(|r| Act::PutRoute(name, inside.clone(), *r)));
+    }
+}
+
+type Entries<'a, K, V> = Vec<(&'a K, &'a V)>;
+
+/// Entries whose key nobody wants, and those that are wanted and not there so. Both maps are walked once, side by side:
+/// these are the two large tables, and mostly they are alike.
+fn compare<'a, K: Ord, V: PartialEq>(
+    have: &'a BTreeMap<K, V>,
+    want: &'a BTreeMap<K, V>,
+) -> (Entries<'a, K, V>, Entries<'a, K, V>) {
+    let (mut gone, mut lacking) = (Vec::new(), Vec::new());
+    let (mut held, mut wanted) = (have.iter().peekable(), want.iter().peekable());
+    loop {
+        let order = match (held.peek(), wanted.peek()) {
+            (None, None) => return (gone, lacking),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((held, _)), Some((wanted, _))) => held.cmp(wanted),
+        };
+        match order {
+            Ordering::Less => gone.extend(held.next()),
+            Ordering::Greater => lacking.extend(wanted.next()),
+            Ordering::Equal => {
+                let value = held.next().map(|(_, value)| value);
+                lacking.extend(wanted.next().filter(|(_, wanted)| value != Some(*wanted)));
+            }
+        }
     }
 }
