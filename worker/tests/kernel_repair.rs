@@ -3,7 +3,7 @@
 mod net;
 
 use net::{World, eventually, must, run};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarm_model::{NetworkId, SandboxId};
 
 const REPAIR: Duration = Duration::from_secs(2);
@@ -113,6 +113,27 @@ fn damage_is_mended() {
     pair.survives("eth0 renamed", |_| {
         must(&inside(), "ip link set eth0 down");
         must(&inside(), "ip link set eth0 name other0");
+    });
+}
+
+#[test]
+fn what_was_heard_neither_delays_a_new_target_nor_is_forgotten_over_it() {
+    let mut pair = pair();
+    let b = pair.world.hosts[1].sandboxes[0].id;
+    let overlay = pair.world.hosts[0].overlay(pair.network);
+    let took = (10..15).map(|number| {
+        must(&overlay, &format!("ip link add d{number} type dummy"));
+        pair.world.endpoint(1, pair.network, b, &[&format!("10.0.1.{number}/24")]);
+        let begun = Instant::now();
+        pair.world.apply(0).unwrap();
+        begun.elapsed()
+    });
+    let fastest = took.min().unwrap();
+    assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+    pair.world.endpoint(1, pair.network, b, &["10.0.1.20/24"]);
+    pair.survives("damage right before a new target", |p| {
+        must(&overlay, "bridge fdb delete 02:42:0a:00:01:03 dev vxlan0 self");
+        p.world.apply(0).unwrap();
     });
 }
 
