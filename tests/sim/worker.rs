@@ -1,5 +1,6 @@
-//! One worker: its records on disk, the assignment it holds, its model kernel. Does what a worker does: intent to
-//! disk first, then ask; look at the kernel, difference, apply; give back what it is assigned and does not know.
+//! One worker: its records, the assignment it holds, its model kernel. Does what a worker does: to the disk with what was
+//! answered, and not with what was asked; look at the kernel, difference, apply; give back what it is assigned and does
+//! not know.
 
 use crate::kernel::Kernel;
 use crate::rng::Rng;
@@ -10,10 +11,10 @@ use swarm_model::{Assigned, Assignment, Endpoint, EndpointId, FEATURE_LEVEL, Nod
 use swarm_overlay::{Desired, HostFacts, LocalSandbox, diff};
 use swarm_state::RegisterNode;
 
-/// A sandbox as it stands on the worker's disk.
+/// A sandbox as it stands on the worker's list.
 pub struct Record {
     pub endpoints: BTreeMap<EndpointId, Arc<str>>,
-    /// What the answer said they are. Empty until it is there.
+    /// What the answer said they are. Empty until it is there; until then the record is not on disk.
     pub acknowledged: Vec<Arc<Endpoint>>,
 }
 
@@ -87,12 +88,10 @@ impl Worker {
         }
     }
 
-    /// Comes back after a crash: who asked for a sandbox that was not answered is gone.
+    /// Comes back after a crash: of a sandbox that was not answered nothing is known any more.
     pub fn start(&mut self) {
         self.up = true;
-        let unanswered = |(id, record): (&SandboxId, &Record)| record.acknowledged.is_empty().then_some(*id);
-        let orphans: Vec<SandboxId> = self.records.iter().filter_map(unanswered).collect();
-        orphans.iter().for_each(|sandbox| self.forget(sandbox));
+        self.records.retain(|_, record| !record.acknowledged.is_empty());
     }
 
     pub fn desired(&self, assigned: &Assigned) -> Desired {

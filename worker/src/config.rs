@@ -32,7 +32,7 @@ impl WorkerConfig {
     }
 
     pub(crate) fn sandboxes_file(&self) -> PathBuf {
-        self.state_dir.join("worker/sandboxes.json")
+        self.state_dir.join("worker/sandboxes")
     }
 
     pub(crate) fn netns_dir(&self) -> PathBuf {

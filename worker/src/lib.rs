@@ -4,7 +4,6 @@
 //! Must not know: Raft, the replicated state, or who may do what.
 
 mod assignment;
-mod atomic_file;
 mod calls;
 mod config;
 mod dial;
@@ -21,6 +20,7 @@ mod start;
 mod status;
 #[cfg(test)]
 mod tests;
+mod two_slots;
 
 pub use config::WorkerConfig;
 pub use dial::Dial;

@@ -10,6 +10,7 @@ use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcileConfig, Reconciler};
 use crate::sandbox::{self, Store};
 use crate::session::{self, Managers, Registration};
+use crate::two_slots::TwoSlots;
 use crate::{WorkerConfig, WorkerError, loops};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -41,7 +42,8 @@ impl Worker {
     pub async fn start(config: WorkerConfig, dial: Arc<dyn Dial>) -> Result<WorkerHandle, WorkerError> {
         make_folders(&config)?;
         let store = Arc::new(Store::load(config.sandboxes_file())?);
-        let assignments = Arc::new(Assignments::new(assignment::load(&config.assignment_file())));
+        let (file, assigned) = assignment::load(&config.assignment_file());
+        let assignments = Arc::new(Assignments::new(assigned));
         let managers = Arc::new(Managers::new(&config, dial, assignments.clone()));
         let facts = FactsWatch::start(config.node, config.data_path_addr).await;
         let host = Arc::new(Host {
@@ -61,7 +63,7 @@ impl Worker {
             order: Mutex::new(()),
             config: Arc::new(config),
         });
-        let tasks = Arc::new(Tasks::begin(&host));
+        let tasks = Arc::new(Tasks::begin(&host, file));
         sandbox::adopt(&host).await;
         begin_loops(&host, &tasks);
         Ok(WorkerHandle { host, tasks })
@@ -83,10 +85,9 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
 }
 
 impl Tasks {
-    fn begin(host: &Host) -> Self {
+    fn begin(host: &Host, file: TwoSlots) -> Self {
         let (flush, writers) = (CancellationToken::new(), TaskTracker::new());
         writers.spawn(host.store.clone().write_changes(flush.clone()));
-        let file = host.config.assignment_file();
         writers.spawn(assignment::keep(host.assignments.clone(), file, flush.clone()));
         Self { session: host.stop.child_token(), flush, writers }
     }

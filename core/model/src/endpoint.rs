@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// that would double the writes of every attach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// Chosen by the worker and on its disk before it asks, so that a crash leaks nothing.
+    /// Chosen by the worker, which gives back what it does not know: a crash leaks nothing, and a retry is the same
+    /// request.
     pub id: EndpointId,
     pub network: NetworkId,
     pub node: NodeId,

@@ -2,19 +2,16 @@
 //! Knows: the file's form. Must not know: what is done with it.
 
 use super::Assignments;
-use crate::atomic_file;
+use crate::two_slots::TwoSlots;
+use parking_lot::Mutex;
 use prost::Message;
-use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarm_model::Assigned;
 use swarm_proto::v1;
 use tokio_util::sync::CancellationToken;
-
-/// First line; the number is the form's. SHA-256 of the rest follows, then a `CompleteAssignment`.
-const HEADER: &[u8] = b"swarmd assignment 1\n";
 
 /// A file is written again at the earliest after this: bursts of changes cost few files.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -36,41 +33,34 @@ impl Debt {
 }
 
 fn encode(assigned: &Assigned) -> Vec<u8> {
-    let body = v1::CompleteAssignment::from(assigned).encode_to_vec();
-    let sum = digest(&SHA256, &body);
-    [HEADER, sum.as_ref(), &body].concat()
+    v1::CompleteAssignment::from(assigned).encode_to_vec()
 }
 
 fn decode(bytes: &[u8]) -> Result<Assigned, String> {
-    let rest = bytes.strip_prefix(HEADER).ok_or("it is not of a form this version knows")?;
-    let (sum, body) = rest.split_at_checked(SHA256_OUTPUT_LEN).ok_or("it is cut short")?;
-    if digest(&SHA256, body).as_ref() != sum {
-        return Err("its checksum does not match".into());
-    }
-    let whole = v1::CompleteAssignment::decode(body).map_err(|e| e.to_string())?;
+    let whole = v1::CompleteAssignment::decode(bytes).map_err(|e| e.to_string())?;
     Assigned::try_from(whole).map_err(|e| e.to_string())
 }
 
-/// The assignment in the file. A file that cannot be used is passed over with a warning: the next session brings
+/// The file and the assignment in it. A file that cannot be used is passed over with a warning: the next session brings
 /// the whole anew, and until then nothing is taken out of the kernel.
-pub(crate) fn load(path: &Path) -> Option<Assigned> {
-    let loaded = match atomic_file::read(path) {
-        Ok(None) => return None,
-        Ok(Some(bytes)) => decode(&bytes),
+pub(crate) fn load(path: &Path) -> (TwoSlots, Option<Assigned>) {
+    let loaded = match TwoSlots::load(path.to_owned()) {
+        Ok((file, held)) => held.map(|bytes| decode(&bytes)).transpose().map(|assigned| (file, assigned)),
         Err(e) => Err(e.to_string()),
     };
-    loaded
-        .inspect_err(|why| tracing::warn!("the last assignment in {} is of no use: {why}", path.display()))
-        .ok()
+    loaded.unwrap_or_else(|why| {
+        tracing::warn!("the last assignment in {} is of no use: {why}", path.display());
+        (TwoSlots::new(path.to_owned()), None)
+    })
 }
 
 /// Keeps the file up with what is held from now on, until stopped; then writes a last time.
 pub(crate) fn keep(
     assignments: Arc<Assignments>,
-    path: PathBuf,
+    file: TwoSlots,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
-    let mut watch = assignments.watch();
+    let (mut watch, file) = (assignments.watch(), Arc::new(Mutex::new(file)));
     // Looked at now and not at the task's first turn: what comes in between has to be written.
     let mut written = *watch.borrow_and_update();
     async move {
@@ -83,14 +73,17 @@ pub(crate) fn keep(
             let newest = *watch.borrow_and_update();
             let mut pause = PAUSE;
             if newest != written {
-                match save(assignments.clone(), path.clone()).await {
+                match save(assignments.clone(), file.clone()).await {
                     Ok(length) => {
                         written = newest;
                         assignments.written.send_replace(newest);
                         pause = debt.pause(length, last.elapsed());
                         last = Instant::now();
                     }
-                    Err(e) => tracing::warn!("could not write {}: {e}", path.display()),
+                    Err(e) => tracing::warn!(
+                        "could not write the assignment to {}: {e}",
+                        file.lock().path().display()
+                    ),
                 }
             }
             if stopped {
@@ -105,10 +98,10 @@ pub(crate) fn keep(
 }
 
 /// Returns how long the file is.
-async fn save(assignments: Arc<Assignments>, path: PathBuf) -> std::io::Result<usize> {
+async fn save(assignments: Arc<Assignments>, file: Arc<Mutex<TwoSlots>>) -> std::io::Result<usize> {
     let write = move || {
         let bytes = assignments.read(encode);
-        atomic_file::write(&path, &bytes).map(|()| bytes.len())
+        file.lock().write(&bytes).map(|()| bytes.len())
     };
     tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }
@@ -126,19 +119,6 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(decode(&encode(&assigned())).unwrap(), assigned());
-    }
-
-    #[test]
-    fn every_cut_and_every_flipped_bit_is_noticed() {
-        let good = encode(&assigned());
-        for end in 0..good.len() {
-            assert!(decode(&good[..end]).is_err(), "cut at {end}");
-        }
-        for at in 0..good.len() {
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            assert!(decode(&bad).is_err(), "flipped at {at}");
-        }
     }
 
     #[test]
@@ -164,12 +144,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("assignment");
         let (held, stop) = (Arc::new(Assignments::new(None)), CancellationToken::new());
-        let keeper = tokio::spawn(keep(held.clone(), path.clone(), stop.clone()));
+        let keeper = tokio::spawn(keep(held.clone(), load(&path).0, stop.clone()));
         held.take(swarm_model::Assignment::Complete(assigned())).unwrap();
         stop.cancel();
         keeper.await.unwrap();
-        assert_eq!(load(&path), Some(assigned()));
-        std::fs::write(&path, b"garbage").unwrap();
-        assert_eq!(load(&path), None);
+        assert_eq!(load(&path).1, Some(assigned()));
+        for wrong in [&b"garbage"[..], &[0; 8192]] {
+            std::fs::write(&path, wrong).unwrap();
+            assert_eq!(load(&path).1, None);
+        }
+        TwoSlots::new(path.clone()).write(b"no assignment").unwrap();
+        assert_eq!(load(&path).1, None);
     }
 }

@@ -1,5 +1,5 @@
-//! How a sandbox comes to be: intent on disk, addresses from a manager, namespace, kernel, names; each step can be taken
-//! back. Knows: the order. Must not know: what a command is.
+//! How a sandbox comes to be: its place in the list, addresses from a manager, namespace, kernel, names; each step can be
+//! taken back. Knows: the order. Must not know: what a command is.
 
 use super::end::take_back;
 use super::files::write_files;
@@ -73,17 +73,16 @@ pub(crate) async fn attach(host: Arc<Host>, request: v1::AttachRequest) -> Resul
 }
 
 /// Everything, up to where it is in `settled`: that phase goes to disk together with its networks, beside the work in
-/// the kernel. A crash in between leaves one that is Running and which the next start programs, or one that is not and
-/// which it takes back; its endpoints are on disk in both. On an error nothing is left.
+/// the kernel. A crash before leaves nothing on disk (or, with the change of another, one that was not finished): what is
+/// not on the list is removed at the next start, and its endpoints are given back because nobody knows them. A crash
+/// after leaves one that is Running and which the next start programs. On an error nothing is left.
 pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning, settled: Phase) -> Result<(), WorkerError> {
     let (id, wanted) = (beginning.id, beginning.wanted.clone());
     let given = beginning.netns.clone().map(|netns| claim(host, id, netns)).transpose()?;
-    let (intent, asked) = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
+    let asked = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
     let begun = async {
-        // Before a manager is asked, the intent is on disk and the interfaces' names are known to be free.
         let asking = async {
-            let netns = given.as_ref().map(|live| &live.netns);
-            tokio::try_join!(host.store.saved(intent), free_ifnames(host, id, &wanted, netns))?;
+            free_ifnames(host, id, &wanted, given.as_ref().map(|live| &live.netns)).await?;
             allocate(host, id, settled).await
         };
         let (live, allocated) = tokio::join!(take_in_hand(host, id, given.clone()), asking);
@@ -164,12 +163,12 @@ pub(crate) fn gone() -> WorkerError {
     WorkerError::Precondition("the sandbox has ended meanwhile".into())
 }
 
-/// Puts the intent into the list; returns what to wait for, and the endpoints that will be asked for. Interfaces have
-/// the names of an empty namespace for now.
-fn reserve(host: &Host, beginning: Beginning) -> Result<(u64, Vec<EndpointId>), WorkerError> {
+/// Puts it into the list; returns the endpoints that will be asked for. Interfaces have the names of an empty namespace
+/// for now.
+fn reserve(host: &Host, beginning: Beginning) -> Result<Vec<EndpointId>, WorkerError> {
     let ifnames = pick_ifnames(&beginning.wanted, &[])?;
     let uplink = host.facts.borrow().gateway;
-    let (reserved, change) = host.store.change(|contents| {
+    host.store.note(|contents| {
         if let Some(other) = contents.sandboxes.values().find(|other| other.name == beginning.name) {
             return Err(WorkerError::Exists(format!(
                 "the name {} is taken on this host by sandbox {}: choose another, or remove it first",
@@ -195,8 +194,7 @@ fn reserve(host: &Host, beginning: Beginning) -> Result<(u64, Vec<EndpointId>), 
         let asked = sandbox.links.iter().map(|link| link.endpoint).collect();
         contents.sandboxes.insert(sandbox.id, sandbox);
         Ok(asked)
-    });
-    reserved.map(|asked| (change, asked))
+    })
 }
 
 /// Makes the namespace, or gives the one that is there a name of ours.

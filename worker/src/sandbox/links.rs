@@ -81,9 +81,9 @@ pub(crate) async fn free_ifnames(
     if new.iter().map(|link| &link.ifname).eq(&names) {
         return Ok(());
     }
-    host.store.update(id, |sandbox| {
-        let new = sandbox.links.iter_mut().filter(|link| link.network.is_none());
-        new.zip(names).for_each(|(link, name)| link.ifname = name);
+    host.store.note(|contents| {
+        let links = contents.sandboxes.get_mut(&id).into_iter().flat_map(|sandbox| &mut sandbox.links);
+        links.filter(|link| link.network.is_none()).zip(names).for_each(|(link, name)| link.ifname = name);
     });
     Ok(())
 }
@@ -179,9 +179,9 @@ pub(crate) async fn connect_wanted(
     let [only] = wanted.clone();
     let link = Link::new(only, ifname);
     let endpoint = link.endpoint;
-    let (_, intent) = host.store.update(id, |sandbox| sandbox.links.push(link));
+    host.store.note(|contents| contents.sandboxes.get_mut(&id).map(|sandbox| sandbox.links.push(link)));
     let connected = async {
-        tokio::try_join!(host.store.saved(intent), free_ifnames(&host, id, &wanted, Some(&live.netns)))?;
+        free_ifnames(&host, id, &wanted, Some(&live.netns)).await?;
         let allocated = allocate(&host, id, sandbox.phase).await?;
         let now = host.store.get(id).ok_or_else(gone)?;
         let network = now.link(endpoint).and_then(|link| link.network);

@@ -48,7 +48,7 @@ pub(crate) struct Runner {
 /// it worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
-    /// The intent is on disk; nothing was promised.
+    /// Nothing was promised. On disk only if something else was written meanwhile.
     Creating,
     /// It has its addresses and is being programmed, or is; its command has not been started.
     Ready,
@@ -62,7 +62,7 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub(crate) endpoint: EndpointId,
-    /// `None` until a manager has allocated it: after a restart such a link is taken back.
+    /// `None` until a manager has allocated it: after a restart such a link is taken back, if it is there at all.
     pub(crate) network: Option<NetworkId>,
     /// The network as it was asked for.
     pub(crate) reference: String,

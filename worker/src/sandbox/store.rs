@@ -2,7 +2,8 @@
 //! has reached the disk. Must not know: what a change means.
 
 use super::record::Sandbox;
-use crate::{WorkerError, atomic_file};
+use crate::WorkerError;
+use crate::two_slots::TwoSlots;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ pub(crate) struct Contents {
 /// contents, so that many changes at a time cost one file.
 pub(crate) struct Store {
     path: PathBuf,
+    /// Held while it is written.
+    file: Mutex<TwoSlots>,
     contents: Mutex<(Contents, Changes)>,
     /// Tells of changes. Never written while the contents are locked: those who wait look at the contents while they
     /// hold this one.
@@ -62,7 +65,8 @@ impl Store {
                 path.display()
             ))
         };
-        let contents = match atomic_file::read(&path).map_err(|e| wrong(e.to_string()))? {
+        let (file, held) = TwoSlots::load(path.clone()).map_err(|e| wrong(e.to_string()))?;
+        let contents = match held {
             None => Contents::default(),
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?,
         };
@@ -71,6 +75,7 @@ impl Store {
         }
         Ok(Self {
             path,
+            file: Mutex::new(file),
             contents: Mutex::new((contents, 0)),
             changed: watch::Sender::new(0),
             written: watch::Sender::new(Written::default()),
@@ -79,6 +84,11 @@ impl Store {
 
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Contents) -> T) -> T {
         look(&self.contents.lock().0)
+    }
+
+    /// Changes the contents in memory; on disk they are with the next change. For what a restart may forget.
+    pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> T {
+        change(&mut self.contents.lock().0)
     }
 
     /// Changes the contents; what `change` returns, and what to hand to [`Store::saved`].
@@ -152,7 +162,7 @@ impl Store {
         let store = self.clone();
         let write = move || {
             let bytes = store.read(serde_json::to_vec).map_err(std::io::Error::other)?;
-            atomic_file::write(&store.path, &bytes)
+            store.file.lock().write(&bytes)
         };
         let result =
             tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
@@ -190,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_said_to_be_saved_is_there_after_a_crash() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sandboxes.json");
+        let path = dir.path().join("sandboxes");
         let (store, _stop, _writer) = started(&path);
         for n in 0..200 {
             let ((), change) = store.change(|c| assert!(c.releasing.insert(id(n))));
@@ -206,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_change_is_written_on_stop() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sandboxes.json");
+        let path = dir.path().join("sandboxes");
         let (store, stop, writer) = started(&path);
         store.change(|c| assert!(c.releasing.insert(id(7))));
         stop.cancel();
@@ -218,7 +228,7 @@ mod tests {
     async fn a_disk_that_refuses_is_an_error_and_the_next_write_may_work() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("worker");
-        let (store, _stop, _writer) = started(&folder.join("sandboxes.json"));
+        let (store, _stop, _writer) = started(&folder.join("sandboxes"));
         let ((), change) = store.change(|c| assert!(c.releasing.insert(id(1))));
         let error = store.saved(change).await.unwrap_err();
         assert!(error.to_string().contains("could not write"), "{error}");
@@ -230,13 +240,15 @@ mod tests {
     #[test]
     fn a_half_written_file_beside_it_does_no_harm_and_a_broken_one_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sandboxes.json");
-        std::fs::write(dir.path().join("sandboxes.json.new"), b"{\"ver").unwrap();
+        let path = dir.path().join("sandboxes");
+        std::fs::write(dir.path().join("sandboxes.new"), b"{\"ver").unwrap();
         assert!(Store::load(path.clone()).is_ok());
-        std::fs::write(&path, b"{\"version\":1,\"sandb").unwrap();
+        std::fs::write(&path, b"garbage").unwrap();
         let error = Store::load(path.clone()).err().unwrap().to_string();
-        assert!(error.contains("sandboxes.json"), "{error}");
-        std::fs::write(&path, b"{\"version\":9,\"sandboxes\":{},\"releasing\":[]}").unwrap();
-        assert!(Store::load(path).is_err());
+        assert!(error.contains("sandboxes"), "{error}");
+        for wrong in ["{\"version\":1,\"sandb", "{\"version\":9,\"sandboxes\":{},\"releasing\":[]}"] {
+            TwoSlots::new(path.clone()).write(wrong.as_bytes()).unwrap();
+            assert!(Store::load(path.clone()).is_err());
+        }
     }
 }

@@ -48,9 +48,10 @@ fn what_was_half_done_is_taken_back() {
         worker.attach(attach("a", &path, "net")).await.unwrap();
         worker.shutdown().await;
         // As if it had been killed right before it answered.
-        let file = std::fs::read_to_string(host.sandboxes_json()).unwrap();
-        assert!(file.contains(r#""phase":{"Running":null}"#), "{file}");
-        std::fs::write(host.sandboxes_json(), file.replace(r#"{"Running":null}"#, r#""Creating""#)).unwrap();
+        host.edit_sandboxes(|list| {
+            assert!(list.contains(r#""phase":{"Running":null}"#), "{list}");
+            list.replace(r#"{"Running":null}"#, r#""Creating""#)
+        });
 
         let worker = host.worker(&[&manager]).await;
         until("nothing is left", || worker.list(true).is_empty() && manager.endpoints().is_empty()).await;

@@ -1,6 +1,7 @@
 //! A host for one test: namespaces, folders, workers on it, and ways to look.
 
 use super::manager::Manager;
+use crate::two_slots::TwoSlots;
 use crate::{Dial, Worker, WorkerConfig, WorkerHandle};
 use futures::future::BoxFuture;
 use nix::mount::{MsFlags, mount};
@@ -127,8 +128,11 @@ impl Host {
         entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
     }
 
-    pub(super) fn sandboxes_json(&self) -> PathBuf {
-        self.dir.join("state/worker/sandboxes.json")
+    /// Changes the worker's list of sandboxes while it is stopped.
+    pub(super) fn edit_sandboxes(&self, edit: impl FnOnce(String) -> String) {
+        let (mut file, held) = TwoSlots::load(self.dir.join("state/worker/sandboxes")).unwrap();
+        let text = String::from_utf8(held.unwrap()).unwrap();
+        file.write(edit(text).as_bytes()).unwrap();
     }
 }
 
