@@ -156,8 +156,8 @@ mod tests {
             file.write(&contents(n)).unwrap();
             let after = std::fs::read(&path).unwrap();
             assert_eq!(before.len(), after.len());
-            // The disk may have taken any part of it; here the first or the last bytes.
-            for cut in 0..=after.len() {
+            // The disk may have taken any part of it; here the first or the last bytes. All is at the slots' beginnings.
+            for cut in (0..=after.len()).filter(|cut| cut % BLOCK < 300) {
                 for torn in
                     [[&after[..cut], &before[cut..]].concat(), [&before[..cut], &after[cut..]].concat()]
                 {

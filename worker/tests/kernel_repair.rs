@@ -122,7 +122,7 @@ fn what_was_heard_neither_delays_a_new_target_nor_is_forgotten_over_it() {
     let b = pair.world.hosts[1].sandboxes[0].id;
     let overlay = pair.world.hosts[0].overlay(pair.network);
     let took = (10..15).map(|number| {
-        must(&overlay, &format!("ip link add d{number} type dummy"));
+        must(&overlay, &format!("ip link add d{number} type bridge"));
         pair.world.endpoint(1, pair.network, b, &[&format!("10.0.1.{number}/24")]);
         let begun = Instant::now();
         pair.world.apply(0).unwrap();
