@@ -2,7 +2,7 @@
 //! Knows: Raft's status and the question for it. Must not know: nodes, services.
 
 use crate::leadership::{Leader, leader};
-use crate::quorum::Quorum;
+use crate::quorum::{Quorum, majority};
 use crate::seat::Seat;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -65,14 +65,71 @@ async fn ask(seat: &Seat, member: &Member) -> Option<BTreeSet<u64>> {
 /// The managers as this one sees them.
 pub async fn quorum(seat: &Seat) -> Quorum {
     let reachable = reachabilities(seat).await;
-    let status = seat.raft.status();
+    counted(&seat.raft.status(), &reachable)
+}
+
+/// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another.
+fn counted(status: &Status, reachable: &Reachabilities) -> Quorum {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let member = reachable.leader.and_then(|id| status.voters.get(&id));
+    let voters = count(status.voters.len());
+    let heard = count(status.voters.keys().filter(|id| reachable.heard.contains(id)).count());
+    let leader = reachable.leader.filter(|_| heard >= majority(voters));
+    let member = leader.and_then(|id| status.voters.get(&id));
     Quorum {
-        voters: count(status.voters.len()),
-        reachable: count(status.voters.keys().filter(|id| reachable.heard.contains(id)).count()),
+        voters,
+        reachable: heard,
         leader: member.and_then(|member| member.node.parse().ok()),
         term: status.term,
         applied: status.applied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_model::NodeId;
+    use swarm_raft::Role;
+
+    fn member(id: u8) -> (u64, Member) {
+        let node = NodeId::from_random([id; 16]).to_string();
+        (u64::from(id), Member { node, addr: ([192, 0, 2, id], 2377).into() })
+    }
+
+    fn leading(voters: u8, heard: &[u64]) -> Status {
+        Status {
+            id: 1,
+            term: 3,
+            leader: Some(member(1)),
+            role: Role::Leader,
+            applied: 9,
+            voters: (1..=voters).map(member).collect(),
+            learners: Default::default(),
+            heard: heard.iter().copied().collect(),
+            stopped: None,
+        }
+    }
+
+    #[test]
+    fn a_leader_is_named_only_while_it_hears_a_majority() {
+        for (voters, heard, named) in [
+            (1, &[1][..], true),
+            (2, &[1], false),
+            (2, &[1, 2], true),
+            (3, &[1], false),
+            (3, &[1, 3], true),
+            (5, &[1, 2], false),
+            (5, &[1, 2, 9], false),
+        ] {
+            let status = leading(voters, heard);
+            let quorum = counted(&status, &known(&status, Some(status.heard.clone())));
+            assert_eq!(quorum.leader.is_some(), named, "{voters} voters, heard {heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_leader_that_does_not_answer_this_manager_is_not_named() {
+        let status = Status { id: 2, role: Role::Follower, ..leading(3, &[]) };
+        let quorum = counted(&status, &known(&status, None));
+        assert_eq!((quorum.leader, quorum.reachable), (None, 1));
     }
 }

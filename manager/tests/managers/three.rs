@@ -134,8 +134,13 @@ async fn without_a_quorum_writes_and_fresh_reads_say_so_in_time() {
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("no leader"), "{}", status.message());
     assert!(started.elapsed().as_secs() < 25, "{:?}", started.elapsed());
-    let cluster = first.control().await.get_cluster(v1::GetClusterRequest {}).await.unwrap().into_inner();
-    assert_eq!(cluster.quorum.unwrap().managers, 3);
+    until("the leader that lost its quorum does not name itself", async || {
+        let request = v1::GetClusterRequest {};
+        let quorum = first.control().await.get_cluster(request).await.unwrap().into_inner().quorum.unwrap();
+        assert_eq!(quorum.managers, 3);
+        ((quorum.reachable, quorum.leader.as_str()) == (1, "")).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
