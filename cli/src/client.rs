@@ -77,7 +77,7 @@ pub async fn within<T>(
     match tokio::time::timeout(deadline, answer).await {
         Ok(answer) => answer.map_err(CliError::from),
         Err(_) => Err(CliError::Unavailable(format!(
-            "swarmd did not answer within {} s: whether it did what was asked is not known",
+            "swarmd did not answer within {} s; whether it did what was asked is unknown: look before you ask again",
             deadline.as_secs()
         ))),
     }

@@ -72,7 +72,7 @@ impl From<Status> for CliError {
         if std::error::Error::source(&status).is_some() {
             // Made by our own side of the connection, not by the daemon.
             return Self::Unavailable(
-                "the connection to swarmd broke before it answered: whether it did what was asked is not known"
+                "the connection to swarmd broke before it answered; whether it did what was asked is unknown: look before you ask again"
                     .into(),
             );
         }

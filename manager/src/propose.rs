@@ -39,7 +39,7 @@ pub enum ProposeFailed {
     NoLeader,
     #[error(
         "the managers did not confirm the change in time; whether it was made is unknown: \
-         look, or ask again with the same request id"
+         look (`swarmctl network ls`, `node ls`, `ps`) before you ask again"
     )]
     Unknown,
     /// Nothing was changed.
