@@ -100,6 +100,8 @@ async fn network() {
         "network inspect my_net --format table",
         "network inspect my_net -f '{{.Id}} {{.VNI}} {{.Labels.team}} {{.Labels.other}} {{json .IPAM.Config}}'",
         "network inspect bridge nope",
+        "network inspect -f '{{.Name}}' 9bridge 9host00000000000000000000",
+        "network inspect 9",
         "network create --subnet 10.0.1.0/24 my_net",
         "network create --subnet 10.0.1.7/24 my_net",
         "network rm my_net nope other",

@@ -27,21 +27,103 @@ async fn get(client: &Client, reference: String, verbose: bool) -> Result<Networ
     let request = v1::GetNetworkRequest { reference: reference.clone() };
     let (network, info) =
         tokio::join!(call(control.get_network(request)), call(local.info(v1::InfoRequest {})));
-    match network {
-        Ok(answer) if verbose => Ok(NetworkObject::of_cluster(answer, None)),
-        Ok(answer) => Ok(NetworkObject::of_cluster(answer, Some(&info?.node))),
-        Err(error @ (CliError::NotFound(_) | CliError::Unavailable(_))) => {
-            of_host(client, &reference).await.ok_or(error)
+    if may_be_of_host(&network, &reference) {
+        match among(here(client).await, &reference) {
+            Meant::Own(own) => return Ok(NetworkObject::of_host(own)),
+            Meant::Several(matches) => return Err(ambiguous(&reference, matches)),
+            Meant::Other => {}
         }
-        Err(error) => Err(error),
+    }
+    let seen_from = if verbose { None } else { Some(info?.node) };
+    network.map(|answer| NetworkObject::of_cluster(answer, seen_from.as_deref()))
+}
+
+/// Managers do not know the networks of this host alone: one of those may be meant unless the cluster has a network of
+/// exactly this id or name.
+fn may_be_of_host(answer: &Result<v1::GetNetworkResponse, CliError>, reference: &str) -> bool {
+    match answer {
+        Ok(answer) => {
+            let network = answer.network.as_ref();
+            let name = network.and_then(|n| n.spec.as_ref()).map(|spec| spec.name.as_str());
+            !is_exactly(network.map_or("", |n| &n.id), name.unwrap_or_default(), reference)
+        }
+        Err(error) => matches!(error, CliError::NotFound(_) | CliError::Unavailable(_)),
     }
 }
 
-/// A network that exists on this host alone, by its id or name.
-async fn of_host(client: &Client, reference: &str) -> Option<NetworkObject> {
-    let answer = call(client.local().list_local_networks(v1::ListLocalNetworksRequest {})).await.ok()?;
-    let meant = |network: &v1::LocalNetwork| {
-        network.network.is_none() && (network.id == reference || network.name == reference)
-    };
-    answer.networks.into_iter().find(meant).map(NetworkObject::of_host)
+fn is_exactly(id: &str, name: &str, reference: &str) -> bool {
+    id == reference || name.eq_ignore_ascii_case(reference)
+}
+
+async fn here(client: &Client) -> Vec<v1::LocalNetwork> {
+    let answer = call(client.local().list_local_networks(v1::ListLocalNetworksRequest {})).await;
+    answer.map(|answer| answer.networks).unwrap_or_default()
+}
+
+/// What a reference means on this host.
+#[derive(Debug, PartialEq)]
+enum Meant {
+    /// A network of this host alone.
+    Own(v1::LocalNetwork),
+    Several(usize),
+    /// None of this host's own.
+    Other,
+}
+
+/// By full id, exact name, or unique prefix of an id, in this order.
+fn among(networks: Vec<v1::LocalNetwork>, reference: &str) -> Meant {
+    let exact = |n: &v1::LocalNetwork| is_exactly(&n.id, &n.name, reference);
+    let begins = |n: &v1::LocalNetwork| n.id.starts_with(reference);
+    let (exact, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(exact);
+    let matching = if exact.is_empty() { others.into_iter().filter(begins).collect() } else { exact };
+    match matching.len() {
+        0 | 1 => matching.into_iter().find(|n| n.network.is_none()).map_or(Meant::Other, Meant::Own),
+        several => Meant::Several(several),
+    }
+}
+
+fn ambiguous(reference: &str, matches: usize) -> CliError {
+    CliError::NotFound(format!("network {reference} is ambiguous ({matches} matches): use the full id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(id: &str, name: &str, of_cluster: bool) -> v1::LocalNetwork {
+        let network = of_cluster.then(v1::Network::default);
+        v1::LocalNetwork { id: id.into(), name: name.into(), network, ..v1::LocalNetwork::default() }
+    }
+
+    #[test]
+    fn the_host_s_own_networks_are_meant_by_id_name_and_unique_prefix() {
+        let all = || {
+            vec![
+                network("aa1", "bridge", false),
+                network("ab1", "host", false),
+                network("ab2", "web", true),
+                network("none7", "db", true),
+                network("ac1", "none", false),
+            ]
+        };
+        for (reference, expected) in [
+            ("ab1", Some("host")),
+            ("bridge", Some("bridge")),
+            ("aa", Some("bridge")),
+            // A name wins over another one's prefix.
+            ("none", Some("none")),
+            ("ab2", None),
+            ("web", None),
+            ("nope", None),
+        ] {
+            let expected = expected.map(str::to_owned);
+            let own = match among(all(), reference) {
+                Meant::Own(own) => Some(own.name),
+                Meant::Several(_) | Meant::Other => None,
+            };
+            assert_eq!(own, expected, "{reference}");
+        }
+        assert_eq!(among(all(), "ab"), Meant::Several(2));
+        assert_eq!(among(all(), "a"), Meant::Several(4));
+    }
 }
