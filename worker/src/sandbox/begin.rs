@@ -13,11 +13,14 @@ use crate::host::Host;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_model::{DnsName, EndpointId, SandboxId};
 use swarm_netns::{NetNs, Process};
 use swarm_overlay::gateway;
 use swarm_proto::v1;
+
+/// Longest a new sandbox waits for an ended one of its name to be gone.
+const FREED_WAIT: Duration = Duration::from_secs(2);
 
 /// A sandbox to be.
 pub(crate) struct Beginning {
@@ -78,6 +81,7 @@ pub(crate) async fn attach(host: Arc<Host>, request: v1::AttachRequest) -> Resul
 /// after leaves one that is Running and which the next start programs. On an error nothing is left.
 pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning, settled: Phase) -> Result<(), WorkerError> {
     let (id, wanted) = (beginning.id, beginning.wanted.clone());
+    freed(host, &beginning.name).await;
     let given = beginning.netns.clone().map(|netns| claim(host, id, netns)).transpose()?;
     let asked = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
     let begun = async {
@@ -151,6 +155,23 @@ async fn complete(
     programmed.and(saved).and(named).and(written)?;
     let stays = host.store.get(id).is_some_and(|now| now.phase.is_desired());
     if stays { Ok(()) } else { Err(gone()) }
+}
+
+/// Waits until a sandbox of this name that has ended is gone. Taking it down takes a moment, in which its name would be
+/// refused to whoever has seen its command end.
+async fn freed(host: &Host, name: &DnsName) {
+    let ending = || host.store.read(|c| c.sandboxes.values().any(|s| s.name == *name && has_ended(s)));
+    let mut changes = host.store.watch();
+    // Whether it is gone by then or not: who takes the name next is decided by `reserve`.
+    let _ = tokio::time::timeout(FREED_WAIT, changes.wait_for(|_| !ending())).await;
+}
+
+fn has_ended(sandbox: &Sandbox) -> bool {
+    match sandbox.phase {
+        Phase::Removing => true,
+        Phase::Running(_) => sandbox.process().is_some_and(|process| Process::reopen(process).is_err()),
+        Phase::Creating | Phase::Ready => false,
+    }
 }
 
 fn claim(host: &Host, id: SandboxId, netns: NetNs) -> Result<Arc<Live>, WorkerError> {

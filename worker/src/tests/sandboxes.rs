@@ -142,6 +142,25 @@ fn a_run_ends_with_its_command() {
 }
 
 #[test]
+fn the_name_of_a_command_that_has_just_ended_is_free() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        for _ in 0..5 {
+            let pending = worker.run(create("web", &["net"])).await.unwrap();
+            let mut command = Inside::start(pending.sandbox());
+            let refused = worker.run(create("WEB", &["net"])).await.err().unwrap();
+            assert!(matches!(refused, WorkerError::Exists(_)), "{refused}");
+            pending.started(command.pid()).await.unwrap();
+            // Nobody waits for the sandbox's end, as after `run -d`.
+            command.kill();
+        }
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
 fn a_run_that_is_not_started_is_taken_back() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
