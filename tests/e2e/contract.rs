@@ -54,6 +54,28 @@ fn run_passes_the_commands_own_exit_code_on() {
 }
 
 #[test]
+fn what_a_command_started_ends_with_it_and_its_name_is_free_at_once() {
+    scenario(Setup::hosts(1), |w| {
+        w.form(&[])?;
+        let h1 = w.host(1);
+        h1.ctl("network create --attachable my_net")?.ok()?;
+        let run = ["run", "--name", "a", "--network", "my_net", "--", "sh", "-c"];
+        for _ in 0..3 {
+            let script = "sleep 1000 >/dev/null 2>&1 & setsid sleep 1000 >/dev/null 2>&1 & echo $!";
+            let left = h1.ctl_args(&[&run[..], &[script]].concat())?.ok()?;
+            h1.sh(&format!("! grep -q 'State:.*[RSD]' /proc/{left}/status"))?.ok()?;
+        }
+        for _ in 0..3 {
+            let b = h1.run("b", "--network my_net")?;
+            let pid = h1.sandbox_pid(&b.name)?;
+            let runs = format!("grep -q 'State:.*[RSD]' /proc/{pid}/status 2>/dev/null");
+            h1.sh(&format!("kill -9 {pid}; while {runs}; do :; done"))?.ok()?;
+        }
+        h1.run("b", "--network my_net").map(drop)
+    });
+}
+
+#[test]
 fn run_gives_the_command_its_own_name_resolver_and_variables() {
     scenario(Setup::hosts(1), |w| {
         w.form(&[])?;

@@ -34,7 +34,8 @@ impl Host {
         })
     }
 
-    fn sandbox_pid(&self, name: &str) -> Result<i64> {
+    /// The process of a sandbox's command, as its host numbers it.
+    pub fn sandbox_pid(&self, name: &str) -> Result<i64> {
         let listed = view::lines(&self.ctl("ps --format json")?.ok()?)?;
         let of = |v: &serde_json::Value| view::text(v, "name").as_deref() == Some(name);
         let found =

@@ -6,6 +6,7 @@
 
 mod error;
 mod exec;
+mod inhabitants;
 mod loopback;
 mod mounts;
 mod namespace;

@@ -128,6 +128,26 @@ async fn the_end_of_a_process_is_noticed_and_its_number_not_mistaken() {
     held.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
+#[tokio::test]
+async fn all_that_live_in_a_namespace_are_found_and_nobody_else() {
+    let (named, other) = (Named::new(), Named::new());
+    let mut outside = spawn_in(&other.spec(&["sleep", "60"])).unwrap().child.unwrap();
+    // The command ends; what it left in the background stays.
+    let (code, out) = named.shell("sleep 60 >&- & echo $!", |_| {});
+    assert_eq!(code, 0);
+    let left: i32 = out.trim().parse().unwrap();
+    let found = named.ns.inhabitants().unwrap();
+    assert_eq!(found.iter().map(|process| process.id().pid).collect::<Vec<_>>(), [left]);
+    for process in &found {
+        process.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), process.exited()).await.unwrap().unwrap();
+    }
+    assert!(named.ns.inhabitants().unwrap().is_empty());
+    assert_eq!(other.ns.inhabitants().unwrap().len(), 1);
+    outside.kill().unwrap();
+    outside.wait().unwrap();
+}
+
 #[test]
 fn a_command_sees_its_own_network_hostname_and_files() {
     let named = Named::new();

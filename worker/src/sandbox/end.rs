@@ -3,6 +3,7 @@
 use super::begin::gone;
 use super::files::refresh_files;
 use super::links::unlink;
+use super::live::Live;
 use super::record::{Origin, Phase, Sandbox};
 use super::select::{select, select_link};
 use crate::WorkerError;
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{EndpointId, SandboxId};
-use swarm_netns::Process;
+use swarm_netns::{NetNs, Process};
 use swarm_proto::v1;
 
 /// So long an answer waits for the managers to have taken the endpoints back, so that `network rm` works right after.
@@ -19,6 +20,8 @@ use swarm_proto::v1;
 const RELEASE_WAIT: Duration = Duration::from_secs(3);
 /// A killed process is gone after this, or stuck in the kernel.
 const KILL_WAIT: Duration = Duration::from_secs(5);
+/// So long the end of a sandbox waits for what its command has left running.
+const CLEAR_WAIT: Duration = Duration::from_secs(2);
 
 /// Ends a sandbox in the background of an error: nobody waits for the managers.
 pub(crate) async fn take_back(host: &Arc<Host>, id: SandboxId) {
@@ -32,11 +35,12 @@ pub(crate) async fn end(host: &Arc<Host>, id: SandboxId) -> Vec<EndpointId> {
         Some(live) => Some(live.busy.lock().await),
         None => None,
     };
+    let abandoned = made_here(host, id, live.as_deref());
     let endpoints = condemn(host, id);
     if let Some(live) = &live {
         live.stop.cancel();
     }
-    host.unprogram(id).await;
+    tokio::join!(host.unprogram(id), clear(abandoned));
     let (netns, files) = (host.config.netns_of(id), host.config.files_of(id));
     let remove = move || {
         if let Err(e) = swarm_netns::remove(&netns) {
@@ -55,6 +59,40 @@ pub(crate) async fn end(host: &Arc<Host>, id: SandboxId) -> Vec<EndpointId> {
     host.live.lock().remove(&id);
     host.store.change(|contents| contents.sandboxes.remove(&id));
     endpoints
+}
+
+/// The namespace of a sandbox made for a command. One that was attached is its owner's, with all that runs in it.
+fn made_here(host: &Host, id: SandboxId, live: Option<&Live>) -> Option<NetNs> {
+    host.store.get(id).filter(|sandbox| sandbox.origin == Origin::Run)?;
+    let netns = live.map(|live| live.netns.clone());
+    let netns = netns.or_else(|| NetNs::open(&host.config.netns_of(id)).ok())?;
+    (netns.id() != host.own_netns).then_some(netns)
+}
+
+/// Kills what a command has left running in its namespace, where it would live on without interfaces. Looks again until
+/// nobody is there: a process may start another one while it is being killed.
+async fn clear(abandoned: Option<NetNs>) {
+    let Some(netns) = abandoned else { return };
+    let deadline = tokio::time::Instant::now() + CLEAR_WAIT;
+    loop {
+        let looking = netns.clone();
+        let left = tokio::task::spawn_blocking(move || looking.inhabitants()).await;
+        let left = match left.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
+            Ok(left) if left.is_empty() => return,
+            Ok(left) => left,
+            Err(e) => return tracing::warn!("could not look for what a command has left running: {e}"),
+        };
+        for process in &left {
+            if let Err(e) = process.signal(Signal::SIGKILL) {
+                tracing::warn!("could not kill process {}: {e}", process.id().pid);
+            }
+        }
+        let gone = futures::future::join_all(left.iter().map(Process::exited));
+        if tokio::time::timeout_at(deadline, gone).await.is_err() {
+            let pids: Vec<i32> = left.iter().map(|process| process.id().pid).collect();
+            return tracing::warn!("of what a command has left running, these do not end: {pids:?}");
+        }
+    }
 }
 
 /// From here on it is not desired, and its endpoints are on their way back.

@@ -142,6 +142,47 @@ fn a_run_ends_with_its_command() {
 }
 
 #[test]
+fn what_a_command_left_running_ends_with_it() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let pending = worker.run(create("web", &["net"])).await.unwrap();
+        let (mut command, mut left) = (Inside::start(pending.sandbox()), Inside::start(pending.sandbox()));
+        let id = pending.started(command.pid()).await.unwrap().id;
+        command.kill();
+        worker.ended(&id).await;
+        assert!(left.has_ended(), "a process of the sandbox lives on");
+        // In a namespace that somebody else made, nothing is anybody's but theirs.
+        let (path, netns) = host.foreign("b");
+        worker.attach(attach("b", &path, "net")).await.unwrap();
+        let mut theirs = Inside::enter(&netns);
+        worker.remove("b", true).await.unwrap();
+        assert!(!theirs.has_ended(), "a process in an attached namespace was killed");
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_left_while_the_daemon_was_down_ends_at_its_next_start() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.network(1, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let pending = worker.run(create("web", &["net"])).await.unwrap();
+        let (mut command, mut left) = (Inside::start(pending.sandbox()), Inside::start(pending.sandbox()));
+        pending.started(command.pid()).await.unwrap();
+        worker.shutdown().await;
+        command.kill();
+        assert!(!left.has_ended());
+        let worker = host.worker(&[&manager]).await;
+        until("the sandbox is gone", || worker.list(true).is_empty()).await;
+        assert!(left.has_ended(), "a process of the sandbox lives on");
+        worker.leave().await.unwrap();
+    });
+}
+
+#[test]
 fn the_name_of_a_command_that_has_just_ended_is_free() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;

@@ -163,8 +163,15 @@ pub(super) struct Inside(std::process::Child);
 
 impl Inside {
     pub(super) fn start(sandbox: &v1::Sandbox) -> Self {
-        let netns = NetNs::open(Path::new(&sandbox.netns)).unwrap();
+        Self::enter(&NetNs::open(Path::new(&sandbox.netns)).unwrap())
+    }
+
+    pub(super) fn enter(netns: &NetNs) -> Self {
         Self(netns.run(|| Command::new("sleep").arg("60").spawn()).unwrap().unwrap())
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
     }
 
     pub(super) fn pid(&self) -> i32 {
