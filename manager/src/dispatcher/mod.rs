@@ -107,7 +107,21 @@ async fn register(
     }
     let session = random::new_id();
     write_registration(seat, permit, registration, session).await?;
+    warn_of_twin(seat, registration);
     Ok(session)
+}
+
+/// No refusal: the earlier self of a host that joins anew, or of one whose address was given to another, is on record as
+/// present for a moment, and the record cannot tell whose the address is.
+fn warn_of_twin(seat: &Seat, registration: &Registration) {
+    let twin = seat.applied.read(|state| registration.twin(state.nodes()).map(|node| node.hostname.clone()));
+    if let Some(twin) = twin {
+        tracing::warn!(
+            "nodes {} and {twin} advertise the same data-path address {}: give each its own with --data-path-addr",
+            registration.hostname,
+            registration.data_path_addr
+        );
+    }
 }
 
 async fn write_registration(

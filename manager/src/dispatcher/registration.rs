@@ -51,6 +51,15 @@ impl Registration {
         session.filter(|session| same && session.manager == me).map(|session| session.id)
     }
 
+    /// Another node that is here and says it has the same data-path address: what is sent to one arrives at the other.
+    pub fn twin<'a>(&self, mut nodes: impl Iterator<Item = &'a Node>) -> Option<&'a Node> {
+        nodes.find(|node| {
+            node.id != self.node
+                && node.data_path_addr == self.data_path_addr
+                && node.status.state == NodeState::Ready
+        })
+    }
+
     pub fn entry(&self, session: SessionId, manager: NodeId) -> RegisterNode {
         RegisterNode {
             node: self.node,
@@ -140,6 +149,20 @@ mod tests {
         assert_eq!(known(&record(NodeState::Unknown), Some(&mine)), None);
         let moved = Node { data_path_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), ..ready };
         assert_eq!(known(&moved, Some(&mine)), None);
+    }
+
+    #[test]
+    fn a_node_that_is_here_with_the_same_address_is_a_twin() {
+        let other = |state| Node { id: id(2), ..record(state) };
+        let twin = |node: &Node| registration().twin([node].into_iter()).map(|twin| twin.id);
+        assert_eq!(twin(&other(NodeState::Ready)), Some(id(2)));
+        // A host that was wiped and joins again finds its earlier self on record.
+        for gone in [NodeState::Unknown, NodeState::Down, NodeState::Disconnected] {
+            assert_eq!(twin(&other(gone)), None);
+        }
+        assert_eq!(twin(&record(NodeState::Ready)), None);
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+        assert_eq!(twin(&Node { data_path_addr: elsewhere, ..other(NodeState::Ready) }), None);
     }
 
     #[test]
