@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// Longest a fresh read waits for a leader: an election takes about a second, a lost quorum for ever.
 const READ_DEADLINE: Duration = Duration::from_secs(8);
 
+/// Longest a caller waits, after this manager's start, for the state to be as far as it was before.
+const RECOVERY_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Why no fresh answer can be given. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFresh {
@@ -23,6 +26,11 @@ pub enum NotFresh {
         "this manager has not caught up with the leader in time: try again shortly, or ask another manager"
     )]
     Behind,
+    #[error(
+        "this manager has just started and has not learnt from the others yet what was decided before: \
+         try again shortly, or ask another manager"
+    )]
+    Recovering,
     #[error("Raft has stopped on this manager: {0}")]
     Stopped(String),
 }
@@ -56,6 +64,14 @@ impl Linearizer {
                 Attempt::NotNow => return Err(NotFresh::NoLeader),
             }
         }
+    }
+
+    /// Returns once this manager's records are as new as those it has shown before its last restart.
+    pub async fn recovered(&self) -> Result<(), NotFresh> {
+        self.raft.wait_recovered(RECOVERY_DEADLINE).await.map_err(|error| match error {
+            WaitError::Deadline { .. } | WaitError::Recovery { .. } => NotFresh::Recovering,
+            WaitError::Stopped(reason) => NotFresh::Stopped(reason),
+        })
     }
 
     /// Returns once this manager has applied an entry it knows to be committed.

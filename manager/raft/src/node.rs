@@ -8,10 +8,11 @@ mod start;
 mod status;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
+use openraft::{RaftMetrics, ReadPolicy};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
@@ -19,7 +20,7 @@ use crate::api::{Committed, Dial, Machine, Member, Role, SenderCheck, Status};
 use crate::config::{RaftConfig, Timing};
 use crate::error::{MemberError, ProposeError, ReadError, StartError, WaitError};
 use crate::log::LogWatch;
-use crate::types::{Command, Raft};
+use crate::types::{Command, Raft, Types};
 use crate::wire::RaftService;
 
 /// Largest command: with its entry it must fit one replication message, and several must fit one batch.
@@ -42,6 +43,10 @@ struct Inner {
     applied: watch::Receiver<u64>,
     status: watch::Receiver<Status>,
     log: LogWatch,
+    /// The last entry that was on disk at the start; `None`: there was none.
+    found: Option<u64>,
+    /// Whether all of that has been applied again.
+    recovered: AtomicBool,
     /// Held during a membership change: openraft's takes two steps, and those of two changes must not mix.
     changing: Mutex<()>,
     /// Held while shutting down, so that a second call waits for the first.
@@ -99,13 +104,29 @@ impl RaftNode {
     }
 
     /// After a start: waits until this manager has applied all it may have applied before it stopped. Until then its
-    /// state may be older than what it has already shown to others.
+    /// state may be older than what it has already shown to others. At once when it had nothing on disk.
     pub async fn wait_recovered(&self, deadline: Duration) -> Result<(), WaitError> {
-        match self.inner.raft.wait_for_recovery(Some(deadline)).await {
-            Ok(_) => Ok(()),
-            Err(_) if self.status().role == Role::Stopped => {
-                Err(WaitError::Stopped(self.inner.stop_reason()))
+        let Some(found) = self.inner.found.filter(|_| !self.inner.recovered.load(Ordering::Relaxed)) else {
+            return Ok(());
+        };
+        // Not to the log's end, which moves on under load; a leader may have cut off what was never committed.
+        let end =
+            move |metrics: &RaftMetrics<Types>| metrics.last_log_index.map_or(found, |last| last.min(found));
+        let covered = move |metrics: &RaftMetrics<Types>| {
+            metrics.cluster_committed.as_ref().is_some_and(|committed| committed.index >= end(metrics))
+        };
+        let recover = async {
+            let metrics =
+                self.inner.raft.wait(None).metrics(covered, "the log found at the start is committed");
+            let target = end(&metrics.await.ok()?);
+            self.inner.applied.clone().wait_for(|applied| *applied >= target).await.ok().map(drop)
+        };
+        match timeout(deadline, recover).await {
+            Ok(Some(())) => {
+                self.inner.recovered.store(true, Ordering::Relaxed);
+                Ok(())
             }
+            Ok(None) => Err(WaitError::Stopped(self.inner.stop_reason())),
             Err(_) => Err(WaitError::Recovery { applied: *self.inner.applied.borrow() }),
         }
     }

@@ -5,6 +5,7 @@ use crate::poll::until;
 use crate::sessions::Session;
 use swarm_model::Role;
 use swarm_proto::v1;
+use swarm_proto::v1::control_server::Control;
 use tonic::Code;
 
 async fn three() -> [Host; 3] {
@@ -141,6 +142,25 @@ async fn without_a_quorum_writes_and_fresh_reads_say_so_in_time() {
         ((quorum.reachable, quorum.leader.as_str()) == (1, "")).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_manager_judges_nobody_by_records_that_may_be_old() {
+    let [first, second, third] = three().await;
+    let worker = WorkerHost::joined(&first, "w1").await;
+    let dead = third.crash();
+    worker.dispatcher(&first).await.leave(v1::LeaveClusterRequest {}).await.unwrap();
+    drop((first.crash(), second.crash()));
+    // Alone it cannot know that the worker has left.
+    let alone = dead.restart().await;
+    let asked = tokio::time::Instant::now();
+    let status = worker.attach(&alone, "web", "a").await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("just started"), "{}", status.message());
+    assert!(asked.elapsed().as_secs() < 8, "{:?}", asked.elapsed());
+    let local = alone.manager.local_control();
+    let seen = local.get_cluster(tonic::Request::new(v1::GetClusterRequest {})).await.unwrap();
+    assert_eq!(seen.into_inner().quorum.unwrap().managers, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
+use openraft::storage::RaftLogStorage;
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
 
@@ -38,8 +40,9 @@ pub async fn start(
     dial: Arc<dyn Dial>,
 ) -> Result<RaftNode, StartError> {
     let raft_config = raft_config(&config)?;
-    let (log, snapshots) = open_store(config.clone()).await?;
+    let (mut log, snapshots) = open_store(config.clone()).await?;
     let watch_log = log.watch();
+    let found = log.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let (progress, applied) = watch::channel(0);
     let applier = Applier::new(machine, Arc::new(snapshots), progress);
     let stall = MIN_STALL.max(Duration::from_millis(config.timing.election_max_ms * 5));
@@ -56,6 +59,8 @@ pub async fn start(
         applied,
         status,
         log: watch_log,
+        found: found.last_log_id.map(|id| id.index),
+        recovered: AtomicBool::new(false),
         changing: Mutex::new(()),
         closing: Mutex::new(()),
     };
