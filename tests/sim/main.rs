@@ -11,7 +11,6 @@ mod kernel;
 mod ledger;
 mod log;
 mod replica;
-mod rng;
 mod settle;
 mod streams;
 mod worker;
@@ -19,6 +18,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use swarm_tests::rng;
 use world::World;
 
 /// Steps with faults before the world is left to settle.

@@ -5,7 +5,9 @@
 pub mod capture;
 pub mod dns;
 pub mod host;
+pub mod linear;
 pub mod poll;
+pub mod rng;
 pub mod run;
 pub mod sandbox;
 pub mod space;
