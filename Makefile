@@ -10,9 +10,9 @@ DENY := target/tools/bin/cargo-deny
 
 # Test programs that need neither root nor the kernel; always built with the whole workspace, so that its crates are
 # compiled once with one set of features.
-PURE_TESTS := derive diff dns conversions identity sim
+PURE_TESTS := derive diff dns conversions identity sim linear
 
-.PHONY: help build demo check test bench crash sim fmt packages bench-packages clean
+.PHONY: help build demo check test bench chaos crash sim fmt packages bench-packages clean
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ crash: packages ## the storage crash test in full
 
 sim: ## the simulated world: make sim SEEDS=10000
 	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests --test sim -- --nocapture
+
+chaos: packages ## a cluster under faults, its history judged: make chaos SEED=1 SECONDS=300
+	cargo build --locked -p swarmd -p swarmctl
+	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(or $(SECONDS),300) cargo test --locked -p swarm-tests --test chaos -- --nocapture
 
 bench: packages bench-packages build ## measure beside the peers and write BENCHMARKS.md
 	cargo build --release --locked -p swarm-worker --example kernel_tables

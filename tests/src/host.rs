@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,6 +29,7 @@ pub struct Host {
     pub ip: String,
     dir: PathBuf,
     daemon: Mutex<Option<Daemon>>,
+    environment: Mutex<Vec<(OsString, OsString)>>,
 }
 
 impl Host {
@@ -43,7 +45,15 @@ impl Host {
         );
         let space = Space::new(mark, &script)?;
         let ip = format!("10.88.0.{number}");
-        Ok(Self { number, name: name.to_owned(), space, ip, dir, daemon: Mutex::new(None) })
+        Ok(Self {
+            number,
+            name: name.to_owned(),
+            space,
+            ip,
+            dir,
+            daemon: Mutex::new(None),
+            environment: Mutex::default(),
+        })
     }
 
     pub fn state_dir(&self) -> PathBuf {
@@ -54,6 +64,11 @@ impl Host {
     pub fn set_resolvers(&self, servers: &[&str]) -> Result<()> {
         let lines: String = servers.iter().map(|s| format!("nameserver {s}\n")).collect();
         Ok(fs::write(self.dir.join("resolv.conf"), lines)?)
+    }
+
+    /// In the environment of daemons started from now on.
+    pub fn set_environment(&self, name: &str, value: impl AsRef<OsStr>) {
+        self.environment.lock().push((name.into(), value.as_ref().to_owned()));
     }
 
     /// Starts the daemon and waits until it answers.
@@ -76,7 +91,11 @@ impl Host {
     fn spawn(&self, flags: &[&str]) -> Result<Daemon> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = self.space.command(&binary("swarmd")?);
-        command.arg("--state-dir").arg(self.state_dir()).args(flags);
+        command
+            .arg("--state-dir")
+            .arg(self.state_dir())
+            .args(flags)
+            .envs(self.environment.lock().iter().cloned());
         let nsenter = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let pid = only_child(nsenter.id())?;
         Ok(Daemon { nsenter, pid })
@@ -110,6 +129,19 @@ impl Host {
     pub fn restart(&self) -> Result<()> {
         self.stop()?;
         self.start()
+    }
+
+    /// Stops the daemon in its tracks (SIGSTOP), until `thaw`.
+    pub fn freeze(&self) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.daemon_pid()?), Signal::SIGSTOP)?)
+    }
+
+    /// `nsenter` stops itself when its child is stopped, so both are woken.
+    pub fn thaw(&self) -> Result<()> {
+        let daemon = self.daemon.lock();
+        let daemon = daemon.as_ref().context("no daemon runs here")?;
+        kill(Pid::from_raw(daemon.pid), Signal::SIGCONT)?;
+        Ok(kill(Pid::from_raw(i32::try_from(daemon.nsenter.id())?), Signal::SIGCONT)?)
     }
 
     /// The daemon's process id, as seen from the machine.

@@ -116,9 +116,9 @@ impl RaftNode {
             metrics.cluster_committed.as_ref().is_some_and(|committed| committed.index >= end(metrics))
         };
         let recover = async {
-            let metrics =
-                self.inner.raft.wait(None).metrics(covered, "the log found at the start is committed");
-            let target = end(&metrics.await.ok()?);
+            let log = self.inner.raft.wait(None);
+            let metrics = log.metrics(covered, "the log found at the start is committed").await.ok()?;
+            let target = end(&metrics);
             self.inner.applied.clone().wait_for(|applied| *applied >= target).await.ok().map(drop)
         };
         match timeout(deadline, recover).await {

@@ -32,13 +32,16 @@ impl Reachabilities {
 
 /// The leader's view; without one, this manager hears only itself.
 pub async fn reachabilities(seat: &Seat) -> Reachabilities {
-    let status = seat.raft.status();
-    let asked = match leader(&status) {
+    heard(seat, &seat.raft.status()).await
+}
+
+async fn heard(seat: &Seat, status: &Status) -> Reachabilities {
+    let asked = match leader(status) {
         Leader::Here => Some(status.heard.clone()),
         Leader::There(member) => ask(seat, &member).await,
         Leader::Nowhere => None,
     };
-    known(&status, asked)
+    known(status, asked)
 }
 
 /// What `status` and the leader's answer come to. A leader that does not answer is not shown as one.
@@ -64,8 +67,9 @@ async fn ask(seat: &Seat, member: &Member) -> Option<BTreeSet<u64>> {
 
 /// The managers as this one sees them.
 pub async fn quorum(seat: &Seat) -> Quorum {
-    let reachable = reachabilities(seat).await;
-    counted(&seat.raft.status(), &reachable)
+    // One status for all of it: a leader is shown with the term it leads in.
+    let status = seat.raft.status();
+    counted(&status, &heard(seat, &status).await)
 }
 
 /// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another.

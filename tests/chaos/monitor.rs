@@ -1,0 +1,125 @@
+//! What every manager says of itself while all this goes on, and what its process takes. Knows I1, I5 and I18; must not
+//! know faults.
+
+use crate::caller::{Caller, Outcome};
+use crate::work::Site;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use swarm_proto::v1;
+use swarm_tests::World;
+use tokio::time::sleep;
+
+const EVERY: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_secs(2);
+/// Far above what a daemon needs with these few objects, debug build and all.
+const MOST_MEMORY_KB: u64 = 300 * 1024;
+const MOST_DESCRIPTORS: usize = 600;
+
+/// What was seen of leadership.
+#[derive(Default)]
+pub struct Terms {
+    /// Who led in which term, by node id, and who said so.
+    leaders: BTreeMap<u64, (String, usize)>,
+    /// The last term each host told.
+    last: BTreeMap<usize, u64>,
+}
+
+impl Terms {
+    /// What is wrong with it, in the light of what was said before.
+    fn see(&mut self, host: usize, quorum: &v1::Quorum) -> Option<String> {
+        if quorum.term == 0 {
+            // It has only just started and says nothing yet.
+            return None;
+        }
+        let before = self.last.insert(host, quorum.term).unwrap_or_default();
+        if quorum.term < before {
+            return Some(format!("h{host} went back from term {before} to {} (I5)", quorum.term));
+        }
+        if quorum.leader.is_empty() {
+            return None;
+        }
+        let first = self.leaders.entry(quorum.term).or_insert_with(|| (quorum.leader.clone(), host));
+        (first.0 != quorum.leader).then(|| {
+            let (leader, told) = first;
+            format!(
+                "term {} has two leaders: {leader} says h{told}, {} says h{host} (I1)",
+                quorum.term, quorum.leader
+            )
+        })
+    }
+
+    pub fn led(&self) -> usize {
+        self.leaders.len()
+    }
+}
+
+/// Asks one manager again and again; remembers which host leads.
+pub async fn watch_terms(
+    site: Arc<Site>,
+    caller: Caller,
+    (terms, nodes, leader): (Arc<Mutex<Terms>>, Arc<BTreeMap<String, usize>>, Arc<AtomicUsize>),
+) {
+    while !site.is_over() {
+        let answer = caller
+            .control(LIMIT, |mut api| async move { api.get_cluster(v1::GetClusterRequest {}).await })
+            .await;
+        if let Outcome::Answer(v1::GetClusterResponse { quorum: Some(quorum), .. }) = answer {
+            if let Some(problem) = terms.lock().see(caller.host, &quorum) {
+                site.recorder.problem(problem);
+            }
+            if let Some(host) = nodes.get(&quorum.leader) {
+                leader.store(*host, Ordering::Relaxed);
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// The most any daemon took, in kB and in descriptors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    pub memory_kb: u64,
+    pub descriptors: usize,
+}
+
+impl Taken {
+    /// Looks at every daemon that runs now.
+    pub fn look(&mut self, world: &World) {
+        for pid in world.hosts().iter().filter_map(|host| host.daemon_pid().ok()) {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+            let resident =
+                resident.split_whitespace().next().and_then(|kb| kb.parse().ok()).unwrap_or_default();
+            let open = fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count).unwrap_or_default();
+            self.memory_kb = self.memory_kb.max(resident);
+            self.descriptors = self.descriptors.max(open);
+        }
+    }
+
+    pub fn problem(&self) -> Option<String> {
+        let Self { memory_kb, descriptors } = *self;
+        (memory_kb > MOST_MEMORY_KB || descriptors > MOST_DESCRIPTORS).then(|| {
+            format!(
+                "a daemon took {memory_kb} kB and {descriptors} descriptors; \
+                 the bounds are {MOST_MEMORY_KB} and {MOST_DESCRIPTORS} (I18)"
+            )
+        })
+    }
+}
+
+#[test]
+fn two_leaders_of_one_term_and_a_term_that_goes_back_are_seen() {
+    let quorum = |term, leader: &str| v1::Quorum { term, leader: leader.to_owned(), ..v1::Quorum::default() };
+    let mut terms = Terms::default();
+    assert_eq!(terms.see(1, &quorum(3, "a")), None);
+    assert_eq!(terms.see(2, &quorum(3, "")), None);
+    assert_eq!(terms.see(2, &quorum(0, "")), None);
+    assert_eq!(terms.see(2, &quorum(4, "b")), None);
+    assert!(terms.see(3, &quorum(4, "c")).is_some_and(|said| said.contains("I1")));
+    assert!(terms.see(2, &quorum(3, "a")).is_some_and(|said| said.contains("I5")));
+    assert_eq!(terms.led(), 2);
+}
