@@ -1,7 +1,7 @@
 //! Reading the state: objects by id, references as people type them, lists. Changes nothing.
 
 use crate::tables::Session;
-use crate::{Refusal, State};
+use crate::{Refusal, Reply, State, Verb};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
@@ -10,13 +10,19 @@ use alloc::vec::Vec;
 use core::str::FromStr;
 use swarm_model::{
     Cluster, DnsName, Endpoint, EndpointId, Id, ManagerPeer, MemberState, Network, NetworkId, Node, NodeId,
-    Peer, Revision,
+    Peer, RequestId, Revision,
 };
 
 impl State {
     /// Raft index of the last entry applied.
     pub fn revision(&self) -> Revision {
         self.tables.applied
+    }
+
+    /// The answer this request was given, while it is remembered. Who resolves a name on its behalf looks here first:
+    /// what the request has removed is no longer found.
+    pub fn answered(&self, request: &RequestId, verb: Verb) -> Option<Reply> {
+        self.tables.requests.recall(request, verb)
     }
 
     pub fn cluster(&self) -> Option<&Cluster> {

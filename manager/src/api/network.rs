@@ -7,7 +7,7 @@ use crate::seat::{Seat, request_id};
 use swarm_identity::random;
 use swarm_model::{HOST_NETWORKS, NetworkSpec};
 use swarm_proto::{required, v1};
-use swarm_state::{Command, CreateNetwork, Reply};
+use swarm_state::{Command, CreateNetwork, Reply, Verb};
 use tonic::Status;
 
 pub async fn create(
@@ -64,15 +64,24 @@ pub async fn remove(
             "network {reference} is each host's own and cannot be removed"
         )));
     }
-    let command = permit.try_map(|asked| {
-        seat.applied.read(|state| match state.resolve_network(&asked.reference) {
-            Ok(network) => Ok(Command::RemoveNetwork { network: network.id }),
-            Err(e) => Err(refusal(&e)),
-        })
-    })?;
-    match seat.proposer.propose(command, request).await?.reply {
+    // In one look: asked again, the request may have removed the network meanwhile.
+    let network = seat.applied.read(|state| match state.answered(&request, Verb::RemoveNetwork) {
+        Some(reply) => Err(removed(&reply)),
+        None => state.resolve_network(reference).map(|network| network.id).map_err(|e| Err(refusal(&e))),
+    });
+    let network = match network {
+        Ok(network) => network,
+        Err(answer) => return answer,
+    };
+    let command = permit.map(|_| Command::RemoveNetwork { network });
+    removed(&seat.proposer.propose(command, request).await?.reply)
+}
+
+fn removed(reply: &Reply) -> Result<v1::RemoveNetworkResponse, Status> {
+    match reply {
         Reply::Removed { network, .. } => Ok(v1::RemoveNetworkResponse { id: network.to_string() }),
-        other => Err(unexpected(&other)),
+        Reply::Refused(reason) => Err(refusal(reason)),
+        other => Err(unexpected(other)),
     }
 }
 

@@ -51,6 +51,21 @@ async fn networks_are_made_once_per_request_and_found_by_every_reference() {
     assert_eq!(host.networks().await, ["ingress"]);
 }
 
+/// Found by the chaos run of seed 2: the answer to the first try was lost, and the second said "not found".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_is_asked_for_again_is_answered_as_the_first_time() {
+    let host = Host::first().await;
+    let mut control = host.control().await;
+    host.create_network("web").await.unwrap();
+    let request = v1::RemoveNetworkRequest { reference: "web".to_owned(), request_id: request_id() };
+    let removed = control.remove_network(request.clone()).await.unwrap().into_inner();
+    assert_eq!(control.remove_network(request.clone()).await.unwrap().into_inner(), removed);
+    // Nor does it take another that has the name now.
+    host.create_network("web").await.unwrap();
+    assert_eq!(control.remove_network(request).await.unwrap().into_inner(), removed);
+    assert_eq!(host.networks().await, ["ingress", "web"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_requests_name_the_field_and_change_nothing() {
     let host = Host::first().await;
