@@ -2,7 +2,7 @@
 //! other, records and hosts, addresses, numbers, logs. Knows I4, I9, I10, I12, I19 and I20.
 
 use crate::caller::{Caller, Outcome};
-use crate::work::{LIMIT, Site, addresses, networks};
+use crate::work::{LIMIT, Site, addresses, labels, networks};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -77,12 +77,14 @@ fn sandboxes(runtime: &Runtime, worker: &Caller) -> Result<Vec<String>> {
 }
 
 /// Every name and address is read once more at every manager, into the history: what was acknowledged must be there.
-pub fn read_all(runtime: &Runtime, site: &Site) -> Result<()> {
+pub fn read_all(runtime: &Runtime, site: &Site, world: &World) -> Result<()> {
+    let hosts: Vec<String> = world.hosts().iter().map(|host| host.name.clone()).collect();
     for (n, manager) in site.managers.iter().enumerate() {
         let reader = READER + n as u32;
         let read = runtime.block_on(async {
             networks::look(site, reader, manager, &networks::all(site)).await
                 && addresses::look(site, reader, manager, &addresses::all(site)).await
+                && labels::look_at_all(site, reader, manager, &hosts).await
         });
         ensure!(read, "h{} does not answer reads after the faults (I19)", manager.host);
     }

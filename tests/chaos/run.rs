@@ -8,7 +8,7 @@ use crate::plan::{Step, plan};
 use crate::rest;
 use crate::shim::{self, Shim};
 use crate::stream::Stream;
-use crate::work::{Client, Site, addresses, networks};
+use crate::work::{Client, Site, addresses, labels, networks};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 pub const MANAGERS: usize = 3;
 pub const HOSTS: usize = 5;
 const NETWORK_CLIENTS: u32 = 4;
+const LABEL_CLIENTS: u32 = 3;
 const CLIENTS_PER_WORKER: u32 = 2;
 /// Namespaces an address client may use, counting those it does not know the end of.
 const NAMESPACES: usize = 12;
@@ -73,7 +74,7 @@ fn play(world: &World, seed: u64, plan: &[Step]) -> Result<()> {
     let settled = healed.and_then(|took| {
         ended?;
         rest::detach_all(&runtime, &site, &names)?;
-        rest::read_all(&runtime, &site)?;
+        rest::read_all(&runtime, &site, world)?;
         rest::agree(&runtime, &site, &names)?;
         Ok(took)
     });
@@ -144,6 +145,12 @@ fn clients(runtime: &Runtime, world: &World, site: &Arc<Site>, seed: u64) -> Res
     for _ in 0..NETWORK_CLIENTS {
         number += 1;
         tasks.spawn_on(networks::run(Arc::clone(site), Client::new(number, seed)), runtime.handle());
+    }
+    let names: Vec<String> = world.hosts().iter().map(|host| host.name.clone()).collect();
+    for _ in 0..LABEL_CLIENTS {
+        number += 1;
+        let work = labels::run(Arc::clone(site), Client::new(number, seed), names.clone());
+        tasks.spawn_on(work, runtime.handle());
     }
     for worker in &site.workers {
         for _ in 0..CLIENTS_PER_WORKER {

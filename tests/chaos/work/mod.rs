@@ -2,6 +2,7 @@
 //! Knows what all of them share; must not know faults.
 
 pub mod addresses;
+pub mod labels;
 pub mod networks;
 
 use crate::caller::{Caller, Outcome};
