@@ -86,7 +86,9 @@ impl Host {
                 if !saved {
                     tracing::warn!("the assignment at revision {revision} is not on disk yet");
                 }
-                programmed.map_err(|e| WorkerError::Internal(e.to_string()))
+                programmed.map_err(|e| WorkerError::Internal(e.to_string()))?;
+                self.assignments.zones.reveal_own(sandbox);
+                Ok(())
             }
         }
     }

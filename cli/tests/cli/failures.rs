@@ -73,7 +73,7 @@ async fn a_connection_that_breaks_leaves_the_outcome_open() {
     command.arg("-H").arg(format!("unix://{}", path.display())).arg("leave");
     let outcome = finish(command).await;
     assert_eq!(outcome.code, 4, "{outcome:?}");
-    assert!(one_sentence(&outcome).contains("not known"), "{outcome:?}");
+    assert!(one_sentence(&outcome).contains("unknown"), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -149,9 +149,13 @@ impl Host {
         Ok(answer.into_inner().network.unwrap())
     }
 
+    /// Their names, sorted.
     pub async fn networks(&self) -> Vec<String> {
         let answer = self.control().await.list_networks(v1::ListNetworksRequest {}).await.unwrap();
-        answer.into_inner().networks.into_iter().map(|network| network.spec.unwrap().name).collect()
+        let networks = answer.into_inner().networks.into_iter();
+        let mut names: Vec<_> = networks.map(|network| network.spec.unwrap().name).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The state of the node with this host name, and its reachability as a manager.

@@ -3,7 +3,7 @@
 
 use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
-use swarm_model::{Assigned, Change, Endpoint, EndpointId, Network, NetworkId, Revision};
+use swarm_model::{Assigned, Change, Endpoint, EndpointId, Network, NetworkId, Revision, SandboxId};
 use swarm_overlay::dns::{Answer, Kind, Zone, answer};
 
 /// Follows the assignment change by change; one endpoint's change costs the same on a small and on a large network.
@@ -65,6 +65,15 @@ impl Zones {
                 table.put(&endpoint);
             }
         }
+    }
+
+    /// The kernel has what this sandbox needs: it may ask for itself at once, whatever else is still being waited for.
+    pub(crate) fn reveal_own(&self, sandbox: SandboxId) {
+        let mut table = self.table.write();
+        let (own, others): (VecDeque<_>, VecDeque<_>) =
+            table.unrevealed.drain(..).partition(|(_, endpoint)| endpoint.sandbox == sandbox);
+        table.unrevealed = others;
+        own.iter().for_each(|(_, endpoint)| table.put(endpoint));
     }
 
     /// Asks those networks; the second answer is whether an unknown name may be asked for outside: only when one of
