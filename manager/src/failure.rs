@@ -56,7 +56,9 @@ impl From<LeadFailed> for Status {
         match failed {
             LeadFailed::Raft(ProposeError::NotLeader(_)) => Self::aborted(text),
             LeadFailed::Raft(ProposeError::Unknown) => Self::deadline_exceeded(text),
-            LeadFailed::Raft(ProposeError::TooLarge { .. }) => Self::resource_exhausted(text),
+            LeadFailed::Raft(ProposeError::TooLarge { .. } | ProposeError::DiskFull) => {
+                Self::resource_exhausted(text)
+            }
             LeadFailed::Raft(ProposeError::Stopped(_)) => Self::unavailable(text),
             LeadFailed::NotYet { .. } => Self::failed_precondition(text),
             LeadFailed::Codec(_) => Self::internal(text),

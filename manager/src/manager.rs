@@ -76,12 +76,10 @@ impl Manager {
         let links = Links::new(Dialler::new(credentials.clone()));
         let raft = RaftNode::start(
             RaftConfig {
-                id: load_or_make(&config.dir)?,
-                dir: config.dir,
-                key: config.key,
                 timing: config.timing,
                 snapshot_interval: config.snapshot_interval,
                 keep_snapshots: config.keep_snapshots,
+                ..RaftConfig::new(load_or_make(&config.dir)?, config.dir, config.key)
             },
             StateMachine(applied.clone()),
             Arc::new(links.clone()),

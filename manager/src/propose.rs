@@ -119,7 +119,7 @@ impl Proposer {
             Ok(done) => Attempt::Done(done),
             Err(LeadFailed::Raft(ProposeError::NotLeader(_))) => Attempt::NotNow,
             Err(LeadFailed::Raft(ProposeError::Unknown)) => Attempt::Perhaps,
-            Err(LeadFailed::Raft(e @ ProposeError::TooLarge { .. })) => {
+            Err(LeadFailed::Raft(e @ (ProposeError::TooLarge { .. } | ProposeError::DiskFull))) => {
                 Attempt::Failed(ProposeFailed::TooLarge(e.to_string()))
             }
             Err(LeadFailed::Raft(ProposeError::Stopped(reason))) => {

@@ -85,6 +85,10 @@ pub struct Status {
     pub role: Role,
     /// Index of the last entry this manager has applied; 0 before the first.
     pub applied: u64,
+    /// The last entry of this manager's log and its term, committed or not: of two managers the one with the greater
+    /// (`last_term`, `last_index`) may know more. 0 while the log is empty.
+    pub last_index: u64,
+    pub last_term: u64,
     pub voters: BTreeMap<u64, Member>,
     pub learners: BTreeMap<u64, Member>,
     /// On the leader: itself and the ids that acknowledged it within an election timeout. Elsewhere empty.

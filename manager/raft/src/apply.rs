@@ -24,13 +24,20 @@ pub struct Applier {
     membership: StoredMembership,
     snapshots: Arc<Snapshots>,
     progress: watch::Sender<u64>,
+    /// Whether the disk that snapshots go to counts as full.
+    full: watch::Receiver<bool>,
 }
 
 impl Applier {
     /// An applier for a machine in its initial state; openraft restores the newest snapshot and the rest of the log.
-    pub fn new(machine: Box<dyn Machine>, snapshots: Arc<Snapshots>, progress: watch::Sender<u64>) -> Self {
+    pub fn new(
+        machine: Box<dyn Machine>,
+        snapshots: Arc<Snapshots>,
+        progress: watch::Sender<u64>,
+        full: watch::Receiver<bool>,
+    ) -> Self {
         let (applied, membership) = Default::default();
-        Self { machine: Mutex::new(machine), applied, membership, snapshots, progress }
+        Self { machine: Mutex::new(machine), applied, membership, snapshots, progress, full }
     }
 
     fn apply_entry(
@@ -87,6 +94,14 @@ impl RaftStateMachine<Types> for Applier {
             encode: Mutex::new(Some(self.machine.get_mut().snapshot())),
             meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
             snapshots: self.snapshots.clone(),
+        }
+    }
+
+    /// A snapshot that is only due can wait for space; one that a follower needs cannot.
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        match *self.full.borrow() && !force {
+            true => None,
+            false => Some(self.get_snapshot_builder().await),
         }
     }
 

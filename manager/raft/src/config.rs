@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use crate::space::FreeSpace;
+
 /// The 256-bit key that everything at rest of one manager is sealed with. Wiped from memory on drop, never printed.
 #[derive(Clone)]
 pub struct StoreKey(Zeroizing<[u8; 32]>);
@@ -24,9 +26,11 @@ impl std::fmt::Debug for StoreKey {
     }
 }
 
-/// Raft's clocks, in milliseconds. A leader is replaced about 1.6 × `election_max_ms` after its last sign of life.
+/// Raft's clocks, in milliseconds. A lost leader is missed `election_max_ms` after its last sign of life, when its lease
+/// on everybody's vote ends, and a random time between `election_min_ms` and `election_max_ms` more; then it is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
+    /// Also how long a heartbeat may go unanswered.
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
@@ -36,7 +40,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { heartbeat_ms: 60, election_min_ms: 250, election_max_ms: 450, request_ms: 5_000 }
+        Self { heartbeat_ms: 60, election_min_ms: 250, election_max_ms: 400, request_ms: 5_000 }
     }
 }
 
@@ -53,11 +57,38 @@ pub struct RaftConfig {
     pub snapshot_interval: u64,
     /// Older snapshot files kept beside the newest.
     pub keep_snapshots: usize,
+    /// With less than this free on its disk (and room for two snapshots), a manager takes no changes; 0 for no reserve.
+    pub reserve_bytes: u64,
+    pub free_space: FreeSpace,
 }
+
+/// Lasts for the writes of two seconds and for what is needed to hand leadership over.
+const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl RaftConfig {
     /// A configuration with the default times, a snapshot every 10,000 entries and no older one kept.
     pub fn new(id: u64, dir: PathBuf, key: StoreKey) -> Self {
-        Self { id, dir, key, timing: Timing::default(), snapshot_interval: 10_000, keep_snapshots: 0 }
+        Self {
+            id,
+            dir,
+            key,
+            timing: Timing::default(),
+            snapshot_interval: 10_000,
+            keep_snapshots: 0,
+            reserve_bytes: RESERVE_BYTES,
+            free_space: FreeSpace::default(),
+        }
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    pub(crate) fn mark_file(&self) -> PathBuf {
+        self.dir.join("log.mark")
+    }
+
+    pub(crate) fn snapshots_dir(&self) -> PathBuf {
+        self.dir.join("snapshots")
     }
 }

@@ -13,6 +13,14 @@ pub enum StartError {
     Raft(String),
 }
 
+/// Why no Raft directory was made. What was there before is as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make a new Raft store in {dir}: {reason}")]
+pub struct SeedError {
+    pub dir: String,
+    pub reason: String,
+}
+
 /// Why a command was not (or perhaps not) committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
@@ -25,6 +33,9 @@ pub enum ProposeError {
     /// Nothing was written.
     #[error("the change is {bytes} bytes, more than the {limit} that one Raft entry may have; split it")]
     TooLarge { bytes: usize, limit: usize },
+    /// Nothing was written. It goes on by itself once there is space.
+    #[error("the disk under this manager's Raft log is full; free some space there, or ask another manager")]
+    DiskFull,
     #[error("Raft has stopped on this manager: {0}")]
     Stopped(String),
 }

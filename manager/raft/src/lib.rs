@@ -7,9 +7,14 @@ mod api;
 mod apply;
 mod config;
 mod error;
+mod export;
 pub mod log;
 mod node;
+mod pace;
+mod pace_file;
+mod seed;
 mod snapshots;
+mod space;
 #[cfg(test)]
 mod suite;
 pub mod types;
@@ -18,7 +23,10 @@ mod wire;
 
 pub use api::{Committed, Dial, Machine, MachineError, Member, Role, SenderCheck, Status};
 pub use config::{RaftConfig, StoreKey, Timing};
-pub use error::{MemberError, ProposeError, ReadError, StartError, WaitError};
+pub use error::{MemberError, ProposeError, ReadError, SeedError, StartError, WaitError};
+pub use export::{Export, export};
 pub use node::{MAX_COMMAND_BYTES, RaftNode};
+pub use seed::{Seed, Seeded};
+pub use space::FreeSpace;
 pub use swarm_proto::v1::raft_server::RaftServer;
 pub use wire::RaftService;

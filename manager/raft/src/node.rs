@@ -3,7 +3,10 @@
 //! Knows: what can be asked of Raft, and the deadline of each question. Must not know: what a command means.
 
 mod answers;
+mod distance;
 mod members;
+mod report;
+mod room;
 mod start;
 mod status;
 
@@ -21,7 +24,7 @@ use crate::config::{RaftConfig, Timing};
 use crate::error::{MemberError, ProposeError, ReadError, StartError, WaitError};
 use crate::log::LogWatch;
 use crate::types::{Command, Raft, Types};
-use crate::wire::RaftService;
+use crate::wire::{Local, RaftService};
 
 /// Largest command: with its entry it must fit one replication message, and several must fit one batch.
 pub const MAX_COMMAND_BYTES: usize = 512 * 1024;
@@ -47,6 +50,10 @@ struct Inner {
     found: Option<u64>,
     /// Whether all of that has been applied again.
     recovered: AtomicBool,
+    /// The clocks that would suit the measured distance of the voters.
+    suitable: watch::Receiver<Timing>,
+    /// Whether the disk under the log counts as full.
+    full: watch::Receiver<bool>,
     /// Held during a membership change: openraft's takes two steps, and those of two changes must not mix.
     changing: Mutex<()>,
     /// Held while shutting down, so that a second call waits for the first.
@@ -73,6 +80,12 @@ impl RaftNode {
     pub async fn propose(&self, command: Vec<u8>) -> Result<Committed, ProposeError> {
         if command.len() > MAX_COMMAND_BYTES {
             return Err(ProposeError::TooLarge { bytes: command.len(), limit: MAX_COMMAND_BYTES });
+        }
+        if *self.inner.full.borrow() {
+            return Err(match self.inner.is_leader() {
+                true => ProposeError::DiskFull,
+                false => ProposeError::NotLeader(self.status().leader),
+            });
         }
         let write = self.inner.raft.client_write(Command(command.into()));
         match timeout(self.inner.patience(), write).await {
@@ -137,6 +150,12 @@ impl RaftNode {
         members::add_learner(&self.inner, id, member).await
     }
 
+    /// Leader: changes where a member is found, for all managers and for good; what it is called never changes.
+    /// Nothing happens if it stands there already.
+    pub async fn update_member(&self, id: u64, member: Member) -> Result<(), MemberError> {
+        members::update(&self.inner, id, member).await
+    }
+
     /// Leader: makes a learner a voter once it has caught up. A voter is left as it is.
     pub async fn promote(&self, id: u64) -> Result<(), MemberError> {
         members::promote(&self.inner, id).await
@@ -157,12 +176,23 @@ impl RaftNode {
     pub fn status(&self) -> Status {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
-        status::status(&metrics, *self.inner.applied.borrow(), &self.inner.timing)
+        status::status(&metrics, self.inner.progress(), &self.inner.timing)
     }
 
     /// Changes of [`RaftNode::status`], the last value always being available. Closed when Raft has stopped.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()
+    }
+
+    /// Raft's clocks as they run. The caller's, unless the voters were found too far apart for them before this start.
+    pub fn timing(&self) -> Timing {
+        self.inner.timing
+    }
+
+    /// The clocks a start would choose now. openraft cannot change them while it runs: where they differ much, a restart
+    /// of this manager mends it.
+    pub fn suitable_timing(&self) -> Timing {
+        *self.inner.suitable.borrow()
     }
 
     /// The last applied index, as it moves.
@@ -172,7 +202,10 @@ impl RaftNode {
 
     /// The gRPC service other managers call; `check` ties a connection's identity to the Raft id it speaks for.
     pub fn service(&self, check: SenderCheck) -> crate::RaftServer<RaftService> {
-        let service = RaftService::new(self.inner.id, self.inner.raft.clone(), check);
+        let raft = self.inner.raft.clone();
+        let local =
+            Local { me: self.inner.id, raft, log: self.inner.log.clone(), full: self.inner.full.clone() };
+        let service = RaftService::new(local, check);
         crate::RaftServer::new(service)
             .max_decoding_message_size(swarm_proto::MAX_MESSAGE_BYTES)
             .max_encoding_message_size(swarm_proto::MAX_MESSAGE_BYTES)
@@ -181,7 +214,7 @@ impl RaftNode {
     /// Hands leadership over if this node leads several voters, stops Raft and closes the store. Idempotent.
     pub async fn shutdown(&self) {
         let _turn = self.inner.closing.lock().await;
-        if let Some(to) = status::successor(&self.status())
+        if let Some(to) = self.inner.successor()
             && let Err(error) = members::transfer_leader(&self.inner, to, HAND_OVER).await
         {
             tracing::warn!(%error, "leadership was not handed over before stopping");
@@ -201,8 +234,18 @@ impl RaftNode {
 }
 
 impl Inner {
+    fn progress(&self) -> status::Progress {
+        status::Progress { applied: *self.applied.borrow(), last: self.log.last() }
+    }
+
     fn patience(&self) -> Duration {
         Duration::from_millis(self.timing.request_ms)
+    }
+
+    fn successor(&self) -> Option<u64> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        status::successor(&metrics, &self.timing)
     }
 
     fn stop_reason(&self) -> String {

@@ -15,7 +15,7 @@ use crate::snapshots::Snapshots;
 use crate::types::Types;
 
 /// A machine without state: the suite checks what is kept around it.
-struct Empty;
+pub struct Empty;
 
 impl Machine for Empty {
     fn apply(&mut self, _: u64, _: &[u8]) -> Result<Vec<u8>, MachineError> {
@@ -39,7 +39,8 @@ impl StoreBuilder<Types, LogStore, Applier, TempDir> for Builder {
         let log = LogStore::open(Box::new(engine), &dir.path().join("mark"), &key, 1).unwrap();
         let snapshots = Snapshots::open(dir.path().join("snapshots"), &key, 0).unwrap();
         let (progress, _) = watch::channel(0);
-        Ok((dir, log, Applier::new(Box::new(Empty), Arc::new(snapshots), progress)))
+        let (_, full) = watch::channel(false);
+        Ok((dir, log, Applier::new(Box::new(Empty), Arc::new(snapshots), progress, full)))
     }
 }
 

@@ -68,6 +68,8 @@ mod tests {
             leader: None,
             role: swarm_raft::Role::Leader,
             applied: 1,
+            last_index: 1,
+            last_term: 1,
             voters: BTreeMap::from([member(1), member(2)]),
             learners: BTreeMap::from([member(3)]),
             heard: BTreeSet::new(),

@@ -18,7 +18,7 @@ use crate::types::{Command, Entry, LogId, Types, Vote};
 
 /// Records in memory; `flush` fails when told to, and waits while the gate is shut.
 #[derive(Default)]
-struct Disk {
+pub struct Disk {
     entries: Mutex<BTreeMap<u64, Vec<u8>>>,
     named: Mutex<BTreeMap<String, Vec<u8>>>,
     broken: AtomicBool,
@@ -81,7 +81,15 @@ fn try_open(disk: &Arc<Disk>) -> Result<LogStore, String> {
         .map_err(|e| e.to_string())
 }
 
-fn open(disk: &Arc<Disk>) -> LogStore {
+impl Disk {
+    /// Has every flush wait from now on, or wait no longer.
+    pub fn stall(&self, stalled: bool) {
+        *self.shut.lock() = stalled;
+        self.gate.notify_all();
+    }
+}
+
+pub fn open(disk: &Arc<Disk>) -> LogStore {
     try_open(disk).unwrap()
 }
 
@@ -120,7 +128,7 @@ async fn nothing_is_acknowledged_once_a_flush_has_failed() {
 async fn a_slow_flush_holds_up_neither_appends_nor_reads_and_is_shared() {
     let disk = Arc::new(Disk::default());
     let mut log = open(&disk);
-    *disk.shut.lock() = true;
+    disk.stall(true);
     let flushes = disk.flushes.load(Ordering::SeqCst);
     let begun = Instant::now();
     let mut answers = Vec::new();
@@ -133,8 +141,7 @@ async fn a_slow_flush_holds_up_neither_appends_nor_reads_and_is_shared() {
     let candidate = Vote::new(2, 1);
     let mut vote = std::pin::pin!(log.save_vote(&candidate));
     assert!(futures::poll!(vote.as_mut()).is_pending(), "a vote was acknowledged before it was on disk");
-    *disk.shut.lock() = false;
-    disk.gate.notify_all();
+    disk.stall(false);
     vote.await.unwrap();
     for answer in answers {
         answer.await.unwrap().unwrap();

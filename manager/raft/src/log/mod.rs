@@ -4,10 +4,11 @@
 
 mod engine;
 #[cfg(test)]
-mod failing;
+pub mod failing;
 #[cfg(test)]
 mod growth;
 mod mark;
+mod offline;
 mod recover;
 mod sled_engine;
 mod store;
@@ -15,5 +16,7 @@ mod tail;
 mod writer;
 
 pub use engine::{Engine, EngineError};
+pub use offline::{StoppedLog, begin_log, on_disk};
+pub use recover::LogError;
 pub use sled_engine::SledEngine;
 pub use store::{LogReader, LogStore, LogWatch};

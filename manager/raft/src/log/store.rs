@@ -42,12 +42,23 @@ pub struct LogReader {
     shared: Arc<Shared>,
 }
 
-/// Tells when the log's files are no longer in use by this process.
+/// Tells how far the log goes, and when its files are no longer in use by this process.
+#[derive(Clone)]
 pub struct LogWatch(std::sync::Weak<Shared>);
 
 impl LogWatch {
     pub fn is_closed(&self) -> bool {
         self.0.strong_count() == 0
+    }
+
+    /// The vote that is on disk.
+    pub fn durable_vote(&self) -> Option<Vote> {
+        self.0.upgrade().and_then(|shared| *shared.vote.lock())
+    }
+
+    /// The last entry, on disk or not; `None` once the log is closed.
+    pub fn last(&self) -> Option<LogId> {
+        self.0.upgrade().and_then(|shared| shared.tail.lock().last())
     }
 }
 

@@ -14,7 +14,7 @@ use super::Inner;
 use super::answers::{Change, fatal_reason, member_error};
 use crate::api::Member;
 use crate::error::MemberError;
-use crate::types::Types;
+use crate::types::{StoredMembership, Types};
 
 /// For a new member to receive a snapshot and the log after it.
 const CATCH_UP: Duration = Duration::from_secs(60);
@@ -48,6 +48,31 @@ pub async fn add_learner(node: &Inner, id: u64, member: Member) -> Result<(), Me
         None => change(node, ChangeMembers::AddNodes(BTreeMap::from([(id, member)])), true).await?,
     }
     caught_up(node, id).await
+}
+
+pub async fn update(node: &Inner, id: u64, member: Member) -> Result<(), MemberError> {
+    if !node.is_leader() {
+        return Err(MemberError::NotLeader(current_leader(node)));
+    }
+    let (known, committed) = metrics(node, |m| {
+        let member_of = |membership: &StoredMembership| membership.get_node(&id).cloned();
+        (member_of(&m.membership_config), member_of(&m.committed_membership_config))
+    });
+    let Some(known) = known else {
+        return Err(MemberError::Refused(format!(
+            "Raft id {id} is no member, so it has no address to change; add it as a learner first"
+        )));
+    };
+    if known.node != member.node {
+        return Err(MemberError::Refused(format!(
+            "Raft id {id} stands for node {} and not for {}; join under a fresh id",
+            known.node, member.node
+        )));
+    }
+    if known == member && committed.as_ref() == Some(&member) {
+        return Ok(());
+    }
+    change(node, ChangeMembers::SetNodes(BTreeMap::from([(id, member)])), true).await
 }
 
 pub async fn promote(node: &Inner, id: u64) -> Result<(), MemberError> {

@@ -9,50 +9,53 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
 use openraft::storage::RaftLogStorage;
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
 
-use super::{Inner, RaftNode, status};
-use crate::api::{Dial, Machine, Status};
+use super::distance::Clocks;
+use super::report::Reporter;
+use super::{Inner, RaftNode, distance, room};
+use crate::api::{Dial, Machine};
 use crate::apply::Applier;
 use crate::config::{RaftConfig, Timing};
 use crate::error::StartError;
-use crate::log::{LogStore, SledEngine};
+use crate::log::{LogStore, SledEngine, on_disk};
 use crate::snapshots::Snapshots;
 use crate::types::{Raft, Types};
-use crate::wire::Network;
+use crate::wire::{Links, Network};
 
 /// Entries sent to another manager at a time, in number; their bytes are bounded by the log.
 const ENTRIES_PER_MESSAGE: u64 = 512;
 /// How long a pipelined append may go unanswered; a slow disk takes its time.
 const MIN_STALL: Duration = Duration::from_secs(3);
 
-/// sled panics on some damage instead of saying so.
-const DAMAGED: &str = "the storage engine panicked on it (see above), so its files are damaged; \
-    remove this manager from the cluster and let it join anew";
-
 pub async fn start(
-    config: RaftConfig,
+    mut config: RaftConfig,
     machine: Box<dyn Machine>,
     dial: Arc<dyn Dial>,
 ) -> Result<RaftNode, StartError> {
+    let clocks = Clocks { given: config.timing, dir: config.dir.clone() };
+    config.timing = clocks.at_start();
     let raft_config = raft_config(&config)?;
     let (mut log, snapshots) = open_store(config.clone()).await?;
     let watch_log = log.watch();
     let found = log.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let (progress, applied) = watch::channel(0);
-    let applier = Applier::new(machine, Arc::new(snapshots), progress);
+    let (filling, full) = watch::channel(false);
+    let applier = Applier::new(machine, Arc::new(snapshots), progress, full.clone());
     let stall = MIN_STALL.max(Duration::from_millis(config.timing.election_max_ms * 5));
-    let network = Network::new(config.id, stall, dial);
+    let links = Links::new(dial);
+    let network = Network::new(config.id, stall, links.clone());
     let raft = Raft::new(config.id, Arc::new(raft_config), network, log, applier)
         .await
         .map_err(|fatal| StartError::Raft(fatal.to_string()))?;
     elect_alone(&raft, config.id).await?;
-    let status = report(&raft, applied.clone(), config.timing);
-    let inner = Inner {
+    let suitable = distance::measure(&raft, links.clone(), clocks);
+    let reporter = Reporter { timing: config.timing, log: watch_log.clone(), links };
+    let status = reporter.run(&raft, applied.clone());
+    let inner = Arc::new(Inner {
         id: config.id,
         timing: config.timing,
         raft,
@@ -61,10 +64,13 @@ pub async fn start(
         log: watch_log,
         found: found.last_log_id.map(|id| id.index),
         recovered: AtomicBool::new(false),
+        suitable,
+        full,
         changing: Mutex::new(()),
         closing: Mutex::new(()),
-    };
-    Ok(RaftNode { inner: Arc::new(inner) })
+    });
+    room::watch(&inner, filling, config);
+    Ok(RaftNode { inner })
 }
 
 fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
@@ -97,17 +103,15 @@ fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
 
 async fn open_store(config: RaftConfig) -> Result<(LogStore, Snapshots), StartError> {
     let dir = config.dir.display().to_string();
-    let opened = tokio::task::spawn_blocking(move || open_blocking(&config)).await;
-    let opened = opened.unwrap_or_else(|_| Err(DAMAGED.to_owned()));
-    opened.map_err(|reason| StartError::Store { dir, reason })
+    on_disk(move || open_blocking(&config)).await.map_err(|reason| StartError::Store { dir, reason })
 }
 
 fn open_blocking(config: &RaftConfig) -> Result<(LogStore, Snapshots), String> {
     make_private(&config.dir).map_err(|error| error.to_string())?;
-    let engine = SledEngine::open(&config.dir.join("log")).map_err(|error| error.to_string())?;
-    let log = LogStore::open(Box::new(engine), &config.dir.join("log.mark"), &config.key, config.id)
+    let engine = SledEngine::open(&config.log_dir()).map_err(|error| error.to_string())?;
+    let log = LogStore::open(Box::new(engine), &config.mark_file(), &config.key, config.id)
         .map_err(|error| error.to_string())?;
-    let snapshots = Snapshots::open(config.dir.join("snapshots"), &config.key, config.keep_snapshots);
+    let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.keep_snapshots);
     Ok((log, snapshots.map_err(|error| error.to_string())?))
 }
 
@@ -126,31 +130,4 @@ async fn elect_alone(raft: &Raft, id: u64) -> Result<(), StartError> {
         raft.trigger().elect(false).await.map_err(stopped)?;
     }
     Ok(())
-}
-
-/// Keeps a status up to date until Raft stops; once a heartbeat at least, because silence makes others unheard.
-fn report(raft: &Raft, mut applied: watch::Receiver<u64>, timing: Timing) -> watch::Receiver<Status> {
-    let mut metrics = raft.metrics();
-    let first = status::status(&metrics.borrow_watched(), *applied.borrow(), &timing);
-    let (sender, receiver) = watch::channel(first);
-    let pause = Duration::from_millis(timing.heartbeat_ms);
-    tokio::spawn(async move {
-        loop {
-            let running = tokio::select! {
-                changed = metrics.changed() => changed.is_ok(),
-                changed = applied.changed() => changed.is_ok(),
-                () = tokio::time::sleep(pause) => !sender.is_closed(),
-            };
-            let now = status::status(&metrics.borrow_watched(), *applied.borrow(), &timing);
-            sender.send_if_modified(|status| {
-                let changed = *status != now;
-                *status = now;
-                changed
-            });
-            if !running {
-                return;
-            }
-        }
-    });
-    receiver
 }

@@ -10,9 +10,15 @@ use openraft::{Instant, RaftMetrics, ServerState};
 use super::answers::fatal_reason;
 use crate::api::{Member, Role, Status};
 use crate::config::Timing;
-use crate::types::Types;
+use crate::types::{LogId, Types, next_index};
 
-pub fn status(metrics: &RaftMetrics<Types>, applied: u64, timing: &Timing) -> Status {
+/// How far the log and the machine have got.
+pub struct Progress {
+    pub applied: u64,
+    pub last: Option<LogId>,
+}
+
+pub fn status(metrics: &RaftMetrics<Types>, progress: Progress, timing: &Timing) -> Status {
     let membership = &metrics.membership_config;
     let voter_ids: BTreeSet<u64> = membership.voter_ids().collect();
     let nodes = membership.nodes().map(|(id, member)| (*id, member.clone()));
@@ -24,7 +30,9 @@ pub fn status(metrics: &RaftMetrics<Types>, applied: u64, timing: &Timing) -> St
         term: metrics.current_term,
         leader,
         role: role(metrics),
-        applied,
+        applied: progress.applied,
+        last_index: progress.last.map_or(0, |id| id.index),
+        last_term: progress.last.map_or(0, |id| id.committed_leader_id().term),
         voters,
         learners,
         heard: heard(metrics, Duration::from_millis(timing.election_max_ms)),
@@ -53,8 +61,12 @@ fn heard(metrics: &RaftMetrics<Types>, within: Duration) -> BTreeSet<u64> {
     recent.map(|(id, _)| *id).chain([metrics.id]).collect()
 }
 
-/// Whom a leader that stops hands over to: any voter it hears.
-pub fn successor(status: &Status) -> Option<u64> {
-    let mut heard = status.heard.iter().filter(|id| **id != status.id && status.voters.contains_key(id));
-    heard.next().copied().filter(|_| status.role == Role::Leader)
+/// Whom a leader that stops hands over to: of the voters it hears, the one whose log goes farthest, so that it need not
+/// wait for entries before it may lead.
+pub fn successor(metrics: &RaftMetrics<Types>, timing: &Timing) -> Option<u64> {
+    let matched = metrics.replication.as_ref()?;
+    let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
+    let heard = heard(metrics, Duration::from_millis(timing.election_max_ms));
+    let candidates = heard.iter().filter(|id| **id != metrics.id && voters.contains(id));
+    candidates.max_by_key(|id| next_index(&matched.get(id).copied().flatten())).copied()
 }

@@ -2,7 +2,6 @@
 //!
 //! Knows: which RPC carries what, and how long it may take. Must not know: why openraft sends it.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,50 +25,29 @@ use tonic::{Code, Response, Status};
 
 use super::envelope::{Envelope, decode, pack};
 use super::link::Link;
+use super::links::{Links, Purpose};
 use super::snapshot;
 use super::stream::{self, Route};
-use crate::api::{Dial, Member};
+use crate::api::Member;
 use crate::types::{Snapshot, Types, Vote};
-
-/// Links of members long gone are dropped beyond this many.
-const LINKS: usize = 64;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Purpose {
-    Entries,
-    /// Heartbeats, votes, hand-overs: small messages that must never wait behind large ones.
-    Control,
-    Snapshots,
-}
 
 /// Makes a [`Peer`] for every member openraft wants to talk to.
 pub struct Network {
     me: u64,
     stall: Duration,
-    dial: Arc<dyn Dial>,
-    links: HashMap<(u64, Purpose), Arc<Link>>,
+    links: Links,
 }
 
 impl Network {
     /// `stall`: how long a pipelined append may go without an answer.
-    pub fn new(me: u64, stall: Duration, dial: Arc<dyn Dial>) -> Self {
-        Self { me, stall, dial, links: HashMap::new() }
+    pub fn new(me: u64, stall: Duration, links: Links) -> Self {
+        Self { me, stall, links }
     }
 
-    fn link(&mut self, target: u64, member: &Member, purpose: Purpose) -> Arc<Link> {
-        if self.links.len() > LINKS {
-            self.links.clear();
-        }
-        let link = self.links.get(&(target, purpose)).filter(|link| link.member == *member);
-        let link = link.cloned().unwrap_or_else(|| Arc::new(Link::new(member.clone(), self.dial.clone())));
-        self.links.insert((target, purpose), link.clone());
-        link
-    }
-
-    fn peer(&mut self, target: u64, member: &Member, bulk: Purpose) -> Peer {
-        let control = self.link(target, member, Purpose::Control);
-        let bulk = self.link(target, member, bulk);
-        Peer { me: self.me, target, stall: self.stall, bulk, control }
+    fn peer(&self, target: u64, member: &Member, bulk: Purpose) -> Peer {
+        let control = self.links.link(target, member, Purpose::Control);
+        let bulk = self.links.link(target, member, bulk);
+        Peer { me: self.me, target, stall: self.stall, bulk, control, heartbeat: false }
     }
 }
 
@@ -81,7 +59,7 @@ impl RaftNetworkFactory<Types> for Network {
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, node: &Member) -> Peer {
-        self.peer(target, node, Purpose::Control)
+        Peer { heartbeat: true, ..self.peer(target, node, Purpose::Control) }
     }
 
     async fn new_snapshot_client(&mut self, target: u64, node: &Member) -> Peer {
@@ -96,11 +74,13 @@ pub struct Peer {
     stall: Duration,
     bulk: Arc<Link>,
     control: Arc<Link>,
+    /// Whether all it appends is a sign of life.
+    heartbeat: bool,
 }
 
 impl Peer {
     fn envelope<T>(&self, body: T) -> Envelope<T> {
-        Envelope { from: self.me, to: self.target, body }
+        Envelope::new(self.me, self.target, body)
     }
 
     /// One question, one answer, over the link for small messages.
@@ -189,8 +169,8 @@ impl RaftNetworkV2<Types> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
-        let (from, to) = (self.me, self.target);
-        let requests = input.map(move |body| Envelope { from, to, body });
+        let (from, to, heartbeat) = (self.me, self.target, self.heartbeat);
+        let requests = input.map(move |body| Envelope { from, to, body, heartbeat });
         let route = Route { bulk: self.bulk.clone(), control: self.control.clone(), stall: self.stall };
         Box::pin(stream::pipeline(route, requests))
     }

@@ -14,6 +14,16 @@ pub struct Envelope<T> {
     pub from: u64,
     pub to: u64,
     pub body: T,
+    /// An append that asks for nothing but an answer: the sender takes it for a sign of life, and never for proof that
+    /// an entry is on disk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heartbeat: bool,
+}
+
+impl<T> Envelope<T> {
+    pub fn new(from: u64, to: u64, body: T) -> Self {
+        Self { from, to, body, heartbeat: false }
+    }
 }
 
 /// Encodes a request or an answer. Field names travel with it, so fields may be added later.
@@ -72,7 +82,7 @@ mod tests {
             entries: vec![entry.clone()],
             leader_commit: None,
         };
-        let bytes = encode(&Envelope { from: 11, to: 12, body }).unwrap();
+        let bytes = encode(&Envelope::new(11, 12, body)).unwrap();
         assert!(bytes.len() < 1250, "{} bytes", bytes.len());
         let back: Envelope<AppendEntriesRequest<Types>> = receive(&bytes, 12).unwrap();
         assert_eq!(back.body.entries, vec![entry]);
@@ -81,15 +91,26 @@ mod tests {
     #[test]
     fn a_message_for_another_id_or_from_oneself_is_refused() {
         let body = VoteRequest::<Types>::new(Vote::new(4, 1), None);
-        let bytes = encode(&Envelope { from: 1, to: 2, body: body.clone() }).unwrap();
+        let bytes = encode(&Envelope::new(1, 2, body.clone())).unwrap();
         assert!(receive::<VoteRequest<Types>>(&bytes, 2).is_ok());
         let wrong = receive::<VoteRequest<Types>>(&bytes, 3).unwrap_err();
         assert_eq!(wrong.code(), tonic::Code::FailedPrecondition);
-        let bytes = encode(&Envelope { from: 2, to: 2, body }).unwrap();
+        let bytes = encode(&Envelope::new(2, 2, body)).unwrap();
         assert_eq!(
             receive::<VoteRequest<Types>>(&bytes, 2).unwrap_err().code(),
             tonic::Code::PermissionDenied
         );
+    }
+
+    #[test]
+    fn a_heartbeat_says_so_and_one_from_an_earlier_version_is_an_append() {
+        let body = VoteRequest::<Types>::new(Vote::new(4, 1), None);
+        let heartbeat = Envelope { heartbeat: true, ..Envelope::new(1, 2, body.clone()) };
+        let back: Envelope<VoteRequest<Types>> = receive(&encode(&heartbeat).unwrap(), 2).unwrap();
+        assert!(back.heartbeat);
+        let plain = encode(&Envelope::new(1, 2, body)).unwrap();
+        assert!(!plain.windows(9).any(|word| word == b"heartbeat"));
+        assert!(!receive::<VoteRequest<Types>>(&plain, 2).unwrap().heartbeat);
     }
 
     proptest! {

@@ -24,8 +24,8 @@ const STRIKES: u32 = 4;
 
 type Dialling = Shared<BoxFuture<'static, Result<Channel, String>>>;
 
-#[derive(Default)]
 struct State {
+    member: Member,
     dialling: Option<Dialling>,
     strikes: u32,
     breaks: u64,
@@ -33,25 +33,37 @@ struct State {
 
 impl State {
     fn start_over(&mut self) {
-        *self = Self { breaks: self.breaks + 1, ..Self::default() };
+        (self.dialling, self.strikes) = (None, 0);
+        self.breaks += 1;
     }
 }
 
 /// A connection for one purpose, so that a snapshot delays no entry and an entry delays no heartbeat.
 pub struct Link {
-    pub member: Member,
     dial: Arc<dyn Dial>,
     state: Mutex<State>,
 }
 
 impl Link {
     pub fn new(member: Member, dial: Arc<dyn Dial>) -> Self {
-        Self { member, dial, state: Mutex::default() }
+        Self { dial, state: Mutex::new(State { member, dialling: None, strikes: 0, breaks: 0 }) }
+    }
+
+    /// Where the member is found from now on. A connection to where it was before is not used again.
+    pub fn lead_to(&self, member: &Member) {
+        let mut state = self.state.lock();
+        if state.member != *member {
+            state.member = member.clone();
+            state.start_over();
+        }
     }
 
     /// A client over the present channel, or over a new one. Safe to drop while waiting.
     pub async fn client(&self) -> Result<RaftClient<Channel>, String> {
-        let dialling = self.state.lock().dialling.get_or_insert_with(|| self.begin()).clone();
+        let dialling = {
+            let State { member, dialling, .. } = &mut *self.state.lock();
+            dialling.get_or_insert_with(|| begin(member.clone(), self.dial.clone())).clone()
+        };
         match dialling.clone().await {
             Ok(channel) => Ok(RaftClient::new(channel)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -91,17 +103,14 @@ impl Link {
             state.start_over();
         }
     }
+}
 
-    fn begin(&self) -> Dialling {
-        let (dial, member) = (self.dial.clone(), self.member.clone());
-        let task = tokio::spawn(async move {
-            match tokio::time::timeout(DIAL_DEADLINE, dial.channel(&member)).await {
-                Ok(result) => result,
-                Err(_) => Err(format!("{member} did not answer within {DIAL_DEADLINE:?}")),
-            }
-        });
-        async move { task.await.unwrap_or_else(|_| Err("dialling was cut short".to_owned())) }
-            .boxed()
-            .shared()
-    }
+fn begin(member: Member, dial: Arc<dyn Dial>) -> Dialling {
+    let task = tokio::spawn(async move {
+        match tokio::time::timeout(DIAL_DEADLINE, dial.channel(&member)).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("{member} did not answer within {DIAL_DEADLINE:?}")),
+        }
+    });
+    async move { task.await.unwrap_or_else(|_| Err("dialling was cut short".to_owned())) }.boxed().shared()
 }

@@ -4,11 +4,16 @@
 
 mod client;
 mod envelope;
+mod heartbeat;
 mod link;
+mod links;
 mod plausible;
+mod probe;
 mod server;
 mod snapshot;
 mod stream;
 
 pub use client::Network;
-pub use server::RaftService;
+pub use links::{Links, Purpose};
+pub use probe::round_trip;
+pub use server::{Local, RaftService};

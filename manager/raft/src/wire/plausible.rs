@@ -5,6 +5,7 @@
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use tonic::Status;
 
+use super::envelope::Envelope;
 use crate::types::{LogId, SnapshotMeta, Types, Vote, next_index};
 
 /// The leader or candidate a vote stands for speaks for itself only.
@@ -29,6 +30,14 @@ pub fn append(from: u64, request: &AppendEntriesRequest<Types>) -> Result<(), St
     }
     within_term(&request.vote, previous.as_ref())?;
     within_term(&request.vote, request.leader_commit.as_ref())
+}
+
+/// A sign of life carries nothing.
+pub fn heartbeat(message: &Envelope<AppendEntriesRequest<Types>>) -> Result<(), Status> {
+    match message.heartbeat && !message.body.entries.is_empty() {
+        true => Err(refused("it is a heartbeat and carries entries".to_owned())),
+        false => Ok(()),
+    }
 }
 
 pub fn vote(from: u64, request: &VoteRequest<Types>) -> Result<(), Status> {

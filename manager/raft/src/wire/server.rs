@@ -6,36 +6,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use openraft::EntryPayload;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use parking_lot::Mutex;
 use serde::Serialize;
 use swarm_proto::v1::{RaftPayload, SnapshotChunk};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::envelope::{Envelope, pack, receive};
-use super::plausible;
 use super::snapshot::{SnapshotHeader, collect, next_chunk};
+use super::{heartbeat, plausible};
 use crate::api::SenderCheck;
-use crate::types::{Raft, Snapshot, Types};
+use crate::log::LogWatch;
+use crate::types::{Entry, Raft, Snapshot, Types};
 
 /// For openraft to answer one small request; it waits for the disk.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
 
+/// What the messages are for.
+pub struct Local {
+    pub me: u64,
+    pub raft: Raft,
+    pub log: LogWatch,
+    /// Whether the disk under the log counts as full.
+    pub full: watch::Receiver<bool>,
+}
+
 /// Answers other managers' Raft messages.
 pub struct RaftService {
     me: u64,
     raft: Raft,
+    log: LogWatch,
+    full: watch::Receiver<bool>,
     check: SenderCheck,
     /// One snapshot at a time: each may take much memory.
     installing: Semaphore,
 }
 
 impl RaftService {
-    pub(crate) fn new(me: u64, raft: Raft, check: SenderCheck) -> Self {
-        Self { me, raft, check, installing: Semaphore::new(1) }
+    pub(crate) fn new(local: Local, check: SenderCheck) -> Self {
+        let Local { me, raft, log, full } = local;
+        Self { me, raft, log, full, check, installing: Semaphore::new(1) }
     }
 
     fn check_sender(&self, connection: &Extensions, from: u64) -> Result<(), Status> {
@@ -63,20 +77,38 @@ impl swarm_proto::v1::raft_server::Raft for RaftService {
         request: Request<Streaming<RaftPayload>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
         let (_, connection, messages) = request.into_parts();
-        let (me, check, raft) = (self.me, self.check.clone(), self.raft.clone());
-        let who = move |from: u64| {
-            let metrics = raft.metrics();
-            let membership = metrics.borrow_watched().membership_config.clone();
-            check(&connection, from, membership.get_node(&from)).map_err(Status::permission_denied)
+        let (me, check, raft, full) = (self.me, self.check.clone(), self.raft.clone(), self.full.clone());
+        let mut known = None;
+        let admit = move |message: &Envelope<AppendEntriesRequest<Types>>| {
+            // The sender is looked at once per stream: its connection cannot change within it.
+            if known != Some(message.from) {
+                let metrics = raft.metrics();
+                let membership = metrics.borrow_watched().membership_config.clone();
+                check(&connection, message.from, membership.get_node(&message.from))
+                    .map_err(Status::permission_denied)?;
+                known = Some(message.from);
+            }
+            plausible::append(message.from, &message.body)?;
+            plausible::heartbeat(message)?;
+            room_for(&message.body, *full.borrow())
         };
         let refusal = Arc::new(Mutex::new(None));
-        let requests = accepted(messages, me, who, refusal.clone());
-        let answers = self.raft.stream_append(requests).map(|answer| match answer {
-            Ok(result) => pack(&result),
-            Err(fatal) => Err(stopped(fatal)),
+        let last = refusal.clone();
+        let last = futures::stream::iter(std::iter::from_fn(move || last.lock().take().map(Err)));
+        let mut requests = Box::pin(accepted(messages, me, admit, refusal));
+        let (raft, log) = (self.raft.clone(), self.log.clone());
+        // One stream carries either signs of life or entries; its first message says which.
+        let answers = futures::stream::once(async move {
+            match requests.next().await {
+                None => futures::stream::empty().boxed(),
+                Some(first) if first.heartbeat => heartbeats(raft, log, first, requests).boxed(),
+                Some(first) => {
+                    let requests = futures::stream::iter([first]).chain(requests).map(|message| message.body);
+                    raft.stream_append(requests).map(|answer| pack(&answer.map_err(stopped)?)).boxed()
+                }
+            }
         });
-        let last = futures::stream::iter(std::iter::from_fn(move || refusal.lock().take().map(Err)));
-        Ok(Response::new(answers.chain(last).boxed()))
+        Ok(Response::new(answers.flatten().chain(last).boxed()))
     }
 
     async fn vote(&self, request: Request<RaftPayload>) -> Result<Response<RaftPayload>, Status> {
@@ -104,6 +136,9 @@ impl swarm_proto::v1::raft_server::Raft for RaftService {
             next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("an empty snapshot"))?;
         let header: Envelope<SnapshotHeader> = receive(&first.header, self.me)?;
         self.check_sender(&connection, header.from)?;
+        if *self.full.borrow() {
+            return Err(full_disk());
+        }
         let SnapshotHeader { vote, meta, bytes } = header.body;
         plausible::snapshot(header.from, &vote, &meta)?;
         let snapshot = collect(bytes, &mut chunks).await?;
@@ -118,24 +153,44 @@ impl swarm_proto::v1::raft_server::Raft for RaftService {
     }
 }
 
+/// Commands wait until there is room for them. A leader's first entry and changes of members are few and small, and let
+/// a group whose disks are all full go on with its leader and its reads.
+fn room_for(request: &AppendEntriesRequest<Types>, full: bool) -> Result<(), Status> {
+    let is_command = |entry: &Entry| matches!(entry.payload, EntryPayload::Normal(_));
+    if full && request.entries.iter().any(is_command) { Err(full_disk()) } else { Ok(()) }
+}
+
+fn full_disk() -> Status {
+    Status::resource_exhausted(
+        "the disk under this manager's Raft log is full; it takes no entries until there is space",
+    )
+}
+
+/// Answers one sign of life after the other.
+fn heartbeats(
+    raft: Raft,
+    log: LogWatch,
+    first: Envelope<AppendEntriesRequest<Types>>,
+    others: impl Stream<Item = Envelope<AppendEntriesRequest<Types>>> + Send + 'static,
+) -> impl Stream<Item = Result<RaftPayload, Status>> + Send + 'static {
+    futures::stream::iter([first]).chain(others).then(move |message| {
+        let answer = heartbeat::answer(raft.clone(), log.clone(), message.body);
+        async move { pack(&answer.await?) }
+    })
+}
+
 /// The appends of one stream, up to the first that is refused; the reason goes to `refusal`.
 fn accepted(
     messages: Streaming<RaftPayload>,
     me: u64,
-    who: impl Fn(u64) -> Result<(), Status> + Send + 'static,
+    mut admit: impl FnMut(&Envelope<AppendEntriesRequest<Types>>) -> Result<(), Status> + Send + 'static,
     refusal: Arc<Mutex<Option<Status>>>,
-) -> impl Stream<Item = AppendEntriesRequest<Types>> + Send + 'static {
-    let mut known = None;
+) -> impl Stream<Item = Envelope<AppendEntriesRequest<Types>>> + Send + 'static {
     messages
         .map(move |message| {
             let envelope: Envelope<AppendEntriesRequest<Types>> = receive(&message?.payload, me)?;
-            // The sender is looked at once per stream: its connection cannot change within it.
-            if known != Some(envelope.from) {
-                who(envelope.from)?;
-                known = Some(envelope.from);
-            }
-            plausible::append(envelope.from, &envelope.body)?;
-            Ok(envelope.body)
+            admit(&envelope)?;
+            Ok(envelope)
         })
         .scan((), move |(), request: Result<_, Status>| {
             let accepted = request.map_err(|status| *refusal.lock() = Some(status)).ok();
@@ -153,6 +208,6 @@ async fn answer<T: Serialize, E: std::fmt::Display>(
     pack(&result.map_err(stopped)?).map(Response::new)
 }
 
-fn stopped(reason: impl std::fmt::Display) -> Status {
+pub fn stopped(reason: impl std::fmt::Display) -> Status {
     Status::unavailable(format!("Raft has stopped on this manager: {reason}"))
 }

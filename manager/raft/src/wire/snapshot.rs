@@ -43,7 +43,7 @@ pub async fn send(
 ) -> Result<SnapshotResponse<Types>, Status> {
     let bytes = snapshot.snapshot.len() as u64;
     let header = SnapshotHeader { vote: vote.body, meta: snapshot.meta, bytes };
-    let header = encode(&Envelope { from: vote.from, to: vote.to, body: header })?;
+    let header = encode(&Envelope::new(vote.from, vote.to, header))?;
     let first = futures::stream::iter([SnapshotChunk { header, piece: Vec::new() }]);
     let pieces = futures::stream::iter(pieces(snapshot.snapshot));
     let mut client = link.client().await.map_err(Status::unavailable)?;

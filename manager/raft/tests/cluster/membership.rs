@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use swarm_raft::{MemberError, Role};
+use swarm_raft::{Member, MemberError, Role};
 
 use crate::rig::{Rig, until};
 
@@ -111,6 +111,55 @@ async fn a_wiped_manager_is_not_its_old_self() {
     leader.add_learner(33, member).await.unwrap();
     leader.promote(33).await.unwrap();
     assert_eq!(rig.agreed().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_moved_is_found_again_under_its_old_name() {
+    let mut rig = Rig::group(3).await;
+    rig.propose(&[1], b"before").await;
+    // A follower first, then the leader once it no longer leads.
+    for (mover, leader) in [(3, 1), (1, 2)] {
+        if rig.leader(&[1, 2, 3]).await != leader {
+            rig.nodes[&mover].raft.transfer_leader(leader).await.unwrap();
+        }
+        let old = rig.nodes[&mover].member.clone();
+        rig.stop(mover).await;
+        rig.move_away(mover);
+        rig.start(mover).await.unwrap();
+        let moved = rig.nodes[&mover].member.clone();
+        assert_ne!(moved.addr, old.addr);
+        let begun = Instant::now();
+        let raft = &rig.nodes[&leader].raft;
+        raft.update_member(mover, moved.clone()).await.unwrap();
+        until("it to be heard again", || raft.status().heard.contains(&mover)).await;
+        println!("found again after {:?}", begun.elapsed());
+        assert_eq!(raft.status().voters[&mover], moved);
+        // Once more changes nothing; under another name it is another manager.
+        let applied = raft.status().applied;
+        raft.update_member(mover, moved.clone()).await.unwrap();
+        assert_eq!(raft.status().applied, applied);
+        let other = Member { node: "7".to_owned(), ..moved };
+        let refused = raft.update_member(mover, other).await.unwrap_err().to_string();
+        assert!(refused.contains("stands for node"), "{refused}");
+        rig.propose(&[leader], &[mover as u8]).await;
+        assert_eq!(rig.agreed().await.last().unwrap(), &[mover as u8]);
+    }
+    let stranger = Member { node: "9".to_owned(), addr: rig.nodes[&1].member.addr };
+    let refused = rig.nodes[&2].raft.update_member(9, stranger.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("no member"), "{refused}");
+    let refused = rig.nodes[&3].raft.update_member(9, stranger).await.unwrap_err();
+    assert!(matches!(refused, MemberError::NotLeader(Some((2, _)))), "{refused:?}");
+    // The new addresses are on disk, with the log.
+    for id in [1, 2, 3] {
+        rig.crash(id).await;
+    }
+    for id in [1, 2, 3] {
+        rig.start(id).await.unwrap();
+    }
+    let leader = rig.leader(&[1, 2, 3]).await;
+    for id in [1, 2, 3] {
+        assert_eq!(rig.nodes[&leader].raft.status().voters[&id], rig.nodes[&id].member);
+    }
 }
 
 /// How many entries the newest snapshot covers, by its name.

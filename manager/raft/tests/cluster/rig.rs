@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use swarm_raft::{
-    Dial, Machine, MachineError, Member, ProposeError, RaftConfig, RaftNode, Role, StartError, StoreKey,
-    Timing,
+    Dial, FreeSpace, Machine, MachineError, Member, ProposeError, RaftConfig, RaftNode, Role, StartError,
+    StoreKey, Timing,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -185,6 +185,8 @@ pub fn config(id: u64, dir: &Path) -> RaftConfig {
     RaftConfig {
         timing: Timing { heartbeat_ms: 60, election_min_ms: 300, election_max_ms: 600, request_ms: 3_000 },
         snapshot_interval: 100,
+        // Nobody's disk is full unless a test says so.
+        reserve_bytes: 0,
         ..RaftConfig::new(id, dir.to_owned(), StoreKey::new([7; 32]))
     }
 }
@@ -195,6 +197,8 @@ pub struct Rig {
     pub nodes: BTreeMap<u64, Node>,
     /// Raft ids that no connection may speak for.
     pub strangers: Arc<Mutex<HashSet<u64>>>,
+    /// Raft ids whose disk is full.
+    pub full: Arc<Mutex<HashSet<u64>>>,
     addrs: BTreeMap<u64, SocketAddr>,
     dir: TempDir,
 }
@@ -202,8 +206,8 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (wires, nodes, strangers, addrs) = Default::default();
-        Self { wires, nodes, strangers, addrs, dir }
+        let (wires, nodes, strangers, full, addrs) = Default::default();
+        Self { wires, nodes, strangers, full, addrs, dir }
     }
 
     pub fn dir(&self, id: u64) -> std::path::PathBuf {
@@ -220,7 +224,11 @@ impl Rig {
         self.addrs.insert(id, member.addr);
         let journal = Journal::default();
         let dial = Arc::new(Dialler { me: id, wires: self.wires.clone() });
-        let raft = RaftNode::start(config(id, &self.dir(id)), journal.clone(), dial).await?;
+        let full = self.full.clone();
+        let free = move |_: &Path| Ok(if full.lock().contains(&id) { 0 } else { u64::MAX });
+        let config =
+            RaftConfig { reserve_bytes: 1, free_space: FreeSpace::asking(free), ..config(id, &self.dir(id)) };
+        let raft = RaftNode::start(config, journal.clone(), dial).await?;
         let strangers = self.strangers.clone();
         let service = raft.service(Arc::new(move |_, from, _| match strangers.lock().contains(&from) {
             true => Err(format!("{from} is a stranger")),
@@ -240,6 +248,21 @@ impl Rig {
     /// Gives `id` the address of another node, which must not be running.
     pub fn take_address(&mut self, id: u64, of: u64) {
         self.addrs.insert(id, self.addrs[&of]);
+    }
+
+    /// Settles where `id` will listen before it starts.
+    pub async fn settle(&mut self, id: u64) {
+        let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        self.addrs.insert(id, addr);
+    }
+
+    pub fn member(&self, id: u64) -> Member {
+        Member { node: id.to_string(), addr: self.addrs[&id] }
+    }
+
+    /// Has `id` start at an address it never had before.
+    pub fn move_away(&mut self, id: u64) {
+        self.addrs.remove(&id);
     }
 
     /// A running group of voters 1, 2, … with 1 leading.
