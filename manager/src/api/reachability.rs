@@ -106,6 +106,8 @@ mod tests {
             leader: Some(member(1)),
             role: Role::Leader,
             applied: 9,
+            last_index: 9,
+            last_term: 2,
             voters: (1..=voters).map(member).collect(),
             learners: Default::default(),
             heard: heard.iter().copied().collect(),

@@ -28,6 +28,8 @@ pub fn status(voters: &[u8]) -> Status {
         leader: None,
         role: swarm_raft::Role::Leader,
         applied: 1,
+        last_index: 1,
+        last_term: 1,
         voters: voters.iter().map(member).collect(),
         learners: BTreeMap::new(),
         heard: BTreeSet::new(),
