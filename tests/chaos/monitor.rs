@@ -57,12 +57,18 @@ impl Terms {
     }
 }
 
+/// What those who watch the terms write to and read from together.
+#[derive(Clone)]
+pub struct Watch {
+    pub terms: Arc<Mutex<Terms>>,
+    /// Node ids, and the hosts they are on.
+    pub nodes: Arc<BTreeMap<String, usize>>,
+    /// The host that led when somebody last said so.
+    pub leader: Arc<AtomicUsize>,
+}
+
 /// Asks one manager again and again; remembers which host leads.
-pub async fn watch_terms(
-    site: Arc<Site>,
-    caller: Caller,
-    (terms, nodes, leader): (Arc<Mutex<Terms>>, Arc<BTreeMap<String, usize>>, Arc<AtomicUsize>),
-) {
+pub async fn watch_terms(site: Arc<Site>, caller: Caller, Watch { terms, nodes, leader }: Watch) {
     while !site.is_over() {
         let answer = caller
             .control(LIMIT, |mut api| async move { api.get_cluster(v1::GetClusterRequest {}).await })

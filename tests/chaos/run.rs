@@ -3,7 +3,7 @@
 
 use crate::caller::Caller;
 use crate::faults::Injector;
-use crate::monitor::{self, Taken, Terms};
+use crate::monitor::{self, Taken, Terms, Watch};
 use crate::plan::{Step, plan};
 use crate::rest;
 use crate::shim::{self, Shim};
@@ -62,8 +62,8 @@ fn play(world: &World, seed: u64, plan: &[Step]) -> Result<()> {
     let mut tasks = clients(&runtime, world, &site, seed)?;
     let nodes = Arc::new(numbers(world)?);
     for manager in &site.managers {
-        let shared = (Arc::clone(&terms), Arc::clone(&nodes), Arc::clone(&leader));
-        tasks.spawn_on(monitor::watch_terms(Arc::clone(&site), manager.clone(), shared), runtime.handle());
+        let watch = Watch { terms: terms.clone(), nodes: nodes.clone(), leader: leader.clone() };
+        tasks.spawn_on(monitor::watch_terms(Arc::clone(&site), manager.clone(), watch), runtime.handle());
     }
     let injector = Injector::new(world, &site, &leader, MANAGERS, shims);
     let (faults, taken) = under_watch(world, || injector.play(plan));

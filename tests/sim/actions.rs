@@ -12,7 +12,7 @@ const SUBNETS: [&str; 4] = ["172.30.0.0/29", "10.9.0.64/28", "172.30.0.8/29", "1
 impl World {
     /// One thing happens.
     pub fn act(&mut self) -> Result<(), String> {
-        self.now_ms += self.rng.next() % 1_500;
+        self.now_ms += self.rng.draw() % 1_500;
         match self.rng.below(100) {
             0..=22 => (0..1 + self.rng.below(4)).try_for_each(|_| self.try_call())?,
             23..=34 => self.advance_one()?,

@@ -59,7 +59,7 @@ impl World {
     fn jump(&mut self, at: usize) {
         const TWO_HOURS_MS: i64 = 7_200_000;
         let wild = if self.rng.percent(20) { 44_000 } else { 1 };
-        self.replicas[at].skew_ms = (self.rng.next() as i64 % TWO_HOURS_MS) * wild;
+        self.replicas[at].skew_ms = (self.rng.draw() as i64 % TWO_HOURS_MS) * wild;
     }
 
     fn crash_worker(&mut self, at: usize) {

@@ -50,7 +50,7 @@ impl World {
     }
 
     pub fn fresh_addr(&mut self) -> IpAddr {
-        Ipv4Addr::from(0xc0a8_0000 | (self.rng.next() as u32 & 0xffff)).into()
+        Ipv4Addr::from(0xc0a8_0000 | (self.rng.draw() as u32 & 0xffff)).into()
     }
 
     pub fn new_worker(&mut self) {

@@ -9,7 +9,7 @@ impl Rng {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,7 +19,7 @@ impl Rng {
 
     /// Less than `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.draw() % end as u64) as usize
     }
 
     pub fn percent(&mut self, chance: usize) -> bool {
@@ -31,7 +31,7 @@ impl Rng {
     }
 
     pub fn id<K>(&mut self) -> Id<K> {
-        let wide = u128::from(self.next()) << 64 | u128::from(self.next());
+        let wide = u128::from(self.draw()) << 64 | u128::from(self.draw());
         Id::from_random(wide.to_be_bytes())
     }
 }

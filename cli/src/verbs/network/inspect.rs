@@ -29,7 +29,7 @@ async fn get(client: &Client, reference: String, verbose: bool) -> Result<Networ
         tokio::join!(call(control.get_network(request)), call(local.info(v1::InfoRequest {})));
     if may_be_of_host(&network, &reference) {
         match among(here(client).await, &reference) {
-            Meant::Own(own) => return Ok(NetworkObject::of_host(own)),
+            Meant::Own(own) => return Ok(NetworkObject::of_host(*own)),
             Meant::Several(matches) => return Err(ambiguous(&reference, matches)),
             Meant::Other => {}
         }
@@ -64,7 +64,7 @@ async fn here(client: &Client) -> Vec<v1::LocalNetwork> {
 #[derive(Debug, PartialEq)]
 enum Meant {
     /// A network of this host alone.
-    Own(v1::LocalNetwork),
+    Own(Box<v1::LocalNetwork>),
     Several(usize),
     /// None of this host's own.
     Other,
@@ -77,7 +77,7 @@ fn among(networks: Vec<v1::LocalNetwork>, reference: &str) -> Meant {
     let (exact, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(exact);
     let matching = if exact.is_empty() { others.into_iter().filter(begins).collect() } else { exact };
     match matching.len() {
-        0 | 1 => matching.into_iter().find(|n| n.network.is_none()).map_or(Meant::Other, Meant::Own),
+        0 | 1 => matching.into_iter().find(|n| n.network.is_none()).map_or(Meant::Other, |own| Meant::Own(Box::new(own))),
         several => Meant::Several(several),
     }
 }
