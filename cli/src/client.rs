@@ -2,6 +2,7 @@
 //! what is asked.
 
 use crate::error::CliError;
+use crate::verbs::say;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
@@ -12,7 +13,9 @@ use swarm_proto::v1::control_client::ControlClient;
 use swarm_proto::v1::local_client::LocalClient;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use swarm_proto::{ACCEPT_STALE, STALE};
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status};
 
 /// For everything but `run`: longer than any wait inside the daemon, which says more about what it waited for.
 pub const DEADLINE: Duration = Duration::from_secs(25);
@@ -67,6 +70,22 @@ fn unreachable(socket: &Path, error: &io::Error) -> CliError {
 /// Waits for one answer, not longer than [`DEADLINE`].
 pub async fn call<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
     within(DEADLINE, answer).await.map(Response::into_inner)
+}
+
+/// A question to which, without a quorum, what the manager knows by itself will do; see [`look`].
+pub fn any_age<T>(question: T) -> Request<T> {
+    let mut request = Request::new(question);
+    request.metadata_mut().insert(ACCEPT_STALE, MetadataValue::from_static("1"));
+    request
+}
+
+/// As [`call`], for a question of [`any_age`]: says so when the answer may be out of date.
+pub async fn look<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
+    let response = within(DEADLINE, answer).await?;
+    if response.metadata().contains_key(STALE) {
+        say("warning: the managers have no quorum: this is what the one asked knew last, and may be out of date");
+    }
+    Ok(response.into_inner())
 }
 
 /// Waits for one answer of any kind.

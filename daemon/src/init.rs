@@ -7,7 +7,7 @@ use crate::host;
 use crate::member::Member;
 use crate::running::{self, Snapshots, Start};
 use ipnet::{Ipv4Net, Ipv6Net};
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use swarm_identity::{Credentials, NodeIdentity, RootCa, Subject, Validity, new_key_and_csr, random};
@@ -19,6 +19,9 @@ use tonic::{Request, Status};
 /// # Errors
 /// This host is a member already; a flag makes no sense; the port is taken; the disk does not do its part.
 pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::InitResponse, Status> {
+    if request.force_new_cluster {
+        return crate::recover::force_new_cluster(daemon, &request.advertise_addr).await;
+    }
     let _turn = daemon.turn().await;
     daemon.must_be_outside()?;
     let typed = Typed {
@@ -36,7 +39,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     match made {
         Ok(running) => {
             daemon.enter_member(running);
-            answer(daemon, &chosen).await
+            answer(daemon, chosen.advertise).await
         }
         Err(status) => {
             if let Err(error) = daemon.state.forget() {
@@ -137,14 +140,14 @@ fn unique_local(random: [u8; 5]) -> Ipv6Net {
     Ipv6Net::new(address, 48).unwrap_or_default()
 }
 
-async fn answer(daemon: &Daemon, chosen: &Chosen) -> Result<pb::InitResponse, Status> {
+pub async fn answer(daemon: &Daemon, advertise: SocketAddr) -> Result<pb::InitResponse, Status> {
     let running = daemon.running()?;
     let request = pb::GetJoinTokenRequest { role: pb::Role::Worker.into() };
     let token = daemon.control()?.get_join_token(Request::new(request)).await?.into_inner().token;
     Ok(pb::InitResponse {
         node: running.member().node.to_string(),
         join_token_worker: token,
-        advertise_addr: chosen.advertise.to_string(),
+        advertise_addr: advertise.to_string(),
     })
 }
 

@@ -17,6 +17,7 @@ mod member;
 mod networks;
 mod privileges;
 mod ready;
+mod recover;
 mod role;
 mod running;
 mod serving;

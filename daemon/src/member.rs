@@ -108,11 +108,16 @@ impl StateDir {
         Ok(StoreKey::new(key))
     }
 
+    /// Raft's folder, and what a recovery keeps of an older one or was making when it was cut short.
+    fn raft_dirs(&self) -> [PathBuf; 3] {
+        [self.raft(), self.0.join("raft.old"), self.0.join("raft.new")]
+    }
+
     /// Everything of Raft goes: this host is no manager, or comes back as a new one.
     pub fn forget_raft(&self) -> io::Result<()> {
         // The key first: what it sealed is worth nothing from then on, also if the rest is cut short.
         remove(&self.0.join("raft.key"))?;
-        remove_dir(&self.raft())?;
+        self.raft_dirs().iter().try_for_each(|dir| remove_dir(dir))?;
         sync(&self.0)
     }
 
@@ -125,9 +130,7 @@ impl StateDir {
             remove(&self.0.join(name))?;
         }
         NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;
-        for dir in [self.raft(), self.worker()] {
-            remove_dir(&dir)?;
-        }
+        self.raft_dirs().iter().chain([&self.worker()]).try_for_each(|dir| remove_dir(dir))?;
         sync(&self.0)
     }
 }

@@ -68,17 +68,26 @@ struct Follower {
 impl Follower {
     async fn run(self) {
         let mut role = self.running.worker.watch_role();
-        let mut pause = PAUSE;
+        let (mut pause, mut superseded) = (PAUSE, false);
         loop {
-            let step = self.next(&mut role);
+            let step = self.next(&mut role, superseded);
             if step == Step::Rest {
                 pause = PAUSE;
-                // Only the end of the worker ends its word.
-                let Ok(()) = role.changed().await else { return };
+                tokio::select! {
+                    changed = role.changed() => match changed {
+                        Ok(()) => {}
+                        // Only the end of the worker ends its word.
+                        Err(_) => return,
+                    },
+                    epoch = self.superseded() => {
+                        tracing::warn!(epoch, "the cluster was recovered without this manager: it becomes a worker");
+                        superseded = true;
+                    }
+                }
                 continue;
             }
             match self.take(step).await {
-                Ok(()) => pause = PAUSE,
+                Ok(()) => (pause, superseded) = (PAUSE, false),
                 Err(status) => {
                     tracing::info!(?step, reason = status.message(), "not there yet");
                     tokio::time::sleep(pause).await;
@@ -88,8 +97,20 @@ impl Follower {
         }
     }
 
-    fn next(&self, role: &mut watch::Receiver<Option<Role>>) -> Step {
-        let Some(wanted) = *role.borrow_and_update() else { return Step::Rest };
+    /// Returns, with its epoch, when the cluster is found to have gone on without the manager on this host.
+    async fn superseded(&self) -> u64 {
+        match self.running.serving() {
+            Some(serving) => serving.manager.superseded().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn next(&self, role: &mut watch::Receiver<Option<Role>>, superseded: bool) -> Step {
+        let told = *role.borrow_and_update();
+        // A manager of the past may still be told so by itself.
+        let Some(wanted) = told.filter(|_| !superseded).or(superseded.then_some(Role::Worker)) else {
+            return Step::Rest;
+        };
         let serving = self.running.serving();
         next(&Condition {
             wanted,

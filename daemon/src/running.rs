@@ -188,15 +188,23 @@ pub fn own_manager(member: &Member) -> SocketAddr {
 }
 
 pub async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
-    let member = &start.member;
+    let config = manager_config(daemon, &start.member, start.snapshots)?;
+    Serving::start(daemon.clone(), start.member.listen, config, start.credentials.clone()).await
+}
+
+/// What a manager on this host is started with.
+pub fn manager_config(
+    daemon: &Daemon,
+    member: &Member,
+    snapshots: Snapshots,
+) -> Result<ManagerConfig, Status> {
     let key = raft_key(&daemon.state).map_err(|e| Status::internal(format!("{e:#}")))?;
-    let config = ManagerConfig {
-        snapshot_interval: start.snapshots.interval,
-        keep_snapshots: usize::try_from(start.snapshots.keep).unwrap_or(0),
+    Ok(ManagerConfig {
+        snapshot_interval: snapshots.interval,
+        keep_snapshots: usize::try_from(snapshots.keep).unwrap_or(0),
         host_routes: Arc::new(crate::host::routes),
         ..ManagerConfig::new(daemon.state.raft(), key, member.advertise)
-    };
-    Serving::start(daemon.clone(), member.listen, config, start.credentials.clone()).await
+    })
 }
 
 fn raft_key(state: &StateDir) -> anyhow::Result<swarm_manager::StoreKey> {

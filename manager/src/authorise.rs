@@ -101,7 +101,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
             Manager | Worker | Anonymous => true,
             LocalOperator => false,
         },
-        Renew | Session | Leave | CreateEndpoints | ReleaseEndpoints => match standing {
+        Renew | Session | Leave | CreateEndpoints | ReleaseEndpoints | Survey => match standing {
             Manager | Worker => true,
             LocalOperator | Anonymous => false,
         },
@@ -124,7 +124,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
 fn by_certificate(method: Method) -> bool {
     use Method::*;
     match method {
-        Append | Vote | PreVote | InstallSnapshot | TransferLeader => true,
+        Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey => true,
         GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
         | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
         | PruneNetworks | ListEndpoints | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft

@@ -55,8 +55,8 @@ fn allowed(standing: Standing) -> BTreeSet<&'static str> {
 fn each_standing_reaches_its_services_only() {
     assert_eq!(allowed(Standing::LocalOperator), BTreeSet::from(["Control"]));
     assert_eq!(allowed(Standing::Anonymous), BTreeSet::from(["Ca"]));
-    assert_eq!(allowed(Standing::Worker), BTreeSet::from(["Attachments", "Ca", "Dispatcher"]));
-    assert_eq!(allowed(Standing::Manager).len(), 6);
+    assert_eq!(allowed(Standing::Worker), BTreeSet::from(["Attachments", "Ca", "Dispatcher", "Recovery"]));
+    assert_eq!(allowed(Standing::Manager).len(), 7);
     assert!(!permits(Method::Renew, Standing::Anonymous), "renewing needs the certificate that is renewed");
 }
 

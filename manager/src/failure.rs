@@ -39,7 +39,7 @@ impl From<ProposeFailed> for Status {
         let text = failed.to_string();
         match failed {
             ProposeFailed::Refused(reason) => refusal(&reason),
-            ProposeFailed::NoLeader | ProposeFailed::Stopped(_) => Self::unavailable(text),
+            ProposeFailed::NoLeader(_) | ProposeFailed::Stopped(_) => Self::unavailable(text),
             ProposeFailed::Unknown => Self::deadline_exceeded(text),
             ProposeFailed::TooLarge(_) => Self::resource_exhausted(text),
             ProposeFailed::NotYet { .. } => Self::failed_precondition(text),

@@ -35,11 +35,13 @@ mod method;
 mod propose;
 mod quorum;
 mod raft_door;
+mod recovery;
 mod seat;
 
 pub use api::ControlService;
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};
 pub use quorum::Quorum;
+pub use recovery::{Recovered, RecoverError, Survivor, recover};
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};

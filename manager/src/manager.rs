@@ -16,6 +16,7 @@ use crate::member_file::{MemberFileError, load_or_make};
 use crate::membership::MembershipService;
 use crate::quorum::Quorum;
 use crate::raft_door::{check_sender, managers_only};
+use crate::recovery::{self, RecoveryService};
 use crate::seat::Seat;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use swarm_proto::v1::ca_server::CaServer;
 use swarm_proto::v1::control_server::ControlServer;
 use swarm_proto::v1::dispatcher_server::DispatcherServer;
 use swarm_proto::v1::membership_server::MembershipServer;
+use swarm_proto::v1::recovery_server::RecoveryServer;
 use swarm_raft::{RaftConfig, RaftNode, StartError};
 use swarm_state::State;
 use tokio::time::timeout;
@@ -124,6 +126,7 @@ impl Manager {
             .add_service(dispatcher.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(attachments.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(membership.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(RecoveryServer::new(RecoveryService { seat: seat.clone() }))
             .add_service(managers_only(raft, seat.applied.clone()))
     }
 
@@ -140,6 +143,24 @@ impl Manager {
     /// False on an empty directory: nothing was bootstrapped or joined yet.
     pub fn has_cluster(&self) -> bool {
         self.seat.applied.read(|state| state.cluster().is_some())
+    }
+
+    /// Returns, with the later epoch, when this manager meets another one that lives in it: the cluster was recovered
+    /// without this manager.
+    pub async fn superseded(&self) -> u64 {
+        recovery::superseded(self.seat.clone()).await
+    }
+
+    /// The reachable managers that know more than this one, whose state a recovery from here would lose.
+    pub async fn who_knows_more(&self) -> Vec<ManagerPeer> {
+        let own = recovery::own(&self.seat);
+        let others = recovery::others(&self.seat).await.into_iter();
+        others.filter(|(_, survey)| recovery::knows_more(survey, &own)).map(|(peer, _)| peer).collect()
+    }
+
+    /// Whether a majority of the managers is there to decide.
+    pub async fn has_quorum(&self) -> bool {
+        self.quorum().await.leader.is_some()
     }
 
     /// The managers on record: where workers and joiners may go.

@@ -28,13 +28,23 @@ pub fn load_or_make(dir: &Path) -> Result<u64, MemberFileError> {
             _ => Err(MemberFileError::Damaged { path }),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            // 63 bits: an id stays a positive number wherever it is printed or stored.
-            let id = (u64::from_be_bytes(random::bytes()) >> 1).max(1);
+            let id = fresh_id();
             write(dir, &path, id).map_err(failed)?;
             Ok(id)
         }
         Err(e) => Err(failed(e)),
     }
+}
+
+/// The id of a directory that is being made.
+pub fn write_id(dir: &Path, id: u64) -> Result<(), MemberFileError> {
+    let path = dir.join(NAME);
+    write(dir, &path, id).map_err(|source| MemberFileError::Io { path, source })
+}
+
+/// Never used before. 63 bits: an id stays a positive number wherever it is printed or stored.
+pub fn fresh_id() -> u64 {
+    (u64::from_be_bytes(random::bytes()) >> 1).max(1)
 }
 
 /// Old or new at any moment, never half of it.

@@ -31,6 +31,7 @@ methods! {
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }
     Membership { JoinRaft, LeaveRaft, ReadIndex, Heard, Propose }
+    Recovery { Survey }
     Raft { Append, Vote, PreVote, InstallSnapshot, TransferLeader }
 }
 

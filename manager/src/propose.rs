@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
 /// Longest a change waits for a leader before its caller is told.
-const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// A change that is in the log and applied on the leader.
 #[derive(Debug, Clone)]
@@ -31,12 +31,9 @@ pub enum ProposeFailed {
     /// The cluster decided against it; nothing was changed.
     #[error("{0}")]
     Refused(Refusal),
-    /// Nothing was changed.
-    #[error(
-        "the cluster has no leader: this manager hears no majority of managers; \
-         check that more than half of them run and reach each other"
-    )]
-    NoLeader,
+    /// Nothing was changed. Says who is missing.
+    #[error("the cluster has no leader{}", why_no_leader(.0))]
+    NoLeader(String),
     #[error(
         "the managers did not confirm the change in time; whether it was made is unknown: \
          look (`swarmctl network ls`, `node ls`, `ps`) before you ask again"
@@ -101,8 +98,19 @@ impl Proposer {
                 Attempt::Perhaps => perhaps = true,
             }
             if !settle(&self.raft, deadline).await {
-                return Err(if perhaps { ProposeFailed::Unknown } else { ProposeFailed::NoLeader });
+                return Err(match perhaps {
+                    true => ProposeFailed::Unknown,
+                    false => ProposeFailed::NoLeader(self.missing().await),
+                });
             }
+        }
+    }
+
+    async fn missing(&self) -> String {
+        let status = self.raft.status();
+        match status.voters.get(&status.id).and_then(|me| me.node.parse().ok()) {
+            Some(me) => crate::recovery::missing(&self.links, &self.applied, me).await,
+            None => "this manager has no vote yet".to_owned(),
         }
     }
 
@@ -216,6 +224,16 @@ fn forwarded(
     let caller = permit.caller().to_metadata().map_err(ProposeFailed::Denied)?;
     message.metadata_mut().insert(FORWARDED, caller);
     Ok(message)
+}
+
+pub fn why_no_leader(missing: &str) -> String {
+    match missing {
+        "" => ": the managers answer, but have not agreed on one yet; try again shortly".to_owned(),
+        missing => format!(
+            ", because more than half of the managers must be there ({missing}): start them again; if they are lost for \
+             good, `swarmctl init --force-new-cluster` goes on with this one"
+        ),
+    }
 }
 
 /// Milliseconds since the epoch by this manager's wall clock; the state uses it for stamps and resting times only.

@@ -20,6 +20,11 @@ pub mod v1 {
     tonic::include_proto!("swarm.v1");
 }
 
+/// Metadata of a question on the local socket: without a quorum, what this manager knows by itself will do.
+pub const ACCEPT_STALE: &str = "swarm-accept-stale";
+/// Metadata of the answer then.
+pub const STALE: &str = "swarm-stale";
+
 /// The compiled descriptors of every service above, for tests that walk them.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -14,6 +14,7 @@ mod managers;
 mod mtu;
 mod names;
 mod networks;
+mod recovery;
 mod repair;
 mod roles;
 mod spoof;

@@ -58,6 +58,9 @@ pub struct InitArgs {
     /// Old Raft snapshots kept [default: 0]
     #[arg(long, value_name = "N")]
     pub max_snapshots: Option<u32>,
+    /// On a manager whose peers are lost for good: go on alone with everything it knows
+    #[arg(long)]
+    pub force_new_cluster: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,11 +9,14 @@ mod reachability;
 
 use crate::authorise::Authorized;
 use crate::gate::Door;
+use crate::linearize::NotFresh;
 use crate::method::Method;
 use crate::seat::Seat;
 use std::sync::Arc;
 use swarm_proto::v1::control_server::Control;
 use swarm_proto::v1::*;
+use swarm_proto::{ACCEPT_STALE, STALE};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 pub use cluster::{ca_digest, no_cluster};
@@ -43,6 +46,34 @@ impl ControlService {
         self.seat.linearizer.barrier().await?;
         Ok(permit)
     }
+
+    /// As `fresh`, but whoever says that it will do gets an answer without a quorum too, marked as such.
+    async fn look<R>(&self, method: Method, request: Request<R>) -> Result<(Authorized<R>, Age), Status> {
+        let content = request.metadata().contains_key(ACCEPT_STALE);
+        let permit = self.admit(method, request).await?;
+        match self.seat.linearizer.barrier().await {
+            Ok(()) => Ok((permit, Age::Fresh)),
+            Err(NotFresh::NoLeader) if content && self.door == Door::Local => Ok((permit, Age::Stale)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether an answer holds everything committed before the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Stale,
+}
+
+impl Age {
+    fn mark<T>(self, answer: T) -> Response<T> {
+        let mut response = Response::new(answer);
+        if self == Self::Stale {
+            response.metadata_mut().insert(STALE, MetadataValue::from_static("1"));
+        }
+        response
+    }
 }
 
 #[tonic::async_trait]
@@ -64,13 +95,13 @@ impl Control for ControlService {
     }
 
     async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
-        self.fresh(Method::ListNodes, request).await?;
-        Ok(Response::new(node::list(&self.seat).await))
+        let (_, age) = self.look(Method::ListNodes, request).await?;
+        Ok(age.mark(node::list(&self.seat).await))
     }
 
     async fn get_node(&self, request: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
-        let permit = self.fresh(Method::GetNode, request).await?;
-        node::get(&self.seat, permit.request()).await.map(Response::new)
+        let (permit, age) = self.look(Method::GetNode, request).await?;
+        Ok(age.mark(node::get(&self.seat, permit.request()).await?))
     }
 
     async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Answer<UpdateNodeResponse> {
@@ -94,8 +125,8 @@ impl Control for ControlService {
     }
 
     async fn get_network(&self, request: Request<GetNetworkRequest>) -> Answer<GetNetworkResponse> {
-        let permit = self.fresh(Method::GetNetwork, request).await?;
-        network::get(&self.seat, permit.request()).map(Response::new)
+        let (permit, age) = self.look(Method::GetNetwork, request).await?;
+        Ok(age.mark(network::get(&self.seat, permit.request())?))
     }
 
     async fn remove_network(&self, request: Request<RemoveNetworkRequest>) -> Answer<RemoveNetworkResponse> {

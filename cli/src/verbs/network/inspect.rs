@@ -1,7 +1,7 @@
 //! `network inspect`: the cluster's networks from a manager, this host's own ones from any node.
 
 use crate::args::network::NetworkInspectArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, network::NetworkObject};
 use crate::verbs::{Several, print};
@@ -26,7 +26,7 @@ async fn get(client: &Client, reference: String, verbose: bool) -> Result<Networ
     let (mut control, mut local) = (client.control(), client.local());
     let request = v1::GetNetworkRequest { reference: reference.clone() };
     let (network, info) =
-        tokio::join!(call(control.get_network(request)), call(local.info(v1::InfoRequest {})));
+        tokio::join!(look(control.get_network(any_age(request))), call(local.info(v1::InfoRequest {})));
     if may_be_of_host(&network, &reference) {
         match among(here(client).await, &reference) {
             Meant::Own(own) => return Ok(NetworkObject::of_host(*own)),

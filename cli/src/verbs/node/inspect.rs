@@ -2,7 +2,7 @@
 
 use super::resolve;
 use crate::args::node::NodeInspectArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, any_age, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::NodeObject};
 use crate::verbs::{Several, print};
@@ -25,6 +25,6 @@ pub async fn run(socket: &Path, args: NodeInspectArgs) -> Result<(), CliError> {
 
 async fn get(client: &Client, reference: String) -> Result<NodeObject, CliError> {
     let reference = resolve(client, &reference).await?;
-    let answer = call(client.control().get_node(v1::GetNodeRequest { reference })).await?;
+    let answer = look(client.control().get_node(any_age(v1::GetNodeRequest { reference }))).await?;
     Ok(NodeObject::new(answer.node.unwrap_or_default(), answer.endpoints))
 }

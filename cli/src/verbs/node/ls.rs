@@ -1,7 +1,7 @@
 //! `node ls`.
 
 use crate::args::node::NodeLsArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::NodeRow, sort::natural};
 use crate::verbs::{filter, print, say};
@@ -15,7 +15,7 @@ pub async fn run(socket: &Path, args: NodeLsArgs) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
     let (mut control, mut local) = (client.control(), client.local());
     let (nodes, info) = tokio::try_join!(
-        call(control.list_nodes(v1::ListNodesRequest {})),
+        look(control.list_nodes(any_age(v1::ListNodesRequest {}))),
         call(local.info(v1::InfoRequest {})),
     )?;
     shared_addresses(&nodes.nodes).iter().for_each(|warning| say(warning));

@@ -2,7 +2,7 @@
 
 use super::resolve;
 use crate::args::node::NodePsArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::EndpointRow, sort::natural};
 use crate::verbs::{Several, print};
@@ -35,5 +35,5 @@ pub async fn run(socket: &Path, mut args: NodePsArgs) -> Result<(), CliError> {
 
 async fn get(client: &Client, reference: &str) -> Result<v1::GetNodeResponse, CliError> {
     let reference = resolve(client, reference).await?;
-    call(client.control().get_node(v1::GetNodeRequest { reference })).await
+    look(client.control().get_node(any_age(v1::GetNodeRequest { reference }))).await
 }

@@ -12,10 +12,21 @@ use swarm_model::{ClusterSettings, check_labels};
 use swarm_proto::v1;
 
 pub async fn run(socket: &Path, args: InitArgs) -> Result<(), CliError> {
+    let recovering = args.force_new_cluster;
     let request = request(args)?;
     let client = Client::connect(socket).await?;
     let answer = call(client.local().init(request)).await?;
-    print(&welcome(&answer))
+    print(&if recovering { recovered(&answer) } else { welcome(&answer) })
+}
+
+fn recovered(answer: &v1::InitResponse) -> String {
+    format!(
+        "Swarm recovered: current node ({}) is its only manager now, with all nodes, networks and tokens it knew.\n\n\
+         Former managers become workers when they reach it; to make one a manager again, run 'swarmctl node promote'.\n\
+         To add a worker to this swarm, run the following command:\n\n{}",
+        answer.node,
+        join_command(&answer.join_token_worker, &answer.advertise_addr),
+    )
 }
 
 fn welcome(answer: &v1::InitResponse) -> String {
@@ -44,6 +55,7 @@ fn request(args: InitArgs) -> Result<v1::InitRequest, CliError> {
         snapshot_interval: args.snapshot_interval.unwrap_or(0),
         max_snapshots: args.max_snapshots.unwrap_or(0),
         labels: addresses.labels.into_iter().collect(),
+        force_new_cluster: args.force_new_cluster,
     })
 }
 

@@ -1,0 +1,123 @@
+//! `init --force-new-cluster`: the manager on this host goes on alone with everything it knows.
+//! Knows the order: judged, stopped, built beside, kept, put into place, started. Must not know what the state holds.
+
+use crate::address::{self, Typed};
+use crate::daemon::{Daemon, Phase};
+use crate::host;
+use crate::member::Member;
+use crate::running::{self, Running, Snapshots, Start};
+use crate::serving::Serving;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_manager::{Recovered, Survivor, recover};
+use swarm_model::ManagerPeer;
+use swarm_proto::v1 as pb;
+use tonic::Status;
+
+/// For a manager that is alone to lead: it waits for nobody.
+const LEADS_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+
+/// # Errors
+/// This host is no manager; the managers do decide; another reachable manager knows more. Nothing was changed then.
+pub async fn force_new_cluster(daemon: &Arc<Daemon>, advertise: &str) -> Result<pb::InitResponse, Status> {
+    let _turn = daemon.turn().await;
+    let Phase::Member(running) = daemon.phase() else {
+        return Err(Status::failed_precondition(
+            "this node is not part of a swarm: --force-new-cluster goes on from what a manager has on disk",
+        ));
+    };
+    let member = readdressed(running.member(), advertise)?;
+    judge(&running).await?;
+    running.stop_serving().await;
+    running.set_serving(None);
+    let gone_on = go_on_alone(daemon, &running, member.clone()).await;
+    // Also after a failure: as the manager it was.
+    let serving = start(daemon, &running).await;
+    gone_on?;
+    leads(&*serving?).await?;
+    crate::init::answer(daemon, member.advertise).await
+}
+
+fn readdressed(member: Member, advertise: &str) -> Result<Member, Status> {
+    if advertise.is_empty() {
+        return Ok(member);
+    }
+    let typed = Typed { advertise, listen: "", data_path: "" };
+    let chosen = address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let (advertise, listen, data_path) = (chosen.advertise, chosen.listen, chosen.data_path);
+    Ok(Member { advertise, listen, data_path, ..member })
+}
+
+/// Whatever is lost by going on from here must be lost already.
+async fn judge(running: &Running) -> Result<(), Status> {
+    let Some(serving) = running.serving() else {
+        return Err(Status::failed_precondition(
+            "this node is not a manager: run --force-new-cluster on one that was, with its state folder",
+        ));
+    };
+    if serving.manager.has_quorum().await {
+        return Err(Status::failed_precondition(
+            "the managers have a quorum and decide: use `swarmctl node demote` and `node rm` to be rid of some of them",
+        ));
+    }
+    match serving.manager.who_knows_more().await.as_slice() {
+        [] => Ok(()),
+        more => Err(Status::failed_precondition(format!(
+            "another manager that can be reached knows more than this one: {}; run --force-new-cluster there, \
+             or stop swarmd there to go on from here all the same",
+            more.iter().map(|ManagerPeer { node, addr }| format!("{node} at {addr}")).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+async fn go_on_alone(daemon: &Arc<Daemon>, running: &Running, member: Member) -> Result<(), Status> {
+    let internal = |e: String| Status::internal(e);
+    let snapshots = Snapshots::of(&pb::ClusterSettings::default());
+    let config = running::manager_config(daemon, &member, snapshots)?;
+    let survivor = Survivor {
+        node: member.node,
+        hostname: daemon.config.hostname.clone(),
+        data_path_addr: member.data_path,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let recovered: Recovered = recover(&config, survivor).await.map_err(|e| internal(e.to_string()))?;
+    let epoch = recovered.cluster.epoch;
+    recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+    let member = Member { managers: vec![member.advertise], ..member };
+    daemon.state.set_member(&member).map_err(|e| internal(format!("node.json could not be stored: {e}")))?;
+    let kept = recovered.install().await.map_err(|e| internal(e.to_string()))?;
+    tracing::warn!(epoch, kept = %kept.display(), "this manager goes on alone; its old files are kept");
+    running.set_member(member);
+    Ok(())
+}
+
+/// Starts the manager from what is on disk.
+async fn start(daemon: &Arc<Daemon>, running: &Running) -> Result<Arc<Serving>, Status> {
+    let internal = |e: String| Status::internal(e);
+    let kept = swarm_identity::NodeIdentity::load(&daemon.state.certificates());
+    let identity = kept.map_err(|e| internal(e.to_string()))?;
+    if let Some(identity) = identity {
+        running.credentials.replace(identity).map_err(|e| internal(e.to_string()))?;
+    }
+    let start = Start {
+        member: running.member(),
+        credentials: running.credentials.clone(),
+        data_path_port: 0,
+        snapshots: Snapshots::of(&pb::ClusterSettings::default()),
+    };
+    let serving = Arc::new(running::serve(daemon, &start).await?);
+    running.set_serving(Some(serving.clone()));
+    Ok(serving)
+}
+
+async fn leads(serving: &Serving) -> Result<(), Status> {
+    let leads = async {
+        while !serving.manager.has_quorum().await {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(LEADS_WITHIN, leads)
+        .await
+        .map_err(|_| Status::unavailable("the managers have no quorum: see `swarmctl info`"))
+}

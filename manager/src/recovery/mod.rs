@@ -1,0 +1,8 @@
+//! A cluster that goes on with one manager, and those who belong to what it was before.
+//! Knows: epochs, and which of two survivors knows more. Must not know: what the state holds.
+
+mod restart;
+mod survey;
+
+pub use restart::{Recovered, RecoverError, Survivor, recover};
+pub use survey::{RecoveryService, knows_more, missing, others, own, superseded};

@@ -1,0 +1,124 @@
+//! What managers tell each other of themselves without a quorum: the epoch they live in, and how far their log goes.
+//! Knows: asking, answering, and what a higher epoch means. Must not know: what is done about it.
+
+use crate::applied::AppliedState;
+use crate::links::Links;
+use crate::method::Method;
+use crate::seat::Seat;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_model::{ManagerPeer, NodeId};
+use swarm_proto::v1;
+use swarm_proto::v1::recovery_client::RecoveryClient;
+use swarm_proto::v1::recovery_server::Recovery;
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+/// One manager's time to answer: it asks nobody.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(900);
+/// Between two rounds: a manager of the past is to notice within seconds of meeting the present.
+const PAUSE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub struct RecoveryService {
+    pub seat: Arc<Seat>,
+}
+
+#[tonic::async_trait]
+impl Recovery for RecoveryService {
+    async fn survey(
+        &self,
+        request: Request<v1::SurveyRequest>,
+    ) -> Result<Response<v1::SurveyResponse>, Status> {
+        self.seat.gate.glance(Method::Survey, &request)?;
+        Ok(Response::new(own(&self.seat)))
+    }
+}
+
+/// What this manager would answer.
+pub fn own(seat: &Seat) -> v1::SurveyResponse {
+    let status = seat.raft.status();
+    v1::SurveyResponse {
+        epoch: epoch(seat),
+        last_log_term: status.last_term,
+        last_log_index: status.last_index,
+    }
+}
+
+fn epoch(seat: &Seat) -> u64 {
+    seat.applied.read(|state| state.cluster().map_or(0, |cluster| cluster.epoch))
+}
+
+/// Asks the other managers on record, all at once; who does not answer in time is left out.
+pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
+    let me = seat.me().node;
+    let managers = seat.applied.read(swarm_state::State::managers).into_iter();
+    let asked = managers.filter(|peer| peer.node != me).map(|peer| async move {
+        let answer = ask(&seat.links, &peer).await?;
+        Some((peer, answer))
+    });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
+}
+
+async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
+    let call = async {
+        let channel = links.dial(peer.addr, peer.node).await.ok()?;
+        RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await.ok()
+    };
+    Some(timeout(ANSWER_DEADLINE, call).await.ok().flatten()?.into_inner())
+}
+
+/// `2 of 3 managers do not answer this one: h2 (10.0.0.2:2377), h3 (10.0.0.3:2377)`; empty when all do.
+pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> String {
+    let managers: Vec<(ManagerPeer, String)> = applied.read(|state| {
+        let host = |peer: &ManagerPeer| state.node(&peer.node).map(|node| node.hostname.clone());
+        state.managers().into_iter().map(|peer| (peer.clone(), host(&peer).unwrap_or_default())).collect()
+    });
+    let asked = managers.iter().map(|(peer, host)| async move {
+        let here = peer.node == me || ask(links, peer).await.is_some();
+        (!here).then(|| format!("{host} ({})", peer.addr))
+    });
+    let away: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    match away.len() {
+        0 => String::new(),
+        count => format!("{count} of {} managers do not answer this one: {}", managers.len(), away.join(", ")),
+    }
+}
+
+/// Whether `other` knows something that `own` may not.
+pub fn knows_more(other: &v1::SurveyResponse, own: &v1::SurveyResponse) -> bool {
+    let end = |survey: &v1::SurveyResponse| (survey.epoch, survey.last_log_term, survey.last_log_index);
+    end(other) > end(own)
+}
+
+/// Returns when another manager lives in a later epoch: the cluster went on without this one, which must decide nothing
+/// more.
+pub async fn superseded(seat: Arc<Seat>) -> u64 {
+    loop {
+        let later = others(&seat).await.into_iter().map(|(_, survey)| survey.epoch).max();
+        if let Some(later) = later.filter(|later| *later > epoch(&seat)) {
+            return later;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(epoch: u64, last_log_term: u64, last_log_index: u64) -> v1::SurveyResponse {
+        v1::SurveyResponse { epoch, last_log_term, last_log_index }
+    }
+
+    #[test]
+    fn a_later_term_counts_for_more_than_a_longer_log() {
+        let own = survey(0, 5, 100);
+        assert!(knows_more(&survey(0, 6, 10), &own));
+        assert!(knows_more(&survey(0, 5, 101), &own));
+        assert!(knows_more(&survey(1, 1, 1), &own));
+        for less in [survey(0, 5, 100), survey(0, 5, 99), survey(0, 4, 1_000)] {
+            assert!(!knows_more(&less, &own), "{less:?}");
+        }
+    }
+}

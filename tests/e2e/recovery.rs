@@ -1,0 +1,107 @@
+//! A quorum that is lost, and one manager that goes on: S41, S53, S55.
+
+use crate::code;
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use swarm_tests::{Host, Setup, eventually, scenario, view, within};
+
+fn ids(host: &Host) -> Result<BTreeSet<String>> {
+    Ok(host.nodes()?.into_iter().map(|n| n.id).collect())
+}
+
+fn networks(host: &Host) -> Result<BTreeSet<String>> {
+    Ok(host.ctl("network ls -q -f scope=swarm")?.ok()?.lines().map(str::to_owned).collect())
+}
+
+fn create(host: &Host, name: &str) -> Result<()> {
+    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
+}
+
+fn role(host: &Host) -> Result<String> {
+    view::text(&host.info()?, "role").ok_or_else(|| anyhow::anyhow!("info names no role"))
+}
+
+#[test]
+fn s41_without_a_quorum_writes_end_and_come_back_with_it() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let h1 = w.host(1);
+        w.host(2).kill()?;
+        w.host(3).kill()?;
+        let refused = h1.ctl("network create lost")?;
+        ensure!(refused.took < Duration::from_secs(20), "it hung for {:?}", refused.took);
+        refused.refused_naming(&[code::UNAVAILABLE], &["2 of 3 managers", "h2", "h3", "--force-new-cluster"])?;
+        let listed = h1.ctl("node ls")?;
+        ensure!(listed.code == 0 && listed.stderr.contains("out of date"), "{listed}");
+        h1.ctl("info")?.ok()?;
+        w.host(2).start()?;
+        eventually("two of three write", || create(h1, "back"))?;
+        w.host(3).start()?;
+        w.settled(3)
+    });
+}
+
+#[test]
+fn s53_one_manager_goes_on_alone_with_everything_it_knew() {
+    scenario(Setup::hosts(4), |w| {
+        w.form(&["manager", "manager", "worker"])?;
+        let (h1, h2, h3, h4) = (w.host(1), w.host(2), w.host(3), w.host(4));
+        create(h1, "my_net")?;
+        let (a, b) = (h1.run("a", "--network my_net")?, h4.run("b", "--network my_net")?);
+        h4.ctl("init --force-new-cluster")?.refused_naming(&[code::FAILED], &["not a manager"])?;
+        h1.ctl("init --force-new-cluster")?.refused_naming(&[code::FAILED], &["quorum"])?;
+        let (nodes, nets, token) = (ids(h1)?, networks(h1)?, h1.token("worker")?);
+        h2.kill()?;
+        h3.kill()?;
+        let said = h1.ctl("init --force-new-cluster")?.ok()?;
+        ensure!(said.contains("recovered") && said.contains(&token), "{said}");
+        ensure!(ids(h1)? == nodes && networks(h1)? == nets && h1.token("worker")? == token);
+        let managers: Vec<_> = h1.nodes()?.into_iter().filter(|n| !n.manager.is_empty()).collect();
+        ensure!(managers.len() == 1 && managers[0].manager == "Leader" && managers[0].own, "{managers:?}");
+        create(h1, "alone")?;
+        eventually("the worker has found it", || {
+            h4.run("c", "--network alone")?;
+            Ok(())
+        })?;
+        swarm_tests::sandbox::all_ping(&[&a, &b])?;
+        // It survives its own restart.
+        h1.restart()?;
+        eventually("it leads again", || create(h1, "later"))?;
+        // The others are a majority of what was, and may not go on as that.
+        h2.start()?;
+        h3.start()?;
+        within(Duration::from_secs(30), "they are workers of the cluster that went on", || {
+            for host in [h2, h3] {
+                ensure!(role(host)? == "worker", "{} is still {}", host.name, role(host)?);
+                ensure!(!host.membership_on_disk().contains(&"raft".to_owned()));
+            }
+            w.settled(4)
+        })?;
+        ensure!(ids(h1)? == nodes, "everybody is who he was");
+        // And they may be managers again.
+        h1.ctl("node promote h2 h3")?.ok()?;
+        eventually("three managers", || {
+            let managers = h1.nodes()?.into_iter().filter(|n| !n.manager.is_empty()).count();
+            ensure!(managers == 3);
+            Ok(())
+        })?;
+        h1.stop()?;
+        eventually("they decide without it", || create(h2, "without_h1"))
+    });
+}
+
+#[test]
+fn s55_managers_leave_one_after_the_other() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        h3.ctl("leave --force")?.ok()?;
+        create(h2, "two")?;
+        h1.ctl("leave --force")?.ok()?;
+        eventually("the last one goes on", || create(h2, "one"))?;
+        let left: Vec<_> = h2.nodes()?.into_iter().filter(|n| n.manager == "Leader").collect();
+        ensure!(left.len() == 1 && left[0].hostname == "h2", "{left:?}");
+        Ok(())
+    });
+}
