@@ -11,10 +11,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 use swarm_proto::v1::control_client::ControlClient;
 use swarm_proto::v1::local_client::LocalClient;
-use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint};
 use swarm_proto::{ACCEPT_STALE, STALE};
+use tokio::net::UnixStream;
 use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 /// For everything but `run`: longer than any wait inside the daemon, which says more about what it waited for.
@@ -83,7 +83,9 @@ pub fn any_age<T>(question: T) -> Request<T> {
 pub async fn look<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
     let response = within(DEADLINE, answer).await?;
     if response.metadata().contains_key(STALE) {
-        say("warning: the managers have no quorum: this is what the one asked knew last, and may be out of date");
+        say(
+            "warning: the managers have no quorum: this is what the one asked knew last, and may be out of date",
+        );
     }
     Ok(response.into_inner())
 }

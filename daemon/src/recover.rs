@@ -16,6 +16,8 @@ use tonic::Status;
 
 /// For a manager that is alone to lead: it waits for nobody.
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
+/// For managers that are gone to be missed.
+const MISSED_WITHIN: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(20);
 
 /// # Errors
@@ -44,7 +46,8 @@ fn readdressed(member: Member, advertise: &str) -> Result<Member, Status> {
         return Ok(member);
     }
     let typed = Typed { advertise, listen: "", data_path: "" };
-    let chosen = address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let chosen =
+        address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
     let (advertise, listen, data_path) = (chosen.advertise, chosen.listen, chosen.data_path);
     Ok(Member { advertise, listen, data_path, ..member })
 }
@@ -56,7 +59,13 @@ async fn judge(running: &Running) -> Result<(), Status> {
             "this node is not a manager: run --force-new-cluster on one that was, with its state folder",
         ));
     };
-    if serving.manager.has_quorum().await {
+    let decides = async {
+        // Managers that died a moment ago are missed after an election timeout only.
+        while serving.manager.has_quorum().await {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    if tokio::time::timeout(MISSED_WITHIN, decides).await.is_err() {
         return Err(Status::failed_precondition(
             "the managers have a quorum and decide: use `swarmctl node demote` and `node rm` to be rid of some of them",
         ));
@@ -66,7 +75,10 @@ async fn judge(running: &Running) -> Result<(), Status> {
         more => Err(Status::failed_precondition(format!(
             "another manager that can be reached knows more than this one: {}; run --force-new-cluster there, \
              or stop swarmd there to go on from here all the same",
-            more.iter().map(|ManagerPeer { node, addr }| format!("{node} at {addr}")).collect::<Vec<_>>().join(", ")
+            more.iter()
+                .map(|ManagerPeer { node, addr }| format!("{node} at {addr}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         ))),
     }
 }

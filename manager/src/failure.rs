@@ -40,7 +40,7 @@ impl From<ProposeFailed> for Status {
         match failed {
             ProposeFailed::Refused(reason) => refusal(&reason),
             ProposeFailed::NoLeader(_) | ProposeFailed::Stopped(_) => Self::unavailable(text),
-            ProposeFailed::Unknown => Self::deadline_exceeded(text),
+            ProposeFailed::Unknown(_) => Self::deadline_exceeded(text),
             ProposeFailed::TooLarge(_) => Self::resource_exhausted(text),
             ProposeFailed::NotYet { .. } => Self::failed_precondition(text),
             ProposeFailed::Codec(_) => Self::internal(text),

@@ -42,6 +42,6 @@ pub use api::ControlService;
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};
 pub use quorum::Quorum;
-pub use recovery::{Recovered, RecoverError, Survivor, recover};
+pub use recovery::{RecoverError, Recovered, Survivor, recover};
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};

@@ -36,9 +36,10 @@ pub enum ProposeFailed {
     NoLeader(String),
     #[error(
         "the managers did not confirm the change in time; whether it was made is unknown: \
-         look (`swarmctl network ls`, `node ls`, `ps`) before you ask again"
+         look (`swarmctl network ls`, `node ls`, `ps`) before you ask again{}",
+        after_semicolon(.0)
     )]
-    Unknown,
+    Unknown(String),
     /// Nothing was changed.
     #[error("{0}")]
     TooLarge(String),
@@ -98,9 +99,10 @@ impl Proposer {
                 Attempt::Perhaps => perhaps = true,
             }
             if !settle(&self.raft, deadline).await {
+                let missing = self.missing().await;
                 return Err(match perhaps {
-                    true => ProposeFailed::Unknown,
-                    false => ProposeFailed::NoLeader(self.missing().await),
+                    true => ProposeFailed::Unknown(missing),
+                    false => ProposeFailed::NoLeader(missing),
                 });
             }
         }
@@ -226,7 +228,11 @@ fn forwarded(
     Ok(message)
 }
 
-pub fn why_no_leader(missing: &str) -> String {
+fn after_semicolon(missing: &str) -> String {
+    if missing.is_empty() { String::new() } else { format!("; {missing}") }
+}
+
+fn why_no_leader(missing: &str) -> String {
     match missing {
         "" => ": the managers answer, but have not agreed on one yet; try again shortly".to_owned(),
         missing => format!(

@@ -40,7 +40,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { heartbeat_ms: 60, election_min_ms: 250, election_max_ms: 400, request_ms: 5_000 }
+        Self { heartbeat_ms: 60, election_min_ms: 250, election_max_ms: 400, request_ms: 4_000 }
     }
 }
 

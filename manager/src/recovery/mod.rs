@@ -4,5 +4,5 @@
 mod restart;
 mod survey;
 
-pub use restart::{Recovered, RecoverError, Survivor, recover};
+pub use restart::{RecoverError, Recovered, Survivor, recover};
 pub use survey::{RecoveryService, knows_more, missing, others, own, superseded};

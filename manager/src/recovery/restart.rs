@@ -68,7 +68,8 @@ pub async fn recover(config: &ManagerConfig, survivor: Survivor) -> Result<Recov
         ..RaftConfig::new(id, config.dir.clone(), config.key.clone())
     };
     let old = raft(member_file::load_or_make(&config.dir)?);
-    let Export { index, term, state, .. } = export(old, StateMachine(Arc::new(AppliedState::default()))).await?;
+    let Export { index, term, state, .. } =
+        export(old, StateMachine(Arc::new(AppliedState::default()))).await?;
     let new = raft(member_file::fresh_id());
     let manager = ManagerInfo { raft_id: new.id, addr: config.advertise, member: MemberState::Voter };
     let me = Member { node: survivor.node.to_string(), addr: config.advertise };
@@ -110,7 +111,8 @@ fn alone(bytes: &[u8], index: u64, survivor: &Survivor, manager: ManagerInfo) ->
 
 fn certificate(cluster: &Cluster, node: NodeId) -> Result<NodeIdentity, RecoverError> {
     let failed = |e: String| RecoverError::Certificate(e);
-    let ca = RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key).map_err(|e| failed(e.to_string()))?;
+    let ca =
+        RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key).map_err(|e| failed(e.to_string()))?;
     let (key, csr) = new_key_and_csr().map_err(|e| failed(e.to_string()))?;
     let subject = Subject { node, role: Role::Manager, cluster: cluster.id };
     let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);

@@ -81,7 +81,9 @@ pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> Strin
     let away: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
     match away.len() {
         0 => String::new(),
-        count => format!("{count} of {} managers do not answer this one: {}", managers.len(), away.join(", ")),
+        count => {
+            format!("{count} of {} managers do not answer this one: {}", managers.len(), away.join(", "))
+        }
     }
 }
 

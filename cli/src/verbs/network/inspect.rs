@@ -77,7 +77,10 @@ fn among(networks: Vec<v1::LocalNetwork>, reference: &str) -> Meant {
     let (exact, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(exact);
     let matching = if exact.is_empty() { others.into_iter().filter(begins).collect() } else { exact };
     match matching.len() {
-        0 | 1 => matching.into_iter().find(|n| n.network.is_none()).map_or(Meant::Other, |own| Meant::Own(Box::new(own))),
+        0 | 1 => matching
+            .into_iter()
+            .find(|n| n.network.is_none())
+            .map_or(Meant::Other, |own| Meant::Own(Box::new(own))),
         several => Meant::Several(several),
     }
 }
