@@ -72,6 +72,26 @@ impl Client {
         self.wait(self.local().detach(request)).map(drop)
     }
 
+    pub fn create_network(&self, name: &str) -> Result<()> {
+        let spec = v1::NetworkSpec {
+            name: name.to_owned(),
+            driver: v1::Driver::Overlay.into(),
+            attachable: true,
+            ..v1::NetworkSpec::default()
+        };
+        let request = v1::CreateNetworkRequest { spec: Some(spec), request_id: String::new() };
+        self.wait(ControlClient::new(self.channel.clone()).create_network(request)).map(drop)
+    }
+
+    pub fn set_role(&self, node: &str, role: v1::Role) -> Result<()> {
+        let request = v1::UpdateNodeRequest {
+            reference: node.to_owned(),
+            role: role.into(),
+            ..v1::UpdateNodeRequest::default()
+        };
+        self.wait(ControlClient::new(self.channel.clone()).update_node(request)).map(drop)
+    }
+
     /// The nodes as this manager lists them.
     pub fn nodes(&self) -> Result<Vec<v1::Node>> {
         let mut control = ControlClient::new(self.channel.clone());

@@ -6,6 +6,7 @@ mod attach;
 mod client;
 mod crowd;
 mod echo;
+mod failover;
 mod idle;
 mod interrupt;
 mod kernel_tables;
@@ -33,6 +34,7 @@ type Measure = fn(&Rig) -> Result<Vec<Row>>;
 /// In the order they are measured and shown. What restarts the daemons comes first.
 const ROWS: &[(&str, &str, Measure)] = &[
     ("lifecycle", "init, a worker's join, a manager's join", lifecycle::rows),
+    ("failover", "a leader killed, a leader stopped, a promotion, a worker lost", failover::rows),
     ("idle", "memory, processor time and traffic of daemons that have nothing to do", idle::rows),
     ("network", "network create", networks::rows),
     ("attach", "attach: request, command, first packet", attach::rows),

@@ -122,6 +122,8 @@ const METHOD: &str = "
   `command` is the whole command line call, from its start to its end.
 - *first on a node*: the host has no endpoint on that network yet; *warm*: it has one.
 - Join is timed from the start of the command until the manager's list of nodes shows the member ready (worker) or a voter (manager; Docker: Reachable).
+- Failover: three managers each. A write is the making of a network through a manager that was not the leader, tried again every
+  2 ms; it counts from the signal. Docker's leader is killed less often, because it needs so long; etcd is not measured here.
 - Table entries: the reconciler of the worker, from a desired state to a kernel that has it, against the same messages made beforehand
   and sent as fast as the kernel takes them. The messages of one change are counted by strace.
 - Round trips: ICMP echo from a raw socket, timed by the sender.

@@ -59,7 +59,10 @@ pub struct InitArgs {
     #[arg(long, value_name = "N")]
     pub max_snapshots: Option<u32>,
     /// On a manager whose peers are lost for good: go on alone with everything it knows
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = [
+        "listen_addr", "data_path_addr", "labels", "data_path_port", "default_addr_pools",
+        "default_addr_pool_mask_length", "cert_expiry", "dispatcher_heartbeat", "snapshot_interval", "max_snapshots",
+    ])]
     pub force_new_cluster: bool,
 }
 

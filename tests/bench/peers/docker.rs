@@ -117,6 +117,15 @@ impl Engine {
         wait(&mut child, limit).map(drop)
     }
 
+    /// Ends the daemon without asking.
+    pub fn kill(&self) -> Result<()> {
+        let Some((mut child, pid)) = self.daemon.borrow_mut().take() else { return Ok(()) };
+        kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+        let limit = Duration::from_secs(10);
+        wait_gone(pid, limit)?;
+        wait(&mut child, limit).map(drop)
+    }
+
     /// The daemon's process id as seen from the machine.
     pub fn pid(&self) -> Result<i32> {
         Ok(self.daemon.borrow().as_ref().context("no dockerd runs here")?.1)
