@@ -30,7 +30,7 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let (mut killed, mut peer) = (Sample::default(), Sample::default());
     in_turn(
         PEER_KILLS,
-        |_| (0..KILLS_PER_PEER).try_for_each(|_| lose_leader(hosts, Host::kill).map(|t| killed.push_time(t))),
+        |_| (0..KILLS_PER_PEER).try_for_each(|_| kill_leader(hosts).map(|time| killed.push_time(time))),
         |_| kill_docker_leader(engines).map(|time| peer.push_time(time)),
     )?;
     let mut stopped = Sample::default();
@@ -90,23 +90,23 @@ fn fresh() -> String {
     format!("failover-{}", MADE.fetch_add(1, Ordering::Relaxed))
 }
 
-/// From the loss until a write through another manager is acknowledged; then everything is as before.
-fn lose_leader(hosts: &[Host], lose: impl Fn(&Host) -> Result<()>) -> Result<Duration> {
+/// From the kill until a write through another manager is acknowledged; then everything is as before.
+fn kill_leader(hosts: &[Host]) -> Result<Duration> {
     crate::interrupt::check()?;
     let at = leader(hosts)?;
     let client = Client::of(&hosts[(at + 1) % HOSTS])?;
     let lost = &hosts[at];
-    let begun = std::thread::scope(|scope| {
+    let took = std::thread::scope(|scope| {
         let begun = Instant::now();
-        let losing = scope.spawn(|| lose(lost));
+        let killing = scope.spawn(|| lost.kill());
         until(begun, || client.create_network(&fresh()))?;
         let took = begun.elapsed();
-        losing.join().map_err(|_| anyhow::anyhow!("losing the leader failed"))??;
+        killing.join().map_err(|_| anyhow::anyhow!("killing the leader failed"))??;
         Ok::<_, anyhow::Error>(took)
     })?;
     lost.start()?;
     leader(hosts)?;
-    Ok(begun)
+    Ok(took)
 }
 
 /// The longest time between two acknowledged writes while the leader stops in order.
