@@ -9,11 +9,12 @@ mod certificate;
 use crate::daemon::Daemon;
 use crate::member::Member;
 use crate::running::{self, Running, Snapshots, Start};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::Role;
 use tokio::sync::watch;
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Until the next attempt: the leader takes a moment to take a manager out of Raft.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,6 +29,8 @@ enum Step {
     BecomeManager,
     /// It serves, and Raft does not know it (any more): it lost its files, or was stopped half way up.
     JoinRaft,
+    /// Raft has let go of it while it was away, and it is wanted again: it comes back as a new member.
+    BeginAnew,
     BecomeWorker,
 }
 
@@ -39,6 +42,8 @@ struct Condition {
     serving: bool,
     /// Serving with the cluster's state.
     has_cluster: bool,
+    /// Another manager, which holds the session, does not count this host among the managers.
+    let_go: bool,
 }
 
 fn next(now: &Condition) -> Step {
@@ -47,6 +52,7 @@ fn next(now: &Condition) -> Step {
             Step::BecomeManager
         }
         Role::Manager if !now.has_cluster => Step::JoinRaft,
+        Role::Manager if now.let_go => Step::BeginAnew,
         Role::Worker if now.role != Role::Worker || now.certificate != Role::Worker || now.serving => {
             Step::BecomeWorker
         }
@@ -83,6 +89,13 @@ impl Follower {
                         tracing::warn!(epoch, "the cluster was recovered without this manager: it becomes a worker");
                         superseded = true;
                     }
+                    () = self.cast_out() => {
+                        tracing::warn!("this node was removed from the cluster: it is no manager any more");
+                        let _turn = self.daemon.turn().await;
+                        if let Err(status) = self.stop_manager(self.running.member().managers).await {
+                            tracing::error!(reason = status.message(), "the manager could not be taken down");
+                        }
+                    }
                 }
                 continue;
             }
@@ -99,9 +112,30 @@ impl Follower {
 
     /// Returns, with its epoch, when the cluster is found to have gone on without the manager on this host.
     async fn superseded(&self) -> u64 {
-        match self.running.serving() {
-            Some(serving) => serving.manager.superseded().await,
-            None => std::future::pending().await,
+        loop {
+            // One that was stopped may have been followed by another.
+            if let Some(serving) = self.running.serving()
+                && let Some(epoch) = serving.manager.superseded().await
+            {
+                return epoch;
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+    }
+
+    /// Returns when this node is found to be no member any more, while it still serves as a manager: nobody tells it
+    /// its role then.
+    async fn cast_out(&self) {
+        loop {
+            tokio::time::sleep(LONGEST_PAUSE).await;
+            let unheard = self.running.worker.status().session_manager.is_none();
+            if unheard
+                && self.running.is_manager()
+                && let Err(status) = certificate::renew(&self.running).await
+                && status.code() == Code::PermissionDenied
+            {
+                return;
+            }
         }
     }
 
@@ -117,8 +151,15 @@ impl Follower {
             role: self.running.member().role,
             certificate: self.running.credentials.peer().role,
             has_cluster: serving.as_ref().is_some_and(|s| s.manager.has_cluster()),
+            let_go: self.let_go(),
             serving: serving.is_some(),
         })
+    }
+
+    fn let_go(&self) -> bool {
+        let (node, status) = (self.running.member().node, self.running.worker.status());
+        let elsewhere = status.session_manager.is_some_and(|manager| manager != node);
+        elsewhere && !status.managers.iter().any(|manager| manager.node == node)
     }
 
     async fn take(&self, step: Step) -> Result<(), Status> {
@@ -128,7 +169,7 @@ impl Follower {
             Step::Rest => Ok(()),
             Step::BecomeManager => self.become_manager().await,
             Step::JoinRaft => self.join_raft().await,
-            Step::BecomeWorker => self.become_worker().await,
+            Step::BeginAnew | Step::BecomeWorker => self.step_down().await,
         }
     }
 
@@ -159,11 +200,17 @@ impl Follower {
         serving.manager.join_raft(&managers).await.map_err(running::status)
     }
 
-    async fn become_worker(&self) -> Result<(), Status> {
-        let answer = certificate::renew(&self.running).await?;
-        if answer.role() != Role::Worker {
-            return Err(Status::aborted("the cluster has changed its mind"));
-        }
+    /// Down from being a manager. What the session said may be a moment old, and this host's own manager may be the last to
+    /// hear what became of it: the others are asked once more before anything is erased.
+    async fn step_down(&self) -> Result<(), Status> {
+        let serves = self.running.is_manager();
+        let answer = match certificate::renew(&self.running).await {
+            Err(status) if serves && status.code() == Code::PermissionDenied => {
+                tracing::warn!(reason = status.message(), "no manager any more");
+                return self.stop_manager(self.running.member().managers).await;
+            }
+            answer => answer?,
+        };
         let node = self.running.member().node;
         if answer.managers.iter().any(|manager| manager.node == node) {
             return Err(Status::aborted(
@@ -171,6 +218,21 @@ impl Follower {
             ));
         }
         let managers = answer.managers.iter().map(|manager| manager.addr).collect();
+        match answer.role() {
+            Role::Worker => {
+                self.stop_manager(managers).await?;
+                self.keep(answer)?;
+                tracing::info!("this node is a worker now");
+                Ok(())
+            }
+            // Wanted again before it had gone: Raft takes it back only as a new member.
+            Role::Manager if serves => self.stop_manager(managers).await,
+            Role::Manager => Err(Status::aborted("the cluster wants this node as a manager again")),
+        }
+    }
+
+    /// From here on a restart begins as a worker, and nothing of Raft is left here.
+    async fn stop_manager(&self, managers: Vec<SocketAddr>) -> Result<(), Status> {
         self.remember(Member { role: Role::Worker, managers, ..self.running.member() })?;
         if let Some(serving) = self.running.serving() {
             serving.stop().await;
@@ -179,10 +241,7 @@ impl Follower {
         self.daemon
             .state
             .forget_raft()
-            .map_err(|e| Status::internal(format!("Raft's files could not be removed: {e}")))?;
-        self.keep(answer)?;
-        tracing::info!("this node is a worker now");
-        Ok(())
+            .map_err(|e| Status::internal(format!("Raft's files could not be removed: {e}")))
     }
 
     fn remember(&self, member: Member) -> Result<(), Status> {
@@ -207,7 +266,21 @@ mod tests {
     use Role::{Manager, Worker};
 
     fn step(wanted: Role, (role, certificate): (Role, Role), (serving, has_cluster): (bool, bool)) -> Step {
-        next(&Condition { wanted, role, certificate, serving, has_cluster })
+        next(&Condition { wanted, role, certificate, serving, has_cluster, let_go: false })
+    }
+
+    #[test]
+    fn a_manager_that_raft_has_let_go_of_and_that_is_wanted_begins_anew() {
+        let now = |wanted| Condition {
+            wanted,
+            role: Manager,
+            certificate: Manager,
+            serving: true,
+            has_cluster: true,
+            let_go: true,
+        };
+        assert_eq!(next(&now(Manager)), Step::BeginAnew);
+        assert_eq!(next(&now(Worker)), Step::BecomeWorker);
     }
 
     #[test]

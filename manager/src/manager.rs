@@ -127,7 +127,7 @@ impl Manager {
             .add_service(attachments.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(membership.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RecoveryServer::new(RecoveryService { seat: seat.clone() }))
-            .add_service(managers_only(raft, seat.applied.clone()))
+            .add_service(managers_only(raft, seat.applied.clone(), seat.raft.clone()))
     }
 
     /// The control API for the local socket: its callers are the operator.
@@ -146,9 +146,9 @@ impl Manager {
     }
 
     /// Returns, with the later epoch, when this manager meets another one that lives in it: the cluster was recovered
-    /// without this manager.
-    pub async fn superseded(&self) -> u64 {
-        recovery::superseded(self.seat.clone()).await
+    /// without this manager. `None`: this manager was stopped.
+    pub async fn superseded(&self) -> Option<u64> {
+        self.stop.run_until_cancelled(recovery::superseded(self.seat.clone())).await
     }
 
     /// The reachable managers that know more than this one, whose state a recovery from here would lose.

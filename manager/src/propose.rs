@@ -108,6 +108,11 @@ impl Proposer {
         }
     }
 
+    /// That there is no leader, and who is missing.
+    pub async fn no_leader(&self) -> ProposeFailed {
+        ProposeFailed::NoLeader(self.missing().await)
+    }
+
     async fn missing(&self) -> String {
         let status = self.raft.status();
         match status.voters.get(&status.id).and_then(|me| me.node.parse().ok()) {

@@ -2,33 +2,56 @@
 //! Knows: connections and members. Must not know: Raft's messages.
 
 use crate::applied::AppliedState;
-use crate::authorise::authorise;
-use crate::caller::Arrival;
+use crate::authorise::{Denied, authorise};
+use crate::caller::{Arrival, Caller};
 use crate::method::Method;
 use std::sync::Arc;
 use swarm_identity::ConnectedPeer;
-use swarm_raft::{Member, RaftServer, RaftService, SenderCheck};
+use swarm_model::Role;
+use swarm_raft::{Member, RaftNode, RaftServer, RaftService, SenderCheck};
 use tonic::service::interceptor::{InterceptedService, Interceptor};
 use tonic::{Extensions, Request, Status};
 
 /// Refuses every call of the service that does not come from a manager of this cluster.
 #[derive(Clone)]
-pub struct ManagersOnly(Arc<AppliedState>);
+pub struct ManagersOnly {
+    applied: Arc<AppliedState>,
+    raft: RaftNode,
+}
 
 impl Interceptor for ManagersOnly {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let caller = Arrival::of(&request)?.connection;
         // The methods of this service share one line of the table.
-        self.0.read(|state| authorise(caller, Method::Append, (), state))?;
-        Ok(request)
+        let judged = self.applied.read(|state| authorise(caller.clone(), Method::Append, (), state));
+        match judged {
+            Ok(_) => Ok(request),
+            Err(denied) if self.may_be_behind(&caller, &denied) => Ok(request),
+            Err(denied) => Err(denied.into()),
+        }
     }
 }
 
+impl ManagersOnly {
+    /// Whoever brings a manager its records cannot be judged by older ones: the leader of today may have been a worker
+    /// then. Only a leader with its majority knows that its records are the newest.
+    fn may_be_behind(&self, caller: &Caller, denied: &Denied) -> bool {
+        let by_certificate = matches!(caller, Caller::Node(identity) if identity.role == Role::Manager);
+        by_certificate && !matches!(denied, Denied::OtherCluster { .. }) && !leads(&self.raft.status())
+    }
+}
+
+fn leads(status: &swarm_raft::Status) -> bool {
+    let heard = status.voters.keys().filter(|id| status.heard.contains(id)).count();
+    status.role == swarm_raft::Role::Leader && heard > status.voters.len() / 2
+}
+
 pub fn managers_only(
-    raft: RaftServer<RaftService>,
+    service: RaftServer<RaftService>,
     applied: Arc<AppliedState>,
+    raft: RaftNode,
 ) -> InterceptedService<RaftServer<RaftService>, ManagersOnly> {
-    InterceptedService::new(raft, ManagersOnly(applied))
+    InterceptedService::new(service, ManagersOnly { applied, raft })
 }
 
 /// Ties a connection's certificate to the Raft id it speaks for. An id that is not known here yet may be any

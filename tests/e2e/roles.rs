@@ -233,3 +233,72 @@ fn s35_availability_decides_who_takes_new_endpoints() {
         Ok(())
     });
 }
+
+/// Whoever leads today may have been a worker in the log that a new member receives.
+#[test]
+fn managers_come_and_go_again_and_again() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        for round in 0..2 {
+            for name in ["h1", "h2", "h3"] {
+                let asked = w.hosts().iter().find(|host| host.name != name).unwrap_or(w.host(1));
+                eventually("it is demoted", || asked.ctl(&format!("node demote {name}"))?.ok())?;
+                eventually("it is out", || {
+                    ensure!(manager_status(asked, name)?.is_empty());
+                    Ok(())
+                })?;
+                eventually("it is promoted", || asked.ctl(&format!("node promote {name}"))?.ok())?;
+                within(Duration::from_secs(20), "it is a manager again", || is_manager(asked, name))?;
+            }
+            writes(w.host(round + 1), &format!("round{round}"))?;
+        }
+        w.settled(3)
+    });
+}
+
+#[test]
+fn a_manager_demoted_and_promoted_while_it_was_away_comes_back_as_a_new_member() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let (h1, h3) = (w.host(1), w.host(3));
+        h3.kill()?;
+        eventually("h3 is demoted", || h1.ctl("node demote h3")?.ok())?;
+        eventually("Raft has let go of it", || {
+            ensure!(voters(h1)? == 2);
+            Ok(())
+        })?;
+        h1.ctl("node promote h3")?.ok()?;
+        h3.start()?;
+        within(Duration::from_secs(30), "h3 is a manager again", || is_manager(h1, "h3"))?;
+        eventually("it serves", || writes(h3, "by_h3"))?;
+        w.settled(3)
+    });
+}
+
+#[test]
+fn a_manager_removed_right_after_its_demotion_serves_no_longer() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let (h1, h3) = (w.host(1), w.host(3));
+        h1.ctl("node demote h3")?.ok()?;
+        eventually("it is removed", || h1.ctl("node rm --force h3")?.ok())?;
+        within(Duration::from_secs(30), "it is no manager, and is told why", || {
+            ensure!(!h3.membership_on_disk().contains(&"raft".to_owned()), "its Raft data is still there");
+            let info = h3.ctl("info")?.ok()?.to_lowercase();
+            ensure!(info.contains("removed"), "{info}");
+            Ok(())
+        })?;
+        writes(w.host(2), "after")
+    });
+}
+
+#[test]
+fn a_demotion_right_after_a_loss_is_refused() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        w.host(2).kill()?;
+        let refused = w.host(1).ctl("node demote h3")?;
+        refused.refused_naming(&[code::FAILED, code::UNAVAILABLE], &["h2"])?;
+        eventually("two of three write", || writes(w.host(1), "still"))
+    });
+}

@@ -6,7 +6,7 @@ use swarm_identity::{Dialler, NodeIdentity, NodeKey, new_key_and_csr};
 use swarm_model::{ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::ca_client::CaClient;
-use tonic::Status;
+use tonic::{Code, Status};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -47,6 +47,8 @@ pub async fn renew(running: &Running) -> Result<Renewed, Status> {
     for addr in others(running) {
         match tokio::time::timeout(DEADLINE, ask(running, &addr, csr_der.clone())).await {
             Ok(Ok(answer)) => return read(key, running, answer),
+            // A manager says so only after it has looked at the newest records.
+            Ok(Err(status)) if status.code() == Code::PermissionDenied => return Err(status),
             Ok(Err(status)) => last = status,
             Err(_) => last = Status::unavailable(format!("{addr} did not answer within {DEADLINE:?}")),
         }

@@ -43,8 +43,11 @@ impl ControlService {
     /// Admits a call whose answer must hold everything that was committed before it.
     async fn fresh<R>(&self, method: Method, request: Request<R>) -> Result<Authorized<R>, Status> {
         let permit = self.admit(method, request).await?;
-        self.seat.linearizer.barrier().await?;
-        Ok(permit)
+        match self.seat.linearizer.barrier().await {
+            Ok(()) => Ok(permit),
+            Err(NotFresh::NoLeader) => Err(self.seat.proposer.no_leader().await.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// As `fresh`, but whoever says that it will do gets an answer without a quorum too, marked as such.

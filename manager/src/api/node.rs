@@ -3,8 +3,9 @@
 use crate::api::reachability::{Reachabilities, reachabilities};
 use crate::authorise::Authorized;
 use crate::failure::{refusal, unexpected};
+use crate::recovery;
 use crate::seat::{Seat, request_id};
-use swarm_model::{Node, NodeId, NodeUpdate};
+use swarm_model::{Node, NodeId, NodeUpdate, Role};
 use swarm_proto::v1;
 use swarm_state::{Command, Reply, UpdateNode};
 use tonic::Status;
@@ -33,6 +34,9 @@ pub async fn update(
     let asked = permit.request();
     let (request, node) = (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?);
     let (update, if_revision) = (NodeUpdate::try_from(asked)?, asked.if_revision);
+    if update.role == Some(Role::Worker) {
+        check_demotion(seat, node).await?;
+    }
     let command = permit.map(|_| Command::UpdateNode(UpdateNode { node, update, if_revision }));
     match seat.proposer.propose(command, request).await?.reply {
         Reply::Node(node) => Ok(v1::UpdateNodeResponse {
@@ -41,6 +45,23 @@ pub async fn update(
         }),
         other => Err(unexpected(&other)),
     }
+}
+
+/// The state knows who was lost some seconds ago; who was lost just now is found out here.
+async fn check_demotion(seat: &Seat, node: NodeId) -> Result<(), Status> {
+    let last = seat.applied.read(|state| {
+        let votes = state.node(&node).is_some_and(Node::votes);
+        !votes || state.managers().len() < 2
+    });
+    // That is for the state to judge.
+    if last {
+        return Ok(());
+    }
+    recovery::can_do_without(seat, node).await.map_err(|reason| {
+        Status::failed_precondition(format!(
+            "without this manager the others could not decide: {reason}; bring them back or demote them first"
+        ))
+    })
 }
 
 pub async fn remove(

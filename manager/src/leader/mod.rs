@@ -8,6 +8,7 @@ mod liveness;
 mod testing;
 
 use crate::leadership::{Leader, leader};
+use crate::recovery;
 use crate::seat::Seat;
 use corrections::corrections;
 use departures::{Departure, next_departure};
@@ -143,6 +144,11 @@ async fn let_go(seat: &Seat) {
         let Some(departure) = seat.applied.read(|state| next_departure(&status, state)) else {
             return;
         };
+        if let Departure::Remove { raft_id } = departure
+            && let Err(reason) = left_can_decide(seat, &status, raft_id).await
+        {
+            return tracing::warn!(raft_id, reason, "stays in Raft: the others could not decide without it");
+        }
         let done = match departure {
             Departure::HandOver { to } => seat.raft.transfer_leader(to).await,
             Departure::Remove { raft_id } => seat.raft.remove(raft_id).await,
@@ -161,6 +167,14 @@ async fn let_go(seat: &Seat) {
         if leader(&seat.raft.status()) != Leader::Here {
             return;
         }
+    }
+}
+
+/// A learner costs nobody anything.
+async fn left_can_decide(seat: &Seat, status: &Status, raft_id: u64) -> Result<(), String> {
+    match status.voters.get(&raft_id).and_then(|member| member.node.parse().ok()) {
+        Some(node) => recovery::can_do_without(seat, node).await,
+        None => Ok(()),
     }
 }
 

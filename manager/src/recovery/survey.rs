@@ -7,7 +7,7 @@ use crate::method::Method;
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{ManagerPeer, NodeId};
+use swarm_model::{ManagerPeer, NodeId, Role};
 use swarm_proto::v1;
 use swarm_proto::v1::recovery_client::RecoveryClient;
 use swarm_proto::v1::recovery_server::Recovery;
@@ -85,6 +85,30 @@ pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> Strin
             format!("{count} of {} managers do not answer this one: {}", managers.len(), away.join(", "))
         }
     }
+}
+
+/// An error names those who do not answer, when the managers without `leaving` could not decide because of it. Asked, not
+/// remembered: Raft misses a manager that died a moment ago after an election timeout only.
+pub async fn can_do_without(seat: &Seat, leaving: NodeId) -> Result<(), String> {
+    let me = seat.me().node;
+    let managers: Vec<(ManagerPeer, String)> = seat.applied.read(|state| {
+        let stays = |peer: &ManagerPeer| {
+            peer.node != leaving && state.node(&peer.node).is_some_and(|node| node.role == Role::Manager)
+        };
+        let host = |peer: &ManagerPeer| state.node(&peer.node).map(|node| node.hostname.clone());
+        let left = state.managers().into_iter().filter(stays);
+        left.map(|peer| (peer.clone(), host(&peer).unwrap_or_default())).collect()
+    });
+    let asked = managers.iter().map(|(peer, host)| async move {
+        let here = peer.node == me || ask(&seat.links, peer).await.is_some();
+        (!here).then(|| format!("{host} ({})", peer.addr))
+    });
+    let away: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    // That nobody would be left is for the state to judge.
+    if managers.is_empty() || managers.len() - away.len() > managers.len() / 2 {
+        return Ok(());
+    }
+    Err(format!("{} of the {} managers left do not answer: {}", away.len(), managers.len(), away.join(", ")))
 }
 
 /// Whether `other` knows something that `own` may not.

@@ -4,7 +4,7 @@ use super::resolve;
 use crate::args::node::NodesArgs;
 use crate::client::{Client, call, request_id};
 use crate::error::CliError;
-use crate::verbs::{Several, print};
+use crate::verbs::{Several, print, say};
 use std::path::Path;
 use swarm_model::Role;
 use swarm_proto::v1;
@@ -40,7 +40,11 @@ async fn change(client: &Client, reference: &str, role: Role) -> Result<String, 
         request_id: request_id()?,
         ..v1::UpdateNodeRequest::default()
     };
-    call(client.control().update_node(request)).await?;
+    let changed = call(client.control().update_node(request)).await?.node.unwrap_or_default();
+    let state = changed.status.as_ref().map_or(v1::NodeState::Unspecified, v1::NodeStatus::state);
+    if role == v1::Role::Manager && state != v1::NodeState::Ready {
+        say(&format!("warning: node {reference} is not ready: it becomes a manager when it comes back"));
+    }
     Ok(match role {
         v1::Role::Manager => format!("Node {reference} promoted to a manager in the swarm.\n"),
         _ => format!("Manager {reference} demoted in the swarm.\n"),
