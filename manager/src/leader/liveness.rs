@@ -18,7 +18,15 @@ pub struct Graces {
 /// leader gives every node its whole grace again.
 #[derive(Debug, Default)]
 pub struct Liveness {
-    unserved: BTreeMap<NodeId, (NodeState, Instant)>,
+    unserved: BTreeMap<NodeId, (Spell, Instant)>,
+}
+
+/// One stay of a node in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell {
+    pub state: NodeState,
+    /// As the record has it: tells this stay from another in the same state, however short the time between.
+    pub since_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,30 +39,30 @@ impl Liveness {
     /// Judges all nodes. `served`: nodes that hold a session with any manager the leader could ask.
     pub fn judge(
         &mut self,
-        nodes: impl Iterator<Item = (NodeId, NodeState)>,
+        nodes: impl Iterator<Item = (NodeId, Spell)>,
         served: &BTreeSet<NodeId>,
         (now, graces): (Instant, Graces),
     ) -> Vec<Verdict> {
         let mut still = BTreeMap::new();
         let mut verdicts = Vec::new();
-        for (node, state) in nodes {
-            let Some(next) = decline(state).filter(|_| !served.contains(&node)) else {
+        for (node, spell) in nodes {
+            let Some(next) = decline(spell.state).filter(|_| !served.contains(&node)) else {
                 continue;
             };
-            let since = self.since(node, state, now);
+            let since = self.since(node, spell, now);
             let grace = if next == NodeState::Down { graces.down } else { graces.unknown };
             if now.saturating_duration_since(since) >= grace {
                 verdicts.push(Verdict { node, state: next });
             }
-            still.insert(node, (state, since));
+            still.insert(node, (spell, since));
         }
         self.unserved = still;
         verdicts
     }
 
-    fn since(&self, node: NodeId, state: NodeState, now: Instant) -> Instant {
+    fn since(&self, node: NodeId, spell: Spell, now: Instant) -> Instant {
         match self.unserved.get(&node) {
-            Some((known, since)) if *known == state => *since,
+            Some((known, since)) if *known == spell => *since,
             _ => now,
         }
     }
@@ -84,7 +92,7 @@ mod tests {
         let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
         let mut judge = |state, seconds| {
             let now = start + Duration::from_secs(seconds);
-            liveness.judge([(node(1), state)].into_iter(), &nobody, (now, GRACE))
+            liveness.judge([(node(1), spell(state, 1))].into_iter(), &nobody, (now, GRACE))
         };
         assert_eq!(judge(NodeState::Ready, 0), []);
         assert_eq!(judge(NodeState::Ready, 3), []);
@@ -95,13 +103,30 @@ mod tests {
         assert_eq!(judge(NodeState::Down, 100), []);
     }
 
+    fn spell(state: NodeState, since_ms: u64) -> Spell {
+        Spell { state, since_ms }
+    }
+
+    /// Found by the benchmark: a node lost again at once was down at once.
+    #[test]
+    fn a_node_that_was_back_for_a_moment_has_its_whole_grace_again() {
+        let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
+        let mut judge = |since_ms, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let unknown = spell(NodeState::Unknown, since_ms);
+            liveness.judge([(node(1), unknown)].into_iter(), &nobody, (now, GRACE)).len()
+        };
+        assert_eq!([judge(1, 0), judge(1, 6)], [0, 1]);
+        assert_eq!([judge(2, 7), judge(2, 12), judge(2, 13)], [0, 0, 1]);
+    }
+
     #[test]
     fn a_session_anywhere_gives_the_whole_grace_again() {
         let (mut liveness, start) = (Liveness::default(), Instant::now());
         let (nobody, someone) = (BTreeSet::new(), BTreeSet::from([node(1)]));
         let mut judge = |served: &BTreeSet<NodeId>, seconds| {
             let now = start + Duration::from_secs(seconds);
-            liveness.judge([(node(1), NodeState::Ready)].into_iter(), served, (now, GRACE))
+            liveness.judge([(node(1), spell(NodeState::Ready, 1))].into_iter(), served, (now, GRACE))
         };
         assert_eq!(judge(&nobody, 0), []);
         assert_eq!(judge(&someone, 3), []);
@@ -113,7 +138,7 @@ mod tests {
     #[test]
     fn nodes_that_never_came_or_said_good_bye_stay_as_they_are() {
         let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
-        let nodes = [(node(1), NodeState::Pending), (node(2), NodeState::Disconnected)];
+        let nodes = [(node(1), spell(NodeState::Pending, 1)), (node(2), spell(NodeState::Disconnected, 1))];
         for seconds in 0..20 {
             let now = start + Duration::from_secs(seconds);
             assert_eq!(liveness.judge(nodes.into_iter(), &nobody, (now, GRACE)), []);

@@ -13,7 +13,7 @@ use crate::seat::Seat;
 use corrections::corrections;
 use departures::{Departure, next_departure};
 use futures::StreamExt;
-use liveness::{Graces, Liveness, Verdict};
+use liveness::{Graces, Liveness, Spell, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,7 +86,8 @@ impl Rounds {
             let nodes = || state.nodes().filter(|node| view.concerns(state, node));
             let served: BTreeSet<NodeId> =
                 nodes().filter(|node| view.is_served(seat, state, node)).map(|node| node.id).collect();
-            let judged = nodes().map(|node| (node.id, node.status.state));
+            let judged = nodes()
+                .map(|node| (node.id, Spell { state: node.status.state, since_ms: node.status.since_ms }));
             self.liveness.judge(judged, &served, (Instant::now(), graces))
         });
         let records = verdicts.into_iter().map(|verdict| record_verdict(seat, verdict));
