@@ -55,7 +55,8 @@ fn host(node: &str, state: &State) -> String {
     record.map_or_else(|| node.to_owned(), |node| node.hostname.clone())
 }
 
-fn others_decide(status: &Status, leaving: u64) -> bool {
+/// Whether those who are heard still decide without this voter.
+pub fn others_decide(status: &Status, leaving: u64) -> bool {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let heard = status.voters.keys().filter(|id| **id != leaving && status.heard.contains(id)).count();
     may_lose_one(count(status.voters.len()), count(heard))

@@ -11,6 +11,7 @@ use crate::leadership::{Leader, leader};
 use crate::recovery;
 use crate::seat::Seat;
 use corrections::corrections;
+pub use departures::others_decide;
 use departures::{Departure, next_departure};
 use futures::StreamExt;
 use liveness::{Graces, Liveness, Spell, Verdict};

@@ -2,7 +2,7 @@
 //! Knows: the order of these steps. Must not know: who asked (that was judged before).
 
 use super::failed;
-use crate::quorum::may_lose_one;
+use crate::leader::others_decide;
 use crate::seat::Seat;
 use swarm_model::NodeId;
 use swarm_raft::Status as RaftStatus;
@@ -33,9 +33,7 @@ fn check(status: &RaftStatus, id: u64) -> Result<(), Status> {
             "the leader hands leadership over before it leaves: ask the next one",
         ));
     }
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let others = status.voters.keys().filter(|other| **other != id && status.heard.contains(other)).count();
-    if status.voters.contains_key(&id) && !may_lose_one(count(status.voters.len()), count(others)) {
+    if status.voters.contains_key(&id) && !others_decide(status, id) {
         return Err(Status::failed_precondition(
             "without this manager the others would have no quorum: bring back the managers that are away first, \
              or leave with --force",

@@ -7,10 +7,11 @@ use crate::method::Method;
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{ManagerPeer, NodeId, Role};
+use swarm_model::{ManagerPeer, Node, NodeId, Role};
 use swarm_proto::v1;
 use swarm_proto::v1::recovery_client::RecoveryClient;
 use swarm_proto::v1::recovery_server::Recovery;
+use swarm_state::State;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
@@ -52,7 +53,7 @@ fn epoch(seat: &Seat) -> u64 {
 /// Asks the other managers on record, all at once; who does not answer in time is left out.
 pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
     let me = seat.me().node;
-    let managers = seat.applied.read(swarm_state::State::managers).into_iter();
+    let managers = seat.applied.read(State::managers).into_iter();
     let asked = managers.filter(|peer| peer.node != me).map(|peer| async move {
         let answer = ask(&seat.links, &peer).await?;
         Some((peer, answer))
@@ -70,15 +71,8 @@ async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
 
 /// `2 of 3 managers do not answer this one: h2 (10.0.0.2:2377), h3 (10.0.0.3:2377)`; empty when all do.
 pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> String {
-    let managers: Vec<(ManagerPeer, String)> = applied.read(|state| {
-        let host = |peer: &ManagerPeer| state.node(&peer.node).map(|node| node.hostname.clone());
-        state.managers().into_iter().map(|peer| (peer.clone(), host(&peer).unwrap_or_default())).collect()
-    });
-    let asked = managers.iter().map(|(peer, host)| async move {
-        let here = peer.node == me || ask(links, peer).await.is_some();
-        (!here).then(|| format!("{host} ({})", peer.addr))
-    });
-    let away: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    let managers = applied.read(|state| named(state, |_| true));
+    let away = silent(links, &managers, me).await;
     match away.len() {
         0 => String::new(),
         count => {
@@ -90,25 +84,32 @@ pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> Strin
 /// An error names those who do not answer, when the managers without `leaving` could not decide because of it. Asked, not
 /// remembered: Raft misses a manager that died a moment ago after an election timeout only.
 pub async fn can_do_without(seat: &Seat, leaving: NodeId) -> Result<(), String> {
-    let me = seat.me().node;
-    let managers: Vec<(ManagerPeer, String)> = seat.applied.read(|state| {
-        let stays = |peer: &ManagerPeer| {
-            peer.node != leaving && state.node(&peer.node).is_some_and(|node| node.role == Role::Manager)
-        };
-        let host = |peer: &ManagerPeer| state.node(&peer.node).map(|node| node.hostname.clone());
-        let left = state.managers().into_iter().filter(stays);
-        left.map(|peer| (peer.clone(), host(&peer).unwrap_or_default())).collect()
-    });
-    let asked = managers.iter().map(|(peer, host)| async move {
-        let here = peer.node == me || ask(&seat.links, peer).await.is_some();
-        (!here).then(|| format!("{host} ({})", peer.addr))
-    });
-    let away: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    let stays = |node: &Node| node.id != leaving && node.role == Role::Manager;
+    let managers = seat.applied.read(|state| named(state, stays));
+    let away = silent(&seat.links, &managers, seat.me().node).await;
     // That nobody would be left is for the state to judge.
     if managers.is_empty() || managers.len() - away.len() > managers.len() / 2 {
         return Ok(());
     }
     Err(format!("{} of the {} managers left do not answer: {}", away.len(), managers.len(), away.join(", ")))
+}
+
+/// The managers on record that are wanted, with their host names.
+fn named(state: &State, wanted: impl Fn(&Node) -> bool) -> Vec<(ManagerPeer, String)> {
+    let named = |peer: ManagerPeer| {
+        let node = state.node(&peer.node).filter(|node| wanted(node))?;
+        Some((peer, node.hostname.clone()))
+    };
+    state.managers().into_iter().filter_map(named).collect()
+}
+
+/// Those of the managers, but for this one, that do not answer in time: `h2 (10.0.0.2:2377)`.
+async fn silent(links: &Links, managers: &[(ManagerPeer, String)], me: NodeId) -> Vec<String> {
+    let asked = managers.iter().map(|(peer, host)| async move {
+        let here = peer.node == me || ask(links, peer).await.is_some();
+        (!here).then(|| format!("{host} ({})", peer.addr))
+    });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Whether `other` knows something that `own` may not.
