@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export CARGO_TERM_COLOR ?= auto
 
 PACKAGES := iproute2 nftables iputils-ping procps dnsutils busybox-static iperf3 strace e2fsprogs tcpdump
-BENCH_PACKAGES := docker.io busybox-static iperf3 ethtool strace
+BENCH_PACKAGES := docker.io etcd-server busybox-static iperf3 ethtool strace
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 

@@ -22,10 +22,15 @@ pub struct Client {
 impl Client {
     pub fn of(host: &Host) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let channel = runtime.block_on(Self::channel(host))?;
+        Ok(Self { runtime, channel })
+    }
+
+    /// A connection of its own.
+    pub async fn channel(host: &Host) -> Result<Channel> {
         let socket = host.space.path("/run/swarmd/swarmd.sock");
         let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display()))?.timeout(LIMIT);
-        let channel = runtime.block_on(endpoint.connect()).context("cannot reach the daemon")?;
-        Ok(Self { runtime, channel })
+        endpoint.connect().await.context("cannot reach the daemon")
     }
 
     fn local(&self) -> LocalClient<Channel> {

@@ -3,9 +3,10 @@
 
 use crate::client::Client;
 use crate::peers::docker::Engine;
+use crate::peers::etcd::{self, Etcd};
 use crate::report::Row;
 use crate::rig::{HOSTS, Rig, join_words};
-use crate::stats::{Sample, in_turn};
+use crate::stats::Sample;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,25 +15,33 @@ use swarm_proto::v1;
 use swarm_tests::poll::pause;
 use swarm_tests::{Host, eventually};
 
-/// Kills of our leader for each of Docker's, which takes a quarter of a minute to recover.
-const KILLS_PER_PEER: usize = 10;
-const PEER_KILLS: usize = 2;
+const ROUNDS: usize = 5;
+/// Kills in one round.
+const KILLS: usize = 10;
+const ETCD_KILLS: usize = 2;
+/// Rounds in which Docker's leader is killed too: it takes a quarter of a minute to recover.
+const DOCKER_ROUNDS: usize = 2;
 const STOPS: usize = 10;
 const PROMOTIONS: usize = 10;
 const LOSSES: usize = 5;
 /// Docker has needed 24 s.
 const LIMIT: Duration = Duration::from_secs(60);
+const ETCD_ATTEMPT: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
 pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let (hosts, engines) = (managers(rig)?, docker_managers(rig)?);
-    let (mut killed, mut peer) = (Sample::default(), Sample::default());
-    in_turn(
-        PEER_KILLS,
-        |_| (0..KILLS_PER_PEER).try_for_each(|_| kill_leader(hosts).map(|time| killed.push_time(time))),
-        |_| kill_docker_leader(engines).map(|time| peer.push_time(time)),
-    )?;
+    let etcd = Etcd::start(&rig.world, rig.spare(), &[])?;
+    let (mut killed, mut docker, mut theirs) = (Sample::default(), Sample::default(), Sample::default());
+    for round in 0..ROUNDS {
+        (0..KILLS).try_for_each(|_| kill_leader(hosts).map(|time| killed.push_time(time)))?;
+        (0..ETCD_KILLS).try_for_each(|_| kill_etcd_leader(&etcd).map(|time| theirs.push_time(time)))?;
+        if round < DOCKER_ROUNDS {
+            docker.push_time(kill_docker_leader(engines)?);
+        }
+    }
+    drop(etcd);
     let mut stopped = Sample::default();
     for _ in 0..STOPS {
         crate::interrupt::check()?;
@@ -43,8 +52,9 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let failover = killed.median() <= 800.0 && killed.quantile(0.99) <= 1_500.0;
     Ok(vec![
         Row::new("leader killed until a write succeeds", killed.tail("ms"))
-            .beside("Docker", peer.range("ms"), killed.median() / peer.median())
+            .beside("Docker", docker.range("ms"), killed.median() / docker.median())
             .goal("p50 ≤ 800 ms, p99 ≤ 1500 ms", failover),
+        Row::new("… the same beside etcd", killed.range("ms")).beside_time("etcd", &killed, &theirs),
         Row::time("leader stopped: longest time without a write", &stopped, 50.0),
         Row::time("promotion until voter", &promoted, 300.0),
         Row::time("worker killed until shown down", &lost, 5_000.0),
@@ -154,6 +164,27 @@ fn kill_docker_leader(engines: &[Engine]) -> Result<Duration> {
     let took = begun.elapsed();
     engines[at].start()?;
     docker_leader(engines)?;
+    Ok(took)
+}
+
+/// As [`kill_leader`]; every attempt gets a quarter of a second.
+fn kill_etcd_leader(etcd: &Etcd<'_>) -> Result<Duration> {
+    crate::interrupt::check()?;
+    let leader = etcd.leader()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let other = runtime.block_on(etcd.other(leader)?.channel())?;
+    let put =
+        || async { tokio::time::timeout(ETCD_ATTEMPT, etcd::put(other.clone(), "failover", "1")).await? };
+    let took = std::thread::scope(|scope| {
+        let begun = Instant::now();
+        let killing = scope.spawn(|| leader.kill());
+        until(begun, || runtime.block_on(put()))?;
+        let took = begun.elapsed();
+        killing.join().map_err(|_| anyhow::anyhow!("killing etcd's leader failed"))??;
+        Ok::<_, anyhow::Error>(took)
+    })?;
+    leader.spawn()?;
+    etcd.leader()?;
     Ok(took)
 }
 

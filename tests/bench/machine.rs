@@ -15,9 +15,10 @@ pub fn description() -> Result<String> {
     let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
     let virtual_machine = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
     Ok(format!(
-        "{cores} cores ({model}){virtual_machine}, {:.0} GiB of memory, Linux {kernel}. Release build (thin LTO). {}.",
+        "{cores} cores ({model}){virtual_machine}, {:.0} GiB of memory, Linux {kernel}. Release build (thin LTO). {}, {}.",
         memory / 1024.0 / 1024.0,
-        crate::peers::docker::version()?
+        crate::peers::docker::version()?,
+        crate::peers::etcd::version()?
     ))
 }
 

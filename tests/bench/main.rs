@@ -10,7 +10,9 @@ mod failover;
 mod idle;
 mod interrupt;
 mod kernel_tables;
+mod large;
 mod lifecycle;
+mod load;
 mod machine;
 mod names;
 mod networks;
@@ -22,6 +24,7 @@ mod site;
 mod stats;
 mod stopwatch;
 mod throughput;
+mod writes;
 
 use anyhow::{Context, Result, bail, ensure};
 use report::Row;
@@ -35,6 +38,8 @@ type Measure = fn(&Rig) -> Result<Vec<Row>>;
 const ROWS: &[(&str, &str, Measure)] = &[
     ("lifecycle", "init, a worker's join, a manager's join", lifecycle::rows),
     ("failover", "a leader killed, a leader stopped, a promotion, a worker lost", failover::rows),
+    ("writes", "committed writes per second beside etcd", writes::rows),
+    ("large", "a restart and a snapshot with 100,000 endpoints", large::rows),
     ("idle", "memory, processor time and traffic of daemons that have nothing to do", idle::rows),
     ("network", "network create", networks::rows),
     ("attach", "attach: request, command, first packet", attach::rows),
@@ -44,7 +49,8 @@ const ROWS: &[(&str, &str, Measure)] = &[
     ("tables", "100,000 forwarding and as many neighbour entries", kernel_tables::rows),
 ];
 /// What the peers need; in one place so that it is said before anything begins.
-const PROGRAMS: &[&str] = &["dockerd", "docker", "iperf3", "ethtool", "strace", "ip", "unshare", "nsenter"];
+const PROGRAMS: &[&str] =
+    &["dockerd", "docker", "etcd", "iperf3", "ethtool", "strace", "ip", "unshare", "nsenter"];
 const FILE: &str = "BENCHMARKS.md";
 
 fn main() -> ExitCode {

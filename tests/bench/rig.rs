@@ -1,4 +1,4 @@
-//! What the rows share: one wire with three hosts of ours, three of Docker's and two bare ones. Knows how to bring each
+//! What the rows share: one wire with three hosts of ours, three of Docker's, two bare ones and three for etcd. Knows how to bring each
 //! of them up, once and only when a row asks; must not know what is measured.
 
 use crate::client::Client;
@@ -25,7 +25,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new() -> Result<Self> {
-        let world = World::new(&Setup::named(&["h1", "h2", "h3", "v1", "v2"]).alone())?;
+        let world = World::new(&Setup::named(&["h1", "h2", "h3", "v1", "v2", "e1", "e2", "e3"]).alone())?;
         interrupt::guard(&world.wire);
         world.hosts().iter().for_each(|host| interrupt::guard(&host.space));
         Ok(Self { engines: OnceCell::new(), world, formed: Cell::new(false), swarmed: Cell::new(false) })
@@ -42,6 +42,11 @@ impl Rig {
     /// The two hosts without a daemon.
     pub fn bare(&self) -> [&Host; 2] {
         [self.host(HOSTS + 1), self.host(HOSTS + 2)]
+    }
+
+    /// Three more without a daemon.
+    pub fn spare(&self) -> &[Host] {
+        &self.world.hosts()[HOSTS + 2..]
     }
 
     /// Docker's hosts, each with the image and an engine that runs.

@@ -30,6 +30,7 @@ pub struct Host {
     dir: PathBuf,
     daemon: Mutex<Option<Daemon>>,
     environment: Mutex<Vec<(OsString, OsString)>>,
+    under: Mutex<Vec<String>>,
 }
 
 impl Host {
@@ -53,6 +54,7 @@ impl Host {
             dir,
             daemon: Mutex::new(None),
             environment: Mutex::default(),
+            under: Mutex::default(),
         })
     }
 
@@ -69,6 +71,11 @@ impl Host {
     /// In the environment of daemons started from now on.
     pub fn set_environment(&self, name: &str, value: impl AsRef<OsStr>) {
         self.environment.lock().push((name.into(), value.as_ref().to_owned()));
+    }
+
+    /// Daemons started from now on are started by this program, which must become the daemon.
+    pub fn start_under(&self, words: &[&str]) {
+        *self.under.lock() = words.iter().map(|word| (*word).to_owned()).collect();
     }
 
     /// Starts the daemon and waits until it answers.
@@ -90,8 +97,11 @@ impl Host {
 
     fn spawn(&self, flags: &[&str]) -> Result<Daemon> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let mut command = self.space.command(&binary("swarmd")?);
+        let words: Vec<String> = self.under.lock().iter().cloned().chain([binary("swarmd")?]).collect();
+        let (program, words) = words.split_first().context("no program")?;
+        let mut command = self.space.command(program);
         command
+            .args(words)
             .arg("--state-dir")
             .arg(self.state_dir())
             .args(flags)

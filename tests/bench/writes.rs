@@ -1,0 +1,170 @@
+//! Rows: committed writes per second beside etcd, three managers and three members on the same wire, on this disk and
+//! with 2 ms more for every flush. Each write goes to whoever leads: a label of a node here, a key there.
+
+use crate::client::Client;
+use crate::load::{self, Load};
+use crate::peers::etcd::{self, Etcd, Member};
+use crate::report::Row;
+use crate::rig::{HOSTS, Rig};
+use crate::stats::{Sample, in_turn};
+use anyhow::{Context, Result, bail, ensure};
+use std::time::Duration;
+use swarm_proto::v1;
+use swarm_proto::v1::control_client::ControlClient;
+use swarm_tests::{Host, eventually};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+
+const PAIRS: usize = 5;
+const TIME: Duration = Duration::from_secs(2);
+/// How many at once, and how many times as fast as etcd that is to be, on this disk.
+const CLIENTS: [(usize, Option<f64>); 3] = [(1, Some(1.5)), (16, None), (256, Some(3.0))];
+const SLOW_GOAL: f64 = 1.0;
+/// Connections the clients share, on both sides.
+const CONNECTIONS: usize = 8;
+/// A node may have 64 labels.
+const KEYS: usize = 32;
+const SLOW: &[&str] = &[
+    "strace",
+    "-D",
+    "-f",
+    "-qq",
+    "--seccomp-bpf",
+    "-o",
+    "/dev/null",
+    "-e",
+    "trace=fsync,fdatasync",
+    "-e",
+    "inject=fsync,fdatasync:delay_enter=2000",
+];
+
+pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
+    let mut rows = profile(rig, &[], "")?;
+    rows.extend(profile(rig, SLOW, ", 2 ms more per flush")?);
+    Ok(rows)
+}
+
+/// Both sides started under `under`, measured in turn, and taken away.
+fn profile(rig: &Rig, under: &[&str], words: &str) -> Result<Vec<Row>> {
+    let hosts = managers(rig, under)?;
+    let etcd = Etcd::start(&rig.world, rig.spare(), under)?;
+    let sides = Sides::connect(&hosts[leader(hosts)?], etcd.leader()?)?;
+    let slow = !under.is_empty();
+    let mut rows = Vec::new();
+    for (clients, goal) in CLIENTS {
+        rows.push(sides.row(clients, goal.filter(|_| !slow).or(slow.then_some(SLOW_GOAL)), words)?);
+    }
+    drop(etcd);
+    for host in hosts {
+        host.ctl("leave --force")?.ok()?;
+        host.stop()?;
+        host.start_under(&[]);
+    }
+    Ok(rows)
+}
+
+fn managers<'r>(rig: &'r Rig, under: &[&str]) -> Result<&'r [Host]> {
+    let hosts = rig.ours();
+    for host in hosts {
+        host.start_under(under);
+        host.start()?;
+    }
+    let [first, others @ ..] = hosts else { bail!("three hosts are needed") };
+    first.ctl("init")?.ok()?;
+    for other in others {
+        other.ctl(&format!("join --token {} {}:2377", first.token("manager")?, first.ip))?.ok()?;
+    }
+    Ok(hosts)
+}
+
+fn leader(hosts: &[Host]) -> Result<usize> {
+    eventually("three managers", || {
+        let nodes = hosts.first().context("no host")?.nodes()?;
+        ensure!(nodes.len() == HOSTS && nodes.iter().all(|n| n.status == "Ready"), "{nodes:?}");
+        let name = nodes.into_iter().find(|n| n.manager == "Leader").context("no leader")?.hostname;
+        hosts.iter().position(|host| host.name == name).context("the leader is none of ours")
+    })
+}
+
+/// Connections to both leaders.
+struct Sides {
+    runtime: Runtime,
+    ours: Vec<Channel>,
+    node: String,
+    theirs: Vec<Channel>,
+}
+
+impl Sides {
+    fn connect(leader: &Host, member: &Member<'_>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            ours.push(runtime.block_on(Client::channel(leader))?);
+            theirs.push(runtime.block_on(member.channel())?);
+        }
+        Ok(Self { runtime, ours, node: leader.name.clone(), theirs })
+    }
+
+    fn row(&self, clients: usize, goal: Option<f64>, words: &str) -> Result<Row> {
+        let (mut ours, mut theirs) = (Rates::default(), Rates::default());
+        in_turn(
+            PAIRS,
+            |round| Ok(ours.add(&self.ours(clients, round)?)),
+            |_| Ok(theirs.add(&self.theirs(clients)?)),
+        )?;
+        let what =
+            format!("committed writes, {clients} {}{words}", if clients == 1 { "client" } else { "clients" });
+        let row = Row::new(&what, ours.shown()).beside(
+            "etcd",
+            theirs.shown(),
+            ours.rate.median() / theirs.rate.median(),
+        );
+        Ok(match goal {
+            Some(goal) => row.ratio_at_least(goal),
+            None => row,
+        })
+    }
+
+    fn ours(&self, clients: usize, round: usize) -> Result<Load> {
+        let (channels, node) = (self.ours.clone(), self.node.clone());
+        self.runtime.block_on(load::run(clients, TIME, move |client, turn| {
+            let mut control = ControlClient::new(channels[client % CONNECTIONS].clone());
+            let label = (format!("key-{}", client % KEYS), format!("{round}-{client}-{turn}"));
+            let request = v1::UpdateNodeRequest {
+                reference: node.clone(),
+                labels_add: [label].into(),
+                ..v1::UpdateNodeRequest::default()
+            };
+            async move { Ok(control.update_node(request).await.map(drop)?) }
+        }))
+    }
+
+    fn theirs(&self, clients: usize) -> Result<Load> {
+        let channels = self.theirs.clone();
+        self.runtime.block_on(load::run(clients, TIME, move |client, turn| {
+            let channel = channels[client % CONNECTIONS].clone();
+            async move { etcd::put(channel, &format!("key-{}", client % KEYS), &format!("{client}-{turn}")).await }
+        }))
+    }
+}
+
+/// Several loads of one side.
+#[derive(Default)]
+struct Rates {
+    rate: Sample,
+    middle: Sample,
+    tail: Sample,
+}
+
+impl Rates {
+    fn add(&mut self, load: &Load) {
+        self.rate.push(load.rate);
+        self.middle.push(load.times.median());
+        self.tail.push(load.times.quantile(0.99));
+    }
+
+    fn shown(&self) -> String {
+        let [p50, p99] = [self.middle.median(), self.tail.median()].map(crate::stats::short);
+        format!("{}, each {p50} / {p99} ms (p50 / p99)", self.rate.range("/s"))
+    }
+}
