@@ -5,6 +5,7 @@
 mod answers;
 mod distance;
 mod members;
+mod reads;
 mod report;
 mod room;
 mod start;
@@ -23,6 +24,7 @@ use crate::api::{Committed, Dial, Machine, Member, Role, SenderCheck, Status};
 use crate::config::{RaftConfig, Timing};
 use crate::error::{MemberError, ProposeError, ReadError, StartError, WaitError};
 use crate::log::LogWatch;
+use crate::node::reads::Rounds;
 use crate::types::{Command, Raft, Types};
 use crate::wire::{Local, RaftService};
 
@@ -54,6 +56,7 @@ struct Inner {
     suitable: watch::Receiver<Timing>,
     /// Whether the disk under the log counts as full.
     full: watch::Receiver<bool>,
+    reads: Rounds<Result<u64, ReadError>>,
     /// Held during a membership change: openraft's takes two steps, and those of two changes must not mix.
     changing: Mutex<()>,
     /// Held while shutting down, so that a second call waits for the first.
@@ -98,6 +101,10 @@ impl RaftNode {
     /// The index that a linearizable read must wait for (with [`RaftNode::wait_applied`]). Leader only: it asks a
     /// majority whether it still is.
     pub async fn read_index(&self) -> Result<u64, ReadError> {
+        self.inner.reads.ask(|| self.ask_for_read_index()).await
+    }
+
+    async fn ask_for_read_index(&self) -> Result<u64, ReadError> {
         match timeout(self.inner.patience(), self.inner.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await
         {
             Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),

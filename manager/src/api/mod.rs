@@ -43,8 +43,13 @@ impl ControlService {
     /// Admits a call whose answer must hold everything that was committed before it.
     async fn fresh<R>(&self, method: Method, request: Request<R>) -> Result<Authorized<R>, Status> {
         let permit = self.admit(method, request).await?;
+        self.barrier().await?;
+        Ok(permit)
+    }
+
+    async fn barrier(&self) -> Result<(), Status> {
         match self.seat.linearizer.barrier().await {
-            Ok(()) => Ok(permit),
+            Ok(()) => Ok(()),
             Err(NotFresh::NoLeader) => Err(self.seat.proposer.no_leader().await.into()),
             Err(error) => Err(error.into()),
         }
@@ -108,7 +113,10 @@ impl Control for ControlService {
     }
 
     async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Answer<UpdateNodeResponse> {
-        let permit = self.fresh(Method::UpdateNode, request).await?;
+        let permit = self.admit(Method::UpdateNode, request).await?;
+        if !node::is_settled_by_the_state(&self.seat, permit.request()) {
+            self.barrier().await?;
+        }
         node::update(&self.seat, permit).await.map(Response::new)
     }
 

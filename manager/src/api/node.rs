@@ -47,6 +47,12 @@ pub async fn update(
     }
 }
 
+/// Whether the request can go into the log without a look at what was committed before it: nothing about it is judged
+/// here but which node is meant, and that one is on record. Should it be gone by then, the state says so.
+pub fn is_settled_by_the_state(seat: &Seat, asked: &v1::UpdateNodeRequest) -> bool {
+    asked.role() == v1::Role::Unspecified && resolve(seat, &asked.reference).is_ok()
+}
+
 /// The state knows who was lost some seconds ago; who was lost just now is found out here.
 async fn check_demotion(seat: &Seat, node: NodeId) -> Result<(), Status> {
     let last = seat.applied.read(|state| {

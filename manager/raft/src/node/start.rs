@@ -15,6 +15,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
 
 use super::distance::Clocks;
+use super::reads::Rounds;
 use super::report::Reporter;
 use super::{Inner, RaftNode, distance, room};
 use crate::api::{Dial, Machine};
@@ -66,6 +67,7 @@ pub async fn start(
         recovered: AtomicBool::new(false),
         suitable,
         full,
+        reads: Rounds::default(),
         changing: Mutex::new(()),
         closing: Mutex::new(()),
     });
