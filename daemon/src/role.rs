@@ -4,6 +4,7 @@
 //! Up: certificate, `node.json`, port, Raft. Down: out of Raft (the leader sees to that), `node.json`, port and Raft's
 //! files, certificate. `node.json` says what a restart begins with; the rest is made to fit it.
 
+mod adrift;
 mod certificate;
 
 use crate::daemon::Daemon;
@@ -89,11 +90,10 @@ impl Follower {
                         tracing::warn!(epoch, "the cluster was recovered without this manager: it becomes a worker");
                         superseded = true;
                     }
-                    () = self.cast_out() => {
-                        tracing::warn!("this node was removed from the cluster: it is no manager any more");
-                        let _turn = self.daemon.turn().await;
-                        if let Err(status) = self.stop_manager(self.running.member().managers).await {
-                            tracing::error!(reason = status.message(), "the manager could not be taken down");
+                    () = adrift::cast_out(&self.running) => {
+                        tracing::warn!("this node has no place among the managers any more");
+                        if let Err(status) = self.take(Step::BecomeWorker).await {
+                            tracing::warn!(reason = status.message(), "the manager could not be taken down yet");
                         }
                     }
                 }
@@ -120,22 +120,6 @@ impl Follower {
                 return epoch;
             }
             tokio::time::sleep(LONGEST_PAUSE).await;
-        }
-    }
-
-    /// Returns when this node is found to be no member any more, while it still serves as a manager: nobody tells it
-    /// its role then.
-    async fn cast_out(&self) {
-        loop {
-            tokio::time::sleep(LONGEST_PAUSE).await;
-            let unheard = self.running.worker.status().session_manager.is_none();
-            if unheard
-                && self.running.is_manager()
-                && let Err(status) = certificate::renew(&self.running).await
-                && status.code() == Code::PermissionDenied
-            {
-                return;
-            }
         }
     }
 

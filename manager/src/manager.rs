@@ -9,7 +9,7 @@ use crate::ca::CaService;
 use crate::config::{ManagerConfig, NewCluster};
 use crate::dispatcher::DispatcherService;
 use crate::gate::Door;
-use crate::leader::watch_over;
+use crate::leader::{end_stale_sessions, watch_over};
 use crate::links::Links;
 use crate::machine::StateMachine;
 use crate::member_file::{MemberFileError, load_or_make};
@@ -90,6 +90,7 @@ impl Manager {
         let seat = Arc::new(Seat::new(applied, raft, links, (credentials, config.host_routes)));
         let stop = CancellationToken::new();
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
+        seat.tasks.spawn(end_stale_sessions(seat.clone(), stop.clone()));
         let ca = CaService::new(seat.clone());
         Ok(Self { seat, advertise: config.advertise, ca, stop })
     }

@@ -302,3 +302,22 @@ fn a_demotion_right_after_a_loss_is_refused() {
         eventually("two of three write", || writes(w.host(1), "still"))
     });
 }
+
+/// Raft does not tell who was taken out of it, and a session with oneself goes on without a leader.
+#[test]
+fn a_manager_demoted_while_it_was_cut_off_steps_down_when_it_is_back() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let (h1, h3) = (w.host(1), w.host(3));
+        w.wire.sh("ip link set p3 down")?.ok()?;
+        eventually("h3 is demoted", || h1.ctl("node demote h3")?.ok())?;
+        eventually("Raft has let go of it", || {
+            ensure!(voters(h1)? == 2);
+            Ok(())
+        })?;
+        w.wire.sh("ip link set p3 up")?.ok()?;
+        is_worker(h1, h3)?;
+        w.settled(3)?;
+        writes(h1, "after")
+    });
+}

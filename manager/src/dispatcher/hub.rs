@@ -16,6 +16,8 @@ pub enum Ended {
     Replaced,
     /// This manager stops.
     Stopping,
+    /// This manager has not heard of the others for too long: what it says is old.
+    Stale,
 }
 
 /// One session's side of the hub. Bounded: see [`Queue`].
@@ -112,6 +114,11 @@ impl Hub {
 
     pub fn holds(&self, node: NodeId) -> bool {
         self.sessions.lock().open.contains_key(&node)
+    }
+
+    /// Ends the sessions there are now.
+    pub fn end_all(&self, reason: Ended) {
+        self.sessions.lock().open.values().for_each(|outbox| outbox.end(reason));
     }
 
     /// Ends all sessions, and each that is opened from now on.

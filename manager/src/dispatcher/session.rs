@@ -42,6 +42,7 @@ enum End {
     Silent,
     Replaced,
     Stopping,
+    Stale,
     Gone,
 }
 
@@ -54,6 +55,9 @@ impl End {
             Self::Stopping => {
                 Some(Status::unavailable("this manager stops: open a session with another one"))
             }
+            Self::Stale => Some(Status::unavailable(
+                "this manager hears no majority of managers: open a session with another one",
+            )),
             Self::Gone => {
                 Some(Status::permission_denied("the node has left the cluster or was removed from it"))
             }
@@ -65,7 +69,7 @@ impl End {
         match self {
             Self::Closed => Some("its session ended"),
             Self::Silent => Some("it missed its heartbeats"),
-            Self::Replaced | Self::Stopping | Self::Gone => None,
+            Self::Replaced | Self::Stopping | Self::Stale | Self::Gone => None,
         }
     }
 }
@@ -124,6 +128,7 @@ impl Live {
                 ended = outbox.ended() => return match ended {
                     Ended::Replaced => End::Replaced,
                     Ended::Stopping => End::Stopping,
+                    Ended::Stale => End::Stale,
                 },
                 () = outbox.node_changed() => match self.verdict() {
                     Verdict::GoOn => {}

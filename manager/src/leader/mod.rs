@@ -4,6 +4,7 @@
 mod corrections;
 mod departures;
 mod liveness;
+mod stale;
 #[cfg(test)]
 mod testing;
 
@@ -15,6 +16,7 @@ pub use departures::others_decide;
 use departures::{Departure, next_departure};
 use futures::StreamExt;
 use liveness::{Graces, Liveness, Spell, Verdict};
+pub use stale::end_stale_sessions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
