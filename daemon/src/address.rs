@@ -1,6 +1,10 @@
 //! Which addresses this host shows to the others: plain functions over what was typed and what the host has.
 //! Knows the forms `IP`, `INTERFACE`, each with or without `:PORT`; must not ask the kernel itself.
 
+mod moved;
+
+pub use moved::{Wishes, moved};
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 
@@ -64,6 +68,17 @@ pub struct Typed<'a> {
     pub advertise: &'a str,
     pub listen: &'a str,
     pub data_path: &'a str,
+}
+
+impl Typed<'_> {
+    /// For the day on which the same words mean another address.
+    pub fn kept(&self) -> Wishes {
+        Wishes {
+            advertise: self.advertise.to_owned(),
+            listen: self.listen.to_owned(),
+            data_path: self.data_path.to_owned(),
+        }
+    }
 }
 
 /// # Errors

@@ -34,9 +34,12 @@ fn reachable(ip: IpAddr) -> bool {
     !ip.is_loopback() && !link_local
 }
 
-/// The address packets to the first of these (`HOST:PORT`) that is an IP address would leave from. Nothing is sent.
-pub fn address_towards(remotes: &[String]) -> Option<IpAddr> {
-    let remote = remotes.iter().find_map(|r| r.parse::<SocketAddr>().ok())?;
+/// The address that packets to the first of these that there is a way to would leave from. Nothing is sent.
+pub fn address_towards(remotes: &[SocketAddr]) -> Option<IpAddr> {
+    remotes.iter().find_map(|remote| leaves_from(*remote))
+}
+
+fn leaves_from(remote: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match remote {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

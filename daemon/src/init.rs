@@ -1,7 +1,7 @@
 //! `init`: this host becomes the first manager of a new cluster. Everything is checked, and the port bound, before
 //! anything is written; what fails later is taken back.
 
-use crate::address::{self, Chosen, Typed};
+use crate::address::{self, Chosen, Typed, Wishes};
 use crate::daemon::Daemon;
 use crate::host;
 use crate::member::Member;
@@ -31,11 +31,12 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     };
     let refuse = |e: String| Status::invalid_argument(e);
     let chosen = address::choose(typed, &host::addresses()).map_err(|e| refuse(e.to_string()))?;
+    let wishes = typed.kept();
     let settings = settings(&request)?;
     settings.check().map_err(|e| refuse(e.to_string()))?;
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
 
-    let made = make(daemon, &request, &chosen, settings).await;
+    let made = make(daemon, &request, (&chosen, wishes), settings).await;
     match made {
         Ok(running) => {
             daemon.enter_member(running);
@@ -53,7 +54,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
 async fn make(
     daemon: &Arc<Daemon>,
     request: &pb::InitRequest,
-    chosen: &Chosen,
+    (chosen, wishes): (&Chosen, Wishes),
     settings: ClusterSettings,
 ) -> Result<Arc<running::Running>, Status> {
     let (cluster, node) = (random::new_id(), random::new_id());
@@ -67,6 +68,10 @@ async fn make(
         listen: chosen.listen,
         data_path: chosen.data_path,
         managers: vec![chosen.advertise],
+        listed_ms: Default::default(),
+        names: Vec::new(),
+        wishes: Some(wishes),
+        moves: 0,
     };
     let first = FirstNode {
         hostname: daemon.config.hostname.clone(),

@@ -22,6 +22,7 @@ mod attempt;
 /// How long the caller of `join` is kept waiting while no manager answers.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(1);
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A join under way.
 pub struct Joining {
@@ -54,7 +55,7 @@ pub async fn join(daemon: &Arc<Daemon>, request: pb::JoinRequest) -> Result<pb::
     let joining = {
         let _turn = daemon.turn().await;
         daemon.must_be_outside()?;
-        let pending = read(&request)?;
+        let pending = read(&request, &resolved(&request.remote_addrs).await)?;
         daemon
             .state
             .set_pending(&pending)
@@ -142,15 +143,12 @@ fn is_final(status: &Status) -> bool {
     )
 }
 
-fn read(request: &pb::JoinRequest) -> Result<PendingJoin, Status> {
+fn read(request: &pb::JoinRequest, resolved: &[SocketAddr]) -> Result<PendingJoin, Status> {
     let refuse = |e: String| Status::invalid_argument(e);
     request.token.parse::<JoinToken>().map_err(|e| Status::unauthenticated(e.to_string()))?;
-    let remotes = request.remote_addrs.iter().map(|r| remote(r)).collect::<Result<Vec<_>, _>>()?;
-    if remotes.is_empty() {
-        return Err(refuse("join needs the address of a manager: HOST:PORT".into()));
-    }
+    let remotes = remotes("join", &request.remote_addrs)?;
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
-    let Chosen { advertise, listen, data_path } = addresses(request)?;
+    let Chosen { advertise, listen, data_path } = addresses(request, resolved)?;
     remotes.iter().try_for_each(|remote| not_ourselves(remote, listen))?;
     Ok(PendingJoin {
         token: request.token.trim().to_owned(),
@@ -160,6 +158,7 @@ fn read(request: &pb::JoinRequest) -> Result<PendingJoin, Status> {
         data_path,
         availability: word_or("availability", request.availability, Availability::Active)?,
         labels: request.labels.clone().into_iter().collect(),
+        wishes: Some(typed(request).kept()),
         request: random::new_id(),
     })
 }
@@ -175,6 +174,23 @@ fn not_ourselves(remote: &str, listen: SocketAddr) -> Result<(), Status> {
         )));
     }
     Ok(())
+}
+
+/// What the remotes stand for by now, for a host that has to choose among its own addresses.
+async fn resolved(remotes: &[String]) -> Vec<SocketAddr> {
+    let lookups = remotes.iter().filter_map(|given| remote(given).ok()).map(|remote| async move {
+        let found = tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host(remote)).await;
+        found.ok().and_then(Result::ok).and_then(|mut addresses| addresses.next())
+    });
+    futures::future::join_all(lookups).await.into_iter().flatten().collect()
+}
+
+/// Managers as they were typed, each with its port.
+pub fn remotes(verb: &str, given: &[String]) -> Result<Vec<String>, Status> {
+    match given {
+        [] => Err(Status::invalid_argument(format!("{verb} needs the address of a manager: HOST:PORT"))),
+        given => given.iter().map(|one| remote(one)).collect(),
+    }
 }
 
 /// `HOST:PORT`, or `HOST` with the default port.
@@ -193,17 +209,20 @@ fn remote(given: &str) -> Result<String, Status> {
     }
 }
 
-/// Of several addresses a joiner may take the one its packets to the manager leave by; only `init` has nobody to ask.
-fn addresses(request: &pb::JoinRequest) -> Result<Chosen, Status> {
-    let host = crate::host::addresses();
-    let typed = Typed {
+fn typed(request: &pb::JoinRequest) -> Typed<'_> {
+    Typed {
         advertise: &request.advertise_addr,
         listen: &request.listen_addr,
         data_path: &request.data_path_addr,
-    };
+    }
+}
+
+/// Of several addresses a joiner may take the one its packets to the manager leave by; only `init` has nobody to ask.
+fn addresses(request: &pb::JoinRequest, remotes: &[SocketAddr]) -> Result<Chosen, Status> {
+    let (host, typed) = (crate::host::addresses(), typed(request));
     let chosen = match (address::choose(typed, &host), request.advertise_addr.as_str()) {
         (Err(address::AddressError::Several(_)), "") => {
-            let towards = crate::host::address_towards(&request.remote_addrs).ok_or_else(|| {
+            let towards = crate::host::address_towards(remotes).ok_or_else(|| {
                 Status::invalid_argument(address::AddressError::Several(host.clone()).to_string())
             })?;
             address::choose(Typed { advertise: &towards.to_string(), ..typed }, &host)

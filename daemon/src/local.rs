@@ -37,6 +37,10 @@ impl Local for LocalService {
         Ok(Response::new(pb::LeaveResponse {}))
     }
 
+    async fn rejoin(&self, request: Request<pb::RejoinRequest>) -> Answer<pb::RejoinResponse> {
+        crate::rejoin::rejoin(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
     async fn info(&self, _: Request<pb::InfoRequest>) -> Answer<pb::InfoResponse> {
         Ok(Response::new(crate::info::info(&self.0).await))
     }

@@ -18,10 +18,13 @@ mod networks;
 mod privileges;
 mod ready;
 mod recover;
+mod rejoin;
+mod remembered;
 mod role;
 mod running;
 mod serving;
 mod socket;
+mod whereabouts;
 
 use clap::Parser;
 use daemon::Daemon;

@@ -48,8 +48,7 @@ fn readdressed(member: Member, advertise: &str) -> Result<Member, Status> {
     let typed = Typed { advertise, listen: "", data_path: "" };
     let chosen =
         address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
-    let (advertise, listen, data_path) = (chosen.advertise, chosen.listen, chosen.data_path);
-    Ok(Member { advertise, listen, data_path, ..member })
+    Ok(crate::whereabouts::at(&member, chosen, typed.kept()))
 }
 
 /// Whatever is lost by going on from here must be lost already.

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
 use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
@@ -19,6 +20,9 @@ use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
+
+/// For another self of this manager to answer at the address it was found at before.
+const TWIN_DEADLINE: Duration = Duration::from_secs(2);
 
 pub struct Running {
     pub worker: WorkerHandle,
@@ -117,6 +121,17 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
         daemon.state.forget_raft().context("cannot remove what is left of this host's time as a manager")?;
     }
     let credentials = Credentials::new(identity)?;
+    if member.role == Role::Manager {
+        refuse_copy(&member, &credentials).await?;
+    }
+    let member = match crate::whereabouts::moved(&member) {
+        Some(moved) => {
+            tracing::info!(from = %member.advertise, to = %moved.advertise, "this node is found elsewhere than before");
+            daemon.state.set_member(&moved)?;
+            moved
+        }
+        None => member,
+    };
     let snapshots = Snapshots { interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL, keep: 0 };
     let start = Start { member, credentials, data_path_port: 0, snapshots };
     let serving = match (start.member.role, start.credentials.peer().role) {
@@ -126,6 +141,26 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     };
     let worker = start_worker(daemon, &start, serving.as_ref()).await.map_err(sentence)?;
     Ok(running(start, worker, serving))
+}
+
+/// Whoever answers with this node's own certificate at an address that is not here (any more) was here first: a copy of its
+/// files would be a second vote of one manager.
+async fn refuse_copy(member: &Member, credentials: &Credentials) -> anyhow::Result<()> {
+    let ip = member.advertise.ip();
+    if ip.is_loopback() || crate::host::addresses().iter().any(|address| address.ip == ip) {
+        return Ok(());
+    }
+    let dialler = Dialler::new(credentials.clone());
+    let dialled = dialler.to_node(member.advertise, member.node);
+    match tokio::time::timeout(TWIN_DEADLINE, dialled).await {
+        Ok(Ok(_)) => bail!(
+            "another swarmd with the identity of this node ({}) answers at {}: this state folder is a copy of its own; \
+             stop that one, or remove this folder and join as a new node",
+            member.node,
+            member.advertise
+        ),
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
 }
 
 fn sentence(status: Status) -> anyhow::Error {
@@ -169,7 +204,7 @@ async fn start_worker(
         addr: member.advertise.ip(),
         data_path_addr: member.data_path,
         data_path_port: start.data_path_port,
-        seeds: member.managers.iter().map(SocketAddr::to_string).collect(),
+        seeds: member.seeds(),
         resolv_conf: "/etc/resolv.conf".into(),
     };
     let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
@@ -203,6 +238,7 @@ pub fn manager_config(
         snapshot_interval: snapshots.interval,
         keep_snapshots: usize::try_from(snapshots.keep).unwrap_or(0),
         host_routes: Arc::new(crate::host::routes),
+        moves: member.moves,
         ..ManagerConfig::new(daemon.state.raft(), key, member.advertise)
     })
 }

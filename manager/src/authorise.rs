@@ -112,8 +112,8 @@ pub fn permits(method: Method, standing: Standing) -> bool {
                 Worker | Anonymous => false,
             }
         }
-        JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Append | Vote | PreVote | InstallSnapshot
-        | TransferLeader => match standing {
+        JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Greet | Append | Vote | PreVote
+        | InstallSnapshot | TransferLeader => match standing {
             Manager => true,
             LocalOperator | Worker | Anonymous => false,
         },
@@ -124,7 +124,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
 fn by_certificate(method: Method) -> bool {
     use Method::*;
     match method {
-        Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey => true,
+        Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey | Greet => true,
         GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
         | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
         | PruneNetworks | ListEndpoints | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft

@@ -10,7 +10,7 @@ use swarm_state::{AdmitNode, Command, CreateCluster};
 
 pub async fn bootstrap(manager: &Manager, cluster: NewCluster) -> Result<(), ManagerError> {
     let seat = &manager.seat;
-    let me = Member { node: seat.me().node.to_string(), addr: manager.advertise };
+    let me = Member { node: seat.me().node.to_string(), addr: seat.addresses.own().addr };
     seat.raft.bootstrap(me).await.map_err(|e| ManagerError::Bootstrap(e.to_string()))?;
     let command = first_command(manager, cluster)?;
     seat.propose_own(command).await.map_err(|e| ManagerError::Bootstrap(e.to_string()))?;
@@ -21,8 +21,8 @@ fn first_command(manager: &Manager, cluster: NewCluster) -> Result<Command, Mana
     let seat = &manager.seat;
     let NewCluster { id, ca, settings, first } = cluster;
     let key = ca.key_pem().map_err(|e| ManagerError::Bootstrap(e.to_string()))?;
-    let place =
-        ManagerInfo { raft_id: seat.raft.status().id, addr: manager.advertise, member: MemberState::Voter };
+    let (raft_id, addr) = (seat.raft.status().id, seat.addresses.own().addr);
+    let place = ManagerInfo { raft_id, addr, member: MemberState::Voter };
     Ok(Command::CreateCluster(Box::new(CreateCluster {
         cluster: id,
         settings,

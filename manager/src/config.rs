@@ -16,6 +16,8 @@ pub struct ManagerConfig {
     pub key: StoreKey,
     /// Where the other managers reach this one's port 2377; the port is the one it listens on.
     pub advertise: SocketAddr,
+    /// How often that has changed: of two addresses that others hear of, the one with more moves is the later.
+    pub moves: u64,
     pub timing: Timing,
     /// Log entries between two snapshots, and older snapshots kept: as the cluster's settings say.
     pub snapshot_interval: u64,
@@ -30,6 +32,7 @@ impl ManagerConfig {
             dir,
             key,
             advertise,
+            moves: 0,
             timing: Timing::default(),
             snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
             keep_snapshots: 0,

@@ -47,7 +47,8 @@ fn is_final(status: &Status) -> bool {
 async fn attempt(manager: &Manager, addr: &str) -> Result<(), Status> {
     let seat = &manager.seat;
     let channel = Dialler::new(seat.credentials.clone()).to_manager(addr).await.map_err(|e| e.to_status())?;
-    let request = v1::JoinRaftRequest { raft_id: seat.raft.status().id, addr: manager.advertise.to_string() };
+    let addr_here = seat.addresses.own().addr.to_string();
+    let request = v1::JoinRaftRequest { raft_id: seat.raft.status().id, addr: addr_here };
     let mut client = MembershipClient::new(channel);
     let late =
         |_| Status::deadline_exceeded(format!("{addr} did not take this manager in within the time allowed"));

@@ -8,6 +8,7 @@
 //! `join_raft` → … → `leave`, if it leaves → `shutdown`, before connections are cut: a session that is cut is a node
 //! lost, one that is ended by `shutdown` is not.
 
+mod addresses;
 mod api;
 mod applied;
 mod attachments;
@@ -38,6 +39,7 @@ mod raft_door;
 mod recovery;
 mod seat;
 
+pub use addresses::{Found, ask};
 pub use api::ControlService;
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};

@@ -1,8 +1,10 @@
 //! Channels to the other managers, one per manager, kept while they work.
 //! Knows: how a manager is dialled. Must not know: what is asked over a channel.
 
-use futures::future::BoxFuture;
-use parking_lot::Mutex;
+use crate::addresses::AddressBook;
+use futures::FutureExt;
+use futures::future::{BoxFuture, select_ok};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tonic::transport::Channel;
 pub struct Links {
     dialler: Dialler,
     open: Arc<Mutex<BTreeMap<NodeId, (SocketAddr, Channel)>>>,
+    book: Arc<Mutex<AddressBook>>,
 }
 
 /// The sentence says which manager could not be reached and why.
@@ -30,7 +33,7 @@ pub struct Unreachable {
 
 impl Links {
     pub fn new(dialler: Dialler) -> Self {
-        Self { dialler, open: Arc::default() }
+        Self { dialler, open: Arc::default(), book: Arc::default() }
     }
 
     /// A client of that manager's Membership service; dialled when there is no channel to that address yet.
@@ -48,9 +51,26 @@ impl Links {
         {
             return Ok(channel.clone());
         }
-        let channel = self.dial(member.addr, node).await.map_err(unreachable)?;
+        let channel = self.find(node, member.addr).await.map_err(unreachable)?;
         self.open.lock().insert(node, (member.addr, channel.clone()));
         Ok(channel)
+    }
+
+    /// A new channel to a manager, wherever it answers first: where the record says, or where it said itself that it is.
+    pub async fn find(&self, node: NodeId, recorded: SocketAddr) -> Result<Channel, String> {
+        let candidates = self.book().candidates(node, recorded);
+        let dials = candidates.into_iter().map(|addr| {
+            let dial = async move { self.dial(addr, node).await.map(|channel| (addr, channel)) };
+            dial.boxed()
+        });
+        let ((addr, channel), _) = select_ok(dials).await?;
+        self.book().answered(node, addr);
+        Ok(channel)
+    }
+
+    /// Where managers said that they are found. Held for a moment only.
+    pub fn book(&self) -> MutexGuard<'_, AddressBook> {
+        self.book.lock()
     }
 
     /// A new channel that ends at this node and nobody else; made and proven before this returns.
@@ -61,8 +81,13 @@ impl Links {
     /// Forgets the channel to a manager that failed to answer, so that the next call dials again.
     pub fn failed(&self, member: &Member) {
         if let Ok(node) = member.node.parse::<NodeId>() {
-            self.open.lock().remove(&node);
+            self.forget(node);
         }
+    }
+
+    /// As `failed`, for one that has moved.
+    pub fn forget(&self, node: NodeId) {
+        self.open.lock().remove(&node);
     }
 }
 
@@ -71,7 +96,7 @@ impl swarm_raft::Dial for Links {
         let (links, member) = (self.clone(), member.clone());
         Box::pin(async move {
             let node = member.node.parse::<NodeId>().map_err(|e| e.to_string())?;
-            links.dial(member.addr, node).await
+            links.find(node, member.addr).await
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Knows: which parts there are and in which order they come and go. Must not know: what they decide. It does not
 //! listen: the daemon serves `tls_routes` on TCP 2377 and `local_control` on its own socket.
 
+use crate::addresses::{Addresses, greet_others};
 use crate::api::{self, ControlService};
 use crate::applied::AppliedState;
 use crate::attachments::AttachmentsService;
@@ -62,7 +63,6 @@ pub enum ManagerError {
 #[derive(Clone)]
 pub struct Manager {
     pub(crate) seat: Arc<Seat>,
-    pub(crate) advertise: SocketAddr,
     ca: CaService,
     stop: CancellationToken,
 }
@@ -87,12 +87,14 @@ impl Manager {
             Arc::new(links.clone()),
         )
         .await?;
-        let seat = Arc::new(Seat::new(applied, raft, links, (credentials, config.host_routes)));
+        let addresses = Addresses::new(config.advertise, config.moves);
+        let seat = Arc::new(Seat::new(applied, raft, (links, addresses), (credentials, config.host_routes)));
         let stop = CancellationToken::new();
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
+        seat.tasks.spawn(greet_others(seat.clone(), stop.clone()));
         seat.tasks.spawn(end_stale_sessions(seat.clone(), stop.clone()));
         let ca = CaService::new(seat.clone());
-        Ok(Self { seat, advertise: config.advertise, ca, stop })
+        Ok(Self { seat, ca, stop })
     }
 
     /// Makes a new cluster of which this node is the first manager. Returns once it is committed.
@@ -162,6 +164,26 @@ impl Manager {
     /// Whether a majority of the managers is there to decide.
     pub async fn has_quorum(&self) -> bool {
         self.quorum().await.leader.is_some()
+    }
+
+    /// The others find this manager elsewhere from now on. They are told, and the record follows.
+    pub fn moved(&self, advertise: SocketAddr, moves: u64) {
+        self.seat.addresses.moved(advertise, moves);
+    }
+
+    /// Addresses (`HOST:PORT`) at which an operator says that other managers are found, beside those on record.
+    pub fn look_at(&self, addresses: Vec<String>) {
+        self.seat.addresses.set_seeds(addresses);
+    }
+
+    /// Returns, with the reason, when another run under this manager's name turned out to be the one that counts.
+    pub async fn twin(&self) -> String {
+        self.seat.addresses.twin().await
+    }
+
+    /// The epoch of the cluster that this manager lives in.
+    pub fn epoch(&self) -> u64 {
+        recovery::epoch(&self.seat)
     }
 
     /// The managers on record: where workers and joiners may go.

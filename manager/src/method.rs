@@ -30,7 +30,7 @@ methods! {
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }
-    Membership { JoinRaft, LeaveRaft, ReadIndex, Heard, Propose }
+    Membership { JoinRaft, LeaveRaft, ReadIndex, Heard, Propose, Greet }
     Recovery { Survey }
     Raft { Append, Vote, PreVote, InstallSnapshot, TransferLeader }
 }

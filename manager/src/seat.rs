@@ -1,6 +1,7 @@
 //! What all services of one manager stand on.
 //! Knows: which parts there are. Must not know: what a service does with them.
 
+use crate::addresses::Addresses;
 use crate::applied::AppliedState;
 use crate::authorise::Authorized;
 use crate::caller::Identity;
@@ -24,6 +25,7 @@ pub struct Seat {
     pub applied: Arc<AppliedState>,
     pub raft: RaftNode,
     pub links: Links,
+    pub addresses: Addresses,
     pub gate: Gate,
     pub linearizer: Linearizer,
     pub proposer: Proposer,
@@ -39,7 +41,7 @@ impl Seat {
     pub fn new(
         applied: Arc<AppliedState>,
         raft: RaftNode,
-        links: Links,
+        (links, addresses): (Links, Addresses),
         (credentials, host_routes): (Credentials, HostRoutes),
     ) -> Self {
         let linearizer = Linearizer::new(raft.clone(), links.clone());
@@ -51,6 +53,7 @@ impl Seat {
             applied,
             raft,
             links,
+            addresses,
             linearizer,
             credentials,
             host_routes,

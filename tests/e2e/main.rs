@@ -2,8 +2,10 @@
 //! scenario it plays (S… and B…, listed in tests/README.md) or by the sentence of the contract it holds the programs to.
 //! Needs root; knows nothing of the programs' insides.
 
+mod addresses;
 mod bad_input;
 mod contract;
+mod copies;
 mod crowd;
 mod data_plane;
 mod harness;

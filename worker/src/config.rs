@@ -14,16 +14,23 @@ pub struct WorkerConfig {
     pub state_dir: PathBuf,
     /// The daemon's `--run-dir`; namespaces are named in `netns/`, sandboxes' files are in `sandboxes/`.
     pub run_dir: PathBuf,
-    /// Where other nodes reach this daemon.
+    /// Where other nodes reach this daemon, at the start.
     pub addr: IpAddr,
-    /// The outer source of this host's VXLAN packets.
+    /// The outer source of this host's VXLAN packets, at the start.
     pub data_path_addr: IpAddr,
     /// UDP port of VXLAN until an assignment says it.
     pub data_path_port: u16,
-    /// Managers to begin with, `HOST:PORT`: those that were given to `join`. Later ones come with the assignments.
+    /// Managers to begin with, `HOST:PORT`, beside those of the assignment.
     pub seeds: Vec<String>,
     /// Where the host's resolvers are listed: `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
+}
+
+/// Where this node is found; it may change while everything runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Here {
+    pub addr: IpAddr,
+    pub data_path_addr: IpAddr,
 }
 
 impl WorkerConfig {

@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::sandbox::{self, view, view_all};
 use crate::start::Tasks;
-use crate::{WorkerError, WorkerStatus};
+use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{Role, SandboxId};
@@ -106,6 +106,7 @@ impl WorkerHandle {
             self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
         WorkerStatus {
             revision: self.host.assignments.revision().unwrap_or_default(),
+            epoch: self.host.assignments.read(|a| a.defaults.epoch),
             managers,
             session_manager: self.host.managers.session_manager(),
             session_error: self.host.managers.trouble(),
@@ -119,6 +120,22 @@ impl WorkerHandle {
     /// The role the cluster wants for this node, once a manager has said so.
     pub fn watch_role(&self) -> watch::Receiver<Option<Role>> {
         self.host.assignments.watch_role()
+    }
+
+    /// This node is found elsewhere from now on: VXLAN leaves from there, and a manager is told at once.
+    pub fn moved(&self, here: Here) {
+        self.host.facts.data_path_addr.send_replace(here.data_path_addr);
+        self.host.here.send_if_modified(|now| std::mem::replace(now, here) != here);
+    }
+
+    /// Managers (`HOST:PORT`) to try beside those of the assignment.
+    pub fn set_seeds(&self, seeds: Vec<String>) {
+        self.host.managers.set_seeds(seeds);
+    }
+
+    /// A new session begins at once, and with one of these, which must be among the seeds.
+    pub fn call_on(&self, addresses: Vec<String>) {
+        self.host.managers.call_on(addresses);
     }
 
     /// Where this daemon's own manager listens (`IP:PORT`), while it is one: the session is held with it rather than with

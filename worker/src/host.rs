@@ -3,7 +3,9 @@
 
 use crate::assignment::Assignments;
 use crate::calls::Calls;
+use crate::config::Here;
 use crate::dns::Forwarder;
+use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcilerHandle, Submitted};
 use crate::sandbox::{Live, Sandbox, Store};
 use crate::session::Managers;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{EndpointId, Revision, SandboxId};
 use swarm_netns::NsId;
-use swarm_overlay::{Desired, HostFacts, LocalSandbox};
+use swarm_overlay::{Desired, LocalSandbox};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,7 +33,9 @@ pub(crate) struct Host {
     pub(crate) store: Arc<Store>,
     pub(crate) live: Mutex<HashMap<SandboxId, Arc<Live>>>,
     pub(crate) reconciler: ReconcilerHandle,
-    pub(crate) facts: watch::Receiver<HostFacts>,
+    pub(crate) facts: FactsWatch,
+    /// Where this node is found now.
+    pub(crate) here: watch::Sender<Here>,
     pub(crate) forwarder: Arc<Forwarder>,
     /// The daemon's own namespace is nobody's sandbox.
     pub(crate) own_netns: NsId,
@@ -59,7 +63,7 @@ impl Host {
             let desired = contents.sandboxes.values().filter(here);
             desired.map(|sandbox| self.local(sandbox)).collect::<Vec<_>>()
         });
-        let facts = self.facts.borrow().clone();
+        let facts = self.facts.facts.borrow().clone();
         let desired = self.assignments.read(|assigned| Desired::derive(assigned, &sandboxes, &facts));
         Some(self.reconciler.submit(Arc::new(desired)))
     }

@@ -22,7 +22,7 @@ mod status;
 mod tests;
 mod two_slots;
 
-pub use config::WorkerConfig;
+pub use config::{Here, WorkerConfig};
 pub use dial::Dial;
 pub use error::WorkerError;
 pub use handle::{PendingRun, WorkerHandle};

@@ -21,7 +21,7 @@ const RELEASE_PAUSE: Duration = Duration::from_secs(1);
 /// Brings every new assignment and every change of the host itself into the kernel, each at once, whatever is still
 /// being waited for; says which revision holds.
 pub(crate) async fn drive(host: Arc<Host>) {
-    let (mut revisions, mut facts) = (host.assignments.watch(), host.facts.clone());
+    let (mut revisions, mut facts) = (host.assignments.watch(), host.facts.facts.clone());
     revisions.mark_changed();
     let newest = Arc::new(Newest::default());
     host.tasks.spawn(acknowledge(host.clone(), newest.clone()));

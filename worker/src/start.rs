@@ -2,6 +2,7 @@
 
 use crate::assignment::{self, Assignments};
 use crate::calls::Calls;
+use crate::config::Here;
 use crate::dial::Dial;
 use crate::dns::Forwarder;
 use crate::handle::WorkerHandle;
@@ -53,7 +54,8 @@ impl Worker {
             store,
             live: Mutex::new(HashMap::new()),
             reconciler: Reconciler::start(ReconcileConfig::new(config.netns_dir())),
-            facts: facts.map_err(WorkerError::Internal)?.facts,
+            facts: facts.map_err(WorkerError::Internal)?,
+            here: watch::Sender::new(Here { addr: config.addr, data_path_addr: config.data_path_addr }),
             forwarder: Forwarder::new(config.resolv_conf.clone()),
             own_netns: NetNs::current()?.id(),
             programmed: watch::Sender::new(0),
@@ -77,6 +79,7 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
     let store = host.store.clone();
     let registration = Registration {
         config: host.config.clone(),
+        here: host.here.subscribe(),
         held: Box::new(move || store.read(sandbox::held_endpoints)),
         programmed: host.programmed.subscribe(),
     };

@@ -40,6 +40,8 @@ pub enum Command {
     JoinToken(swarm::JoinTokenArgs),
     /// Leave the cluster
     Leave(swarm::LeaveArgs),
+    /// Say where another member is found, after addresses changed everywhere
+    Rejoin(swarm::RejoinArgs),
     /// Show this node, and the cluster as this node sees it
     Info(swarm::InfoArgs),
     /// Nodes of the cluster

@@ -1,4 +1,4 @@
-//! `init`, `join`, `join-token`, `leave` and `info` as typed.
+//! `init`, `join`, `join-token`, `leave`, `rejoin` and `info` as typed.
 
 use super::output::OneOutput;
 use super::values::{address, duration_ms, label};
@@ -112,6 +112,16 @@ pub struct LeaveArgs {
     /// Leave even when this loses the cluster's state or its quorum
     #[arg(short, long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RejoinArgs {
+    /// How other nodes reach this one from now on [default: as it was typed before]
+    #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
+    pub advertise_addr: Option<String>,
+    /// Managers of the cluster, tried in turn
+    #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
+    pub managers: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,8 @@ fn every_form_of_the_contract_is_taken() {
         "join-token worker",
         "join-token --rotate -q manager",
         "leave --force",
+        "rejoin 10.0.0.1:2377",
+        "rejoin --advertise-addr eth0 10.0.0.1:2377 manager.example:2377",
         "info --format json",
         "node ls -f name=a -f role=worker --format {{.ID}}",
         "node ls -q",

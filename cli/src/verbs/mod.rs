@@ -18,6 +18,7 @@ pub async fn dispatch(socket: &Path, command: Command) -> Result<(), CliError> {
         Command::Join(args) => swarm::join::run(socket, args).await,
         Command::JoinToken(args) => swarm::join_token::run(socket, args).await,
         Command::Leave(args) => swarm::leave::run(socket, args).await,
+        Command::Rejoin(args) => swarm::rejoin::run(socket, args).await,
         Command::Info(args) => swarm::info::run(socket, args).await,
         Command::Node(command) => node::dispatch(socket, command).await,
         Command::Network(command) => network::dispatch(socket, command).await,

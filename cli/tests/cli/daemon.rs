@@ -207,6 +207,12 @@ answers! {
         _ => v1::JoinResponse { role: v1::Role::Worker.into(), ..Default::default() },
     });
     leave(LeaveRequest) -> LeaveResponse = |_, _| Ok(v1::LeaveResponse {});
+    rejoin(RejoinRequest) -> RejoinResponse = |_, request| Ok(v1::RejoinResponse {
+        manager: data::OWN.into(),
+        addr: request.remote_addrs.first().cloned().unwrap_or_default(),
+        advertise_addr: "192.0.2.1:2377".into(),
+        quorum: request.advertise_addr.is_empty(),
+    });
     info(InfoRequest) -> InfoResponse = |daemon, _| Ok(daemon.scene.lock().unwrap().info.clone());
     attach(AttachRequest) -> SandboxResponse = |_, _| Ok(v1::SandboxResponse { sandbox: data::sandboxes(false).pop() });
     detach(DetachRequest) -> DetachResponse = |_, _| Ok(v1::DetachResponse {});

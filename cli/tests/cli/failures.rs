@@ -134,6 +134,7 @@ async fn what_was_typed_arrives() {
         "network disconnect -f n web",
         &attach,
         "leave --force",
+        "rejoin --advertise-addr eth3 manager.example:2377",
     ] {
         let outcome = daemon.run(line).await;
         assert_eq!(outcome.code, 0, "{line}: {outcome:?}");
@@ -146,6 +147,7 @@ async fn what_was_typed_arrives() {
         "cert_expiry_ms: 7200000",
         r#"subnet: "10.9.0.0/24""#,
         "encrypted: true",
+        r#"advertise_addr: "eth3", remote_addrs: ["manager.example:2377"]"#,
         r#"ip: "10.9.0.7""#,
         r#"target: "web", network: "n", force: true"#,
         r#"mac: "02:42:0a:00:00:05", ifname: "eth7""#,

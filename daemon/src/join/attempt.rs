@@ -5,6 +5,7 @@ use super::PendingJoin;
 use crate::daemon::Daemon;
 use crate::member::Member;
 use crate::running::{self, Running, Start};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::{
@@ -60,22 +61,43 @@ fn cannot_listen(pending: &PendingJoin, why: &std::io::Error, refused: &Status) 
     ))
 }
 
-/// The first address that answers decides; what makes the others fail is told only when none does.
+/// The first manager of the cluster that answers decides; what makes the others fail is told only when none does.
 async fn ask_in_turn(
     daemon: &Daemon,
     pending: &PendingJoin,
     token: &JoinToken,
     (csr, listen_port): (Vec<u8>, u16),
 ) -> Result<pb::IssueResponse, Status> {
-    let mut failures = Vec::new();
+    let (mut failures, mut stranger) = (Vec::new(), None);
     for remote in &pending.remotes {
         match ask(daemon, pending, (remote, token), (csr.clone(), listen_port)).await {
             Ok(issued) => return Ok(issued),
-            Err(status) if super::is_final(&status) => return Err(status),
-            Err(status) => failures.push(status.message().to_owned()),
+            Err(Unanswered::Stranger(status)) => {
+                failures.push(status.message().to_owned());
+                stranger.get_or_insert(status);
+            }
+            Err(Unanswered::By(status)) if super::is_final(&status) => return Err(status),
+            Err(Unanswered::By(status)) => failures.push(status.message().to_owned()),
         }
     }
-    Err(Status::unavailable(failures.join("; ")))
+    match stranger {
+        // Nobody else is left who might answer later.
+        Some(status) if pending.remotes.len() == 1 => Err(status),
+        _ => Err(Status::unavailable(failures.join("; "))),
+    }
+}
+
+/// Why an address led to no certificate.
+enum Unanswered {
+    /// Somebody is there who is no manager of this cluster: another address may still be right.
+    Stranger(Status),
+    By(Status),
+}
+
+impl From<Status> for Unanswered {
+    fn from(status: Status) -> Self {
+        Self::By(status)
+    }
 }
 
 async fn ask(
@@ -83,11 +105,12 @@ async fn ask(
     pending: &PendingJoin,
     (remote, token): (&str, &JoinToken),
     (csr_der, listen_port): (Vec<u8>, u16),
-) -> Result<pb::IssueResponse, Status> {
+) -> Result<pb::IssueResponse, Unanswered> {
     let channel = admission::channel(remote, &token.digest()).await.map_err(|e| match e.kind() {
         // A stranger's port is as good as nobody's: the address may be wrong now and right later.
-        DialErrorKind::Unreachable => Status::unavailable(e.to_string()),
-        _ => e.to_status(),
+        DialErrorKind::Unreachable => Unanswered::By(Status::unavailable(e.to_string())),
+        DialErrorKind::Untrusted => Unanswered::Stranger(e.to_status()),
+        DialErrorKind::Usage | DialErrorKind::Refused => Unanswered::By(e.to_status()),
     })?;
     let request = pb::IssueRequest {
         token: pending.token.clone(),
@@ -104,11 +127,16 @@ async fn ask(
     };
     let mut client = CaClient::new(channel);
     match tokio::time::timeout(ISSUE_DEADLINE, client.issue(request)).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Ok(answer) => Ok(answer.map(tonic::Response::into_inner)?),
         Err(_) => {
-            Err(Status::unavailable(format!("{remote} did not answer within {} s", ISSUE_DEADLINE.as_secs())))
+            let late = format!("{remote} did not answer within {} s", ISSUE_DEADLINE.as_secs());
+            Err(Status::unavailable(late).into())
         }
     }
+}
+
+fn is_name(remote: &str) -> bool {
+    remote.parse::<SocketAddr>().is_err()
 }
 
 /// What was issued, as this host keeps it. Nothing is written yet.
@@ -138,6 +166,10 @@ fn accept(
         listen: pending.listen,
         data_path: pending.data_path,
         managers: managers.iter().map(|m| m.addr).collect(),
+        listed_ms: Default::default(),
+        names: pending.remotes.iter().filter(|remote| is_name(remote)).cloned().collect(),
+        wishes: pending.wishes.clone(),
+        moves: 0,
     };
     identity.store(&daemon.state.certificates()).map_err(|e| Status::internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| Status::internal(e.to_string()))?;

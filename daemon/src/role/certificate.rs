@@ -26,17 +26,18 @@ impl Renewed {
 
 /// The managers but this host itself: its own may be the last to hear what became of it.
 pub fn others(running: &Running) -> Vec<String> {
-    let (own, mut addresses) = (running.member().advertise, running.managers());
+    let (member, mut addresses) = (running.member(), running.managers());
     // Who was a manager when this host last looked may have gone since; who let it in may still be there.
     addresses.extend(running.worker.status().managers.iter().map(|manager| manager.addr));
-    addresses.extend(running.member().managers);
-    let mut seen = Vec::new();
-    for addr in addresses {
-        if addr != own && !seen.contains(&addr) {
+    addresses.retain(|addr| *addr != member.advertise);
+    let named = member.seeds().into_iter().filter(|addr| *addr != member.advertise.to_string());
+    let mut seen: Vec<String> = Vec::new();
+    for addr in addresses.iter().map(ToString::to_string).chain(named) {
+        if !seen.contains(&addr) {
             seen.push(addr);
         }
     }
-    seen.iter().map(ToString::to_string).collect()
+    seen
 }
 
 /// # Errors

@@ -98,6 +98,7 @@ async fn register(
 ) -> Result<SessionId, Status> {
     seat.linearizer.barrier().await?;
     let (node, me) = (registration.node, seat.me().node);
+    refuse_copy(seat, registration)?;
     let known = seat.applied.read(|state| {
         let record = state.node(&node)?;
         registration.on_record(record, state.session(&node), me)
@@ -109,6 +110,24 @@ async fn register(
     write_registration(seat, permit, registration, session).await?;
     warn_of_twin(seat, registration);
     Ok(session)
+}
+
+/// Two under one name would throw each other out for ever.
+fn refuse_copy(seat: &Seat, registration: &Registration) -> Result<(), Status> {
+    let here = (seat.me().node, seat.applied.hub().holds(registration.node));
+    let copy = seat.applied.read(|state| {
+        let record = state.node(&registration.node)?;
+        let is_copy = registration.is_copy(record, state.session(&registration.node), here);
+        is_copy.then_some(record.addr)
+    });
+    match copy {
+        None => Ok(()),
+        Some(addr) => Err(Status::already_exists(format!(
+            "node {} is here already, from {addr}: if that is not this host a moment ago, one of them runs on a copy of \
+             the other's files, and must `leave --force` before it joins as a node of its own",
+            registration.node
+        ))),
+    }
 }
 
 /// No refusal: the earlier self of a host that joins anew, or of one whose address was given to another, is on record as

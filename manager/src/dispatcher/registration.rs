@@ -18,7 +18,13 @@ pub struct Registration {
     pub held: BTreeSet<EndpointId>,
     /// The revision of the assignment the node had when it listed what it holds.
     pub listed_at: Revision,
+    /// The session this very process had last; `None` from a worker too old to say.
+    pub last: Option<LastSession>,
 }
+
+/// A worker's last session, as its process remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastSession(pub Option<SessionId>);
 
 impl Registration {
     /// `connection`: the address the worker came from, which stands for one it did not give.
@@ -27,7 +33,9 @@ impl Registration {
         let data_path = optional("register.data_path_addr", &given.data_path_addr, "an IP address")?;
         let held: Vec<EndpointId> =
             parse_all("register.held", &given.held, "an id: 25 characters of 0-9a-z")?;
+        let last = given.last_session.as_deref().map(|id| optional("register.last_session", id, "an id"));
         Ok(Self {
+            last: last.transpose()?.map(LastSession),
             node,
             hostname: given.hostname,
             addr,
@@ -49,6 +57,16 @@ impl Registration {
             && node.version == self.version
             && node.features == self.features;
         session.filter(|session| same && session.manager == me).map(|session| session.id)
+    }
+
+    /// Whether this is a copy of a node that is here: the record says that it holds a session, and this process has never
+    /// had that one. `open_here`: a session of the node is open with this manager, `me`. What is on record as this
+    /// manager's and is not open any more counts for nothing; what another manager held is judged lost by the leader soon
+    /// after.
+    pub fn is_copy(&self, node: &Node, session: Option<&Session>, (me, open_here): (NodeId, bool)) -> bool {
+        let (Some(last), Some(session)) = (self.last, session) else { return false };
+        let lives = node.status.state == NodeState::Ready && (session.manager != me || open_here);
+        lives && last.0 != Some(session.id)
     }
 
     /// Another node that is here and says it has the same data-path address: what is sent to one arrives at the other.
@@ -149,6 +167,27 @@ mod tests {
         assert_eq!(known(&record(NodeState::Unknown), Some(&mine)), None);
         let moved = Node { data_path_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), ..ready };
         assert_eq!(known(&moved, Some(&mine)), None);
+    }
+
+    #[test]
+    fn a_copy_does_not_know_the_session_of_a_node_that_is_here() {
+        let (mine, theirs) = (session(7, 9), session(7, 8));
+        let copy = |last, node: &Node, session, open| {
+            let registration = Registration { last, ..registration() };
+            registration.is_copy(node, Some(session), (id(9), open))
+        };
+        let ready = record(NodeState::Ready);
+        let (fresh, same) = (Some(LastSession(None)), Some(LastSession(Some(mine.id))));
+        let other = Some(LastSession(Some(session(6, 9).id)));
+        for stranger in [fresh, other] {
+            assert!(copy(stranger, &ready, &theirs, false));
+            assert!(copy(stranger, &ready, &mine, true));
+            // Its session with this very manager is closed: it was killed and is back.
+            assert!(!copy(stranger, &ready, &mine, false));
+            assert!(!copy(stranger, &record(NodeState::Unknown), &theirs, false));
+        }
+        assert!(!copy(same, &ready, &theirs, false) && !copy(same, &ready, &mine, true));
+        assert!(!copy(None, &ready, &theirs, true), "one too old to say");
     }
 
     #[test]

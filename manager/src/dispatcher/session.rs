@@ -84,7 +84,8 @@ impl Live {
     ) -> Result<Self, Status> {
         let (whole, outbox) = seat.applied.open_session(registration.node, session);
         let heartbeat_ms = u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX);
-        let welcome = v1::Welcome { session: session.to_string(), heartbeat_ms };
+        let manager = seat.me().node.to_string();
+        let welcome = v1::Welcome { session: session.to_string(), heartbeat_ms, manager };
         let live = Self { seat, permit, registration, heartbeat, outbox, out, registering: None };
         live.send_now(v1::ManagerMessage { message: Some(Message::Welcome(welcome)) })?;
         live.send_now((&Assignment::Complete(whole)).into())?;

@@ -5,4 +5,4 @@ mod restart;
 mod survey;
 
 pub use restart::{RecoverError, Recovered, Survivor, recover};
-pub use survey::{RecoveryService, can_do_without, knows_more, missing, others, own, superseded};
+pub use survey::{RecoveryService, can_do_without, epoch, knows_more, missing, others, own, superseded};

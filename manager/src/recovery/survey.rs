@@ -43,10 +43,12 @@ pub fn own(seat: &Seat) -> v1::SurveyResponse {
         epoch: epoch(seat),
         last_log_term: status.last_term,
         last_log_index: status.last_index,
+        node: seat.me().node.to_string(),
     }
 }
 
-fn epoch(seat: &Seat) -> u64 {
+/// The epoch this manager lives in; 0 before it has received the cluster's state.
+pub fn epoch(seat: &Seat) -> u64 {
     seat.applied.read(|state| state.cluster().map_or(0, |cluster| cluster.epoch))
 }
 
@@ -63,7 +65,7 @@ pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
 
 async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
     let call = async {
-        let channel = links.dial(peer.addr, peer.node).await.ok()?;
+        let channel = links.find(peer.node, peer.addr).await.ok()?;
         RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await.ok()
     };
     Some(timeout(ANSWER_DEADLINE, call).await.ok().flatten()?.into_inner())
@@ -122,8 +124,10 @@ pub fn knows_more(other: &v1::SurveyResponse, own: &v1::SurveyResponse) -> bool 
 /// more.
 pub async fn superseded(seat: Arc<Seat>) -> u64 {
     loop {
-        let later = others(&seat).await.into_iter().map(|(_, survey)| survey.epoch).max();
-        if let Some(later) = later.filter(|later| *later > epoch(&seat)) {
+        let others = others(&seat).await.into_iter().map(|(_, survey)| survey.epoch);
+        // Also of those who are found where the record does not look for them.
+        let later = others.max().unwrap_or(0).max(seat.addresses.latest_epoch());
+        if later > epoch(&seat) && seat.applied.read(|state| state.cluster().is_some()) {
             return later;
         }
         tokio::time::sleep(PAUSE).await;
@@ -135,7 +139,7 @@ mod tests {
     use super::*;
 
     fn survey(epoch: u64, last_log_term: u64, last_log_index: u64) -> v1::SurveyResponse {
-        v1::SurveyResponse { epoch, last_log_term, last_log_index }
+        v1::SurveyResponse { epoch, last_log_term, last_log_index, ..v1::SurveyResponse::default() }
     }
 
     #[test]

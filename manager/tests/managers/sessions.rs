@@ -57,6 +57,7 @@ impl Session {
             features: swarm_model::FEATURE_LEVEL,
             held: held.to_vec(),
             revision: u64::MAX,
+            last_session: None,
         };
         let (to_manager, messages) = mpsc::channel(8);
         to_manager.send(message(worker_message::Message::Register(register))).await.unwrap();

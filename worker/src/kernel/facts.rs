@@ -27,6 +27,8 @@ const ETHERNET_MTU: u32 = 1500;
 /// Follows the host's links, addresses and routes.
 pub struct FactsWatch {
     pub facts: watch::Receiver<HostFacts>,
+    /// The address that VXLAN leaves from.
+    pub data_path_addr: watch::Sender<IpAddr>,
 }
 
 impl FactsWatch {
@@ -42,28 +44,39 @@ impl FactsWatch {
         let heard = EventSocket::host()?.into_async()?;
         let first = read_facts(node, data_path_addr)?;
         let (sender, facts) = watch::channel(first);
+        let (moves, moved) = watch::channel(data_path_addr);
         tokio::spawn(async move {
             tokio::select! {
                 () = sender.closed() => {}
-                () = follow(&heard, &sender) => tracing::warn!("cannot follow the host's links any more"),
+                () = follow(&heard, moved, &sender) => tracing::warn!("cannot follow the host's links any more"),
             }
         });
-        Ok(Self { facts })
+        Ok(Self { facts, data_path_addr: moves })
     }
 }
 
-async fn follow(heard: &AsyncFd<EventSocket>, sender: &watch::Sender<HostFacts>) {
+async fn follow(
+    heard: &AsyncFd<EventSocket>,
+    mut moved: watch::Receiver<IpAddr>,
+    sender: &watch::Sender<HostFacts>,
+) {
     let mut buffer = vec![0; READ_BYTES];
-    while let Ok(mut ready) = heard.readable().await {
-        match ready.try_io(|socket| Ok(socket.get_ref().foreign(&mut buffer)?)) {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => continue,
-            Ok(Err(_)) => return,
+    loop {
+        tokio::select! {
+            ready = heard.readable() => match ready {
+                Ok(mut ready) => match ready.try_io(|socket| Ok(socket.get_ref().foreign(&mut buffer)?)) {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false)) | Err(_) => continue,
+                    Ok(Err(_)) => return,
+                },
+                Err(_) => return,
+            },
+            Ok(()) = moved.changed() => {}
         }
         sleep(SETTLE).await;
         // What was told meanwhile is seen in what is read now.
         let _told = (0..BUNCH).take_while(|_| heard.get_ref().discard(&mut buffer).is_ok()).count();
-        let (node, addr) = (sender.borrow().node, sender.borrow().data_path_addr);
+        let (node, addr) = (sender.borrow().node, *moved.borrow_and_update());
         match read_facts(node, addr) {
             Ok(facts) => drop(sender.send_if_modified(|held| {
                 let changed = *held != facts;

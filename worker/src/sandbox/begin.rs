@@ -188,7 +188,7 @@ pub(crate) fn gone() -> WorkerError {
 /// for now.
 fn reserve(host: &Host, beginning: Beginning) -> Result<Vec<EndpointId>, WorkerError> {
     let ifnames = pick_ifnames(&beginning.wanted, &[])?;
-    let uplink = host.facts.borrow().gateway;
+    let uplink = host.facts.facts.borrow().gateway;
     host.store.note(|contents| {
         if let Some(other) = contents.sandboxes.values().find(|other| other.name == beginning.name) {
             return Err(WorkerError::Exists(format!(

@@ -68,7 +68,7 @@ pub(crate) fn view(host: &Host, id: SandboxId) -> Option<v1::Sandbox> {
 
 /// Several of them, in that order.
 pub(crate) fn view_all(host: &Host, sandboxes: &[Sandbox]) -> Vec<v1::Sandbox> {
-    let facts = host.facts.borrow().clone();
+    let facts = host.facts.facts.borrow().clone();
     host.assignments.read(|assigned| {
         let sight = Sight { config: &host.config, assigned, facts: &facts };
         sandboxes.iter().map(|sandbox| show(sandbox, &sight)).collect()

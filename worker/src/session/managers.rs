@@ -5,6 +5,7 @@ use super::candidates::candidates;
 use crate::WorkerConfig;
 use crate::assignment::Assignments;
 use crate::dial::Dial;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use swarm_model::{ManagerPeer, NodeId};
 use tokio::sync::watch;
@@ -14,13 +15,17 @@ use tonic::transport::Channel;
 #[derive(Clone)]
 pub(crate) struct Current {
     pub(crate) addr: String,
+    /// As it said itself; `None` from one too old to say.
+    pub(crate) node: Option<NodeId>,
     pub(crate) channel: Channel,
 }
 
 pub(crate) struct Managers {
     dial: Arc<dyn Dial>,
     node: NodeId,
-    seeds: Vec<String>,
+    seeds: Mutex<Vec<String>>,
+    /// Addresses an operator named: they are tried first, and at once.
+    called: watch::Sender<Vec<String>>,
     assignments: Arc<Assignments>,
     own: watch::Sender<Option<String>>,
     current: watch::Sender<Option<Current>>,
@@ -33,7 +38,8 @@ impl Managers {
         Self {
             dial,
             node: config.node,
-            seeds: config.seeds.clone(),
+            seeds: Mutex::new(config.seeds.clone()),
+            called: watch::Sender::new(Vec::new()),
             assignments,
             own: watch::Sender::new(None),
             current: watch::Sender::new(None),
@@ -44,7 +50,28 @@ impl Managers {
     /// In the order to try them.
     pub(crate) fn candidates(&self) -> Vec<String> {
         let own = self.own.borrow().clone();
-        self.assignments.read(|a| candidates(self.node, own.as_deref(), &a.managers, &self.seeds))
+        let seeds = self.seeds.lock().clone();
+        self.assignments.read(|a| candidates(self.node, own.as_deref(), &a.managers, &seeds))
+    }
+
+    /// Managers to try beside those of the assignment.
+    pub(crate) fn set_seeds(&self, seeds: Vec<String>) {
+        *self.seeds.lock() = seeds;
+    }
+
+    /// The next session begins at once, and with these, which are among the seeds.
+    pub(crate) fn call_on(&self, addresses: Vec<String>) {
+        self.called.send_replace(addresses);
+    }
+
+    pub(crate) fn watch_called(&self) -> watch::Receiver<Vec<String>> {
+        self.called.subscribe()
+    }
+
+    /// The turn of the first address that was called on.
+    pub(crate) fn turn_of_called(&self) -> usize {
+        let called = self.called.borrow().clone();
+        self.candidates().iter().position(|addr| called.contains(addr)).unwrap_or(0)
     }
 
     /// The connection of the session for the first attempt, then the others in turn.
@@ -93,9 +120,13 @@ impl Managers {
         self.trouble.borrow().clone()
     }
 
-    /// The node that holds the session, as far as the assignment tells which node has that address.
+    /// The node that holds the session, by its own word, or as far as the assignment tells which node has that address.
     pub(crate) fn session_manager(&self) -> Option<NodeId> {
-        let addr = self.current.borrow().as_ref().map(|current| current.addr.clone())?;
+        let (addr, node) =
+            self.current.borrow().as_ref().map(|current| (current.addr.clone(), current.node))?;
+        if node.is_some() {
+            return node;
+        }
         if self.own.borrow().as_deref() == Some(&addr) {
             return Some(self.node);
         }

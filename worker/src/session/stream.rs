@@ -5,6 +5,7 @@ use super::managers::{Current, Managers};
 use super::pace::Pace;
 use crate::WorkerConfig;
 use crate::assignment::Assignments;
+use crate::config::Here;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarm_model::{Assigned, Assignment, EndpointId, Revision};
@@ -30,6 +31,8 @@ const BEHIND: Duration = Duration::from_secs(10);
 /// What a session tells a manager about this node.
 pub(crate) struct Registration {
     pub(crate) config: Arc<WorkerConfig>,
+    /// Where this node is found; a change is told in a new session.
+    pub(crate) here: watch::Receiver<Here>,
     /// The endpoints held, read anew for each session.
     pub(crate) held: Box<dyn Fn() -> Vec<EndpointId> + Send + Sync>,
     /// The revision the kernel matches.
@@ -43,8 +46,9 @@ pub(crate) async fn follow(
     registration: Registration,
     stop: CancellationToken,
 ) {
-    let (mut pace, mut behind, mut turn) = (Pace::default(), None, 0usize);
-    let mut own = managers.watch_own();
+    let (mut pace, mut behind, mut last, mut turn) = (Pace::default(), None, None, 0usize);
+    let (mut own, mut here, mut called) =
+        (managers.watch_own(), registration.here.clone(), managers.watch_called());
     loop {
         own.mark_unchanged();
         let candidates = managers.candidates();
@@ -55,6 +59,7 @@ pub(crate) async fn follow(
             assignments: &assignments,
             registration: &registration,
             behind: &mut behind,
+            last: &mut last,
             pace: &mut pace,
         };
         let why = tokio::select! {
@@ -63,6 +68,15 @@ pub(crate) async fn follow(
                 // This node's own manager is the first candidate.
                 turn = 0;
                 managers.lost("moving to this node's own manager".into());
+                continue;
+            }
+            Ok(()) = here.changed() => {
+                managers.lost("this node's address has changed".into());
+                continue;
+            }
+            Ok(()) = called.changed() => {
+                turn = managers.turn_of_called();
+                managers.lost("an operator has named managers to go to".into());
                 continue;
             }
             () = stop.cancelled() => return managers.lost("the worker is stopping".into()),
@@ -74,6 +88,8 @@ pub(crate) async fn follow(
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             Ok(()) = own.changed() => turn = 0,
+            Ok(()) = here.changed() => {}
+            Ok(()) = called.changed() => turn = managers.turn_of_called(),
             () = stop.cancelled() => return,
         }
     }
@@ -84,6 +100,8 @@ struct Session<'a> {
     assignments: &'a Assignments,
     registration: &'a Registration,
     behind: &'a mut Option<Instant>,
+    /// The session before this one. A copy of this node's files does not know it.
+    last: &'a mut Option<String>,
     pace: &'a mut Pace,
 }
 
@@ -119,7 +137,9 @@ impl Session<'_> {
         let Some(Message::Welcome(welcome)) = first.and_then(|m| m.message) else {
             return Err("did not begin with a welcome".into());
         };
-        self.managers.opened(Current { addr: addr.to_owned(), channel });
+        *self.last = Some(welcome.session.clone());
+        let node = welcome.manager.parse().ok();
+        self.managers.opened(Current { addr: addr.to_owned(), node, channel });
         tracing::info!("session {} with manager {addr}", welcome.session);
         let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
         Ok(Open { outgoing, incoming, programmed, beat })
@@ -127,16 +147,18 @@ impl Session<'_> {
 
     fn register(&self) -> v1::WorkerMessage {
         let config = &self.registration.config;
+        let here = *self.registration.here.borrow();
         // Before the list: what is assigned at this revision was on the list before it was asked for.
         let revision = self.assignments.revision().unwrap_or_default();
         say(worker_message::Message::Register(v1::Register {
             hostname: config.hostname.clone(),
-            addr: config.addr.to_string(),
-            data_path_addr: config.data_path_addr.to_string(),
+            addr: here.addr.to_string(),
+            data_path_addr: here.data_path_addr.to_string(),
             version: config.version.clone(),
             features: swarm_model::FEATURE_LEVEL,
             held: (self.registration.held)().iter().map(ToString::to_string).collect(),
             revision,
+            last_session: Some(self.last.clone().unwrap_or_default()),
         }))
     }
 

@@ -266,7 +266,8 @@ impl Dispatcher for Manager {
         };
         self.release_all_but(&register.held, register.revision);
         let (say, said) = mpsc::channel(64);
-        let welcome = v1::Welcome { session: "straw".into(), heartbeat_ms: HEARTBEAT_MS };
+        let welcome =
+            v1::Welcome { session: "straw".into(), heartbeat_ms: HEARTBEAT_MS, ..v1::Welcome::default() };
         say.send(Ok(message(manager_message::Message::Welcome(welcome)))).await.unwrap();
         let mut table = self.table.lock();
         table.registered.push(register);

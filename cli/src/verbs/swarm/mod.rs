@@ -5,6 +5,7 @@ pub mod init;
 pub mod join;
 pub mod join_token;
 pub mod leave;
+pub mod rejoin;
 
 use crate::args::swarm::{AvailabilityArg, RoleArg};
 use swarm_proto::v1;

@@ -1,0 +1,27 @@
+//! `rejoin`: where this member finds another one, after addresses changed everywhere.
+
+use crate::args::swarm::RejoinArgs;
+use crate::client::{Client, call};
+use crate::error::CliError;
+use crate::verbs::{print, say};
+use std::path::Path;
+use swarm_proto::v1;
+
+pub async fn run(socket: &Path, args: RejoinArgs) -> Result<(), CliError> {
+    let client = Client::connect(socket).await?;
+    let request = v1::RejoinRequest {
+        advertise_addr: args.advertise_addr.unwrap_or_default(),
+        remote_addrs: args.managers,
+    };
+    let found = call(client.local().rejoin(request)).await?;
+    print(&format!(
+        "Manager {} answers at {}; this node is found at {}.\n",
+        found.manager, found.addr, found.advertise_addr
+    ))?;
+    if !found.quorum {
+        say(
+            "the managers cannot decide yet: run 'swarmctl rejoin' on the others too, with the address of one that answers",
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! `rejoin`: addresses changed everywhere, and an operator says where another member is found now.
+//! Knows: whom to believe, and that nothing is changed before. Must not know: what follows from it.
+
+use crate::address::{self, Typed};
+use crate::daemon::{Daemon, Phase};
+use crate::host;
+use crate::member::Member;
+use crate::running::Running;
+use crate::whereabouts;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::Dialler;
+use swarm_manager::{Found, ask};
+use swarm_proto::v1 as pb;
+use tonic::{Code, Status};
+
+/// For the managers to find each other and elect a leader once enough of them have been told.
+const QUORUM_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
+/// # Errors
+/// This host is no member, or no manager of its cluster answers at the addresses given. Nothing was changed then.
+pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<pb::RejoinResponse, Status> {
+    let (running, answer) = {
+        let _turn = daemon.turn().await;
+        let Phase::Member(running) = daemon.phase() else {
+            return Err(Status::failed_precondition(
+                "this node is not part of a swarm: use `swarmctl join` with a token to become a member of one",
+            ));
+        };
+        let remotes = crate::join::remotes("rejoin", &request.remote_addrs)?;
+        let member = readdressed(&running.member(), &request.advertise_addr)?;
+        let (addr, found) = find(&running, &remotes).await?;
+        whereabouts::settle(daemon, &running, member.reached_by(&remotes)).await?;
+        turn_to(&running, remotes);
+        let answer = answer(&running, addr, &found);
+        (running, answer)
+    };
+    Ok(pb::RejoinResponse { quorum: has_quorum(&running).await, ..answer })
+}
+
+fn answer(running: &Running, addr: String, found: &Found) -> pb::RejoinResponse {
+    pb::RejoinResponse {
+        manager: found.node.map(|node| node.to_string()).unwrap_or_default(),
+        addr,
+        advertise_addr: running.member().advertise.to_string(),
+        quorum: false,
+    }
+}
+
+fn readdressed(member: &Member, advertise: &str) -> Result<Member, Status> {
+    let Some(wishes) = member.wishes.clone().filter(|_| advertise.is_empty()) else {
+        return match advertise {
+            "" => Ok(member.clone()),
+            given => typed(member, given),
+        };
+    };
+    let found = address::moved(&wishes, &member.chosen(), &host::addresses(), None);
+    Ok(whereabouts::at(member, found, wishes))
+}
+
+/// The other two wishes stay; of a port that was not typed, the one there is.
+fn typed(member: &Member, advertise: &str) -> Result<Member, Status> {
+    let mut wishes = member.wishes.clone().unwrap_or_default();
+    let port = member.listen.to_string();
+    let listen = if wishes.listen.is_empty() { &port } else { &wishes.listen };
+    let typed = Typed { advertise, listen, data_path: &wishes.data_path };
+    let found =
+        address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    advertise.clone_into(&mut wishes.advertise);
+    Ok(whereabouts::at(member, found, wishes))
+}
+
+/// The first of these that is a manager of this very cluster and answers. All are asked at once: most may be dead.
+async fn find(running: &Running, remotes: &[String]) -> Result<(String, Found), Status> {
+    let dialler = Dialler::new(running.credentials.clone());
+    let (mut failures, mut code) = (Vec::new(), Code::Unavailable);
+    let asked = remotes.iter().map(|addr| ask(&dialler, addr));
+    for (addr, answer) in remotes.iter().zip(futures::future::join_all(asked).await) {
+        match answer.and_then(|found| believe(running, addr, found)) {
+            Ok(found) => return Ok((addr.clone(), found)),
+            Err(status) => {
+                if status.code() != Code::Unavailable {
+                    code = status.code();
+                }
+                failures.push(status.message().to_owned());
+            }
+        }
+    }
+    Err(Status::new(code, format!("{}; nothing was changed", failures.join("; "))))
+}
+
+/// Its certificate said that it is a manager of this cluster; that may have been one of long ago.
+fn believe(running: &Running, addr: &str, found: Found) -> Result<Found, Status> {
+    if found.node == Some(running.member().node) {
+        return Err(Status::invalid_argument(format!(
+            "{addr} is this node itself: give the address of a manager on another host"
+        )));
+    }
+    let own = match running.serving() {
+        Some(serving) => serving.manager.epoch(),
+        None => running.worker.status().epoch,
+    };
+    if found.epoch < own {
+        return Err(Status::failed_precondition(format!(
+            "{addr} belongs to a past of this cluster: it is at epoch {}, and this node has seen {own}",
+            found.epoch
+        )));
+    }
+    Ok(found)
+}
+
+fn turn_to(running: &Running, remotes: Vec<String>) {
+    match running.serving() {
+        Some(serving) => serving.manager.look_at(remotes),
+        None => running.worker.call_on(remotes),
+    }
+}
+
+/// Whether the managers can decide by now; a worker need not know.
+async fn has_quorum(running: &Running) -> bool {
+    let Some(serving) = running.serving() else { return true };
+    let decides = async {
+        while !serving.manager.has_quorum().await {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(QUORUM_WITHIN, decides).await.is_ok()
+}

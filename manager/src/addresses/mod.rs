@@ -1,0 +1,118 @@
+//! Where managers are found: each says so itself, and the record follows.
+//!
+//! Knows: this manager's own address, what others said of theirs, and who has to hear what. Must not know: how a host
+//! gets its addresses. An address is an attribute: who is meant is said by the certificate alone, so that trying a wrong
+//! one does no harm.
+
+mod book;
+mod greet;
+mod record;
+mod round;
+
+pub use book::{AddressBook, Whereabouts};
+pub use greet::greeted;
+pub use round::{Found, ask, greet_others};
+
+use crate::links::Links;
+use crate::seat::Seat;
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use swarm_identity::random;
+use swarm_model::NodeId;
+use swarm_proto::v1;
+use tokio::sync::{Notify, watch};
+
+pub struct Addresses {
+    own: watch::Sender<Whereabouts>,
+    /// Where the operator said that another member is found (`HOST:PORT`), beside those on record.
+    seeds: Mutex<Vec<String>>,
+    /// Tells this run of the manager from a copy of its files that runs elsewhere.
+    life: u64,
+    /// The latest epoch met anywhere.
+    epoch: AtomicU64,
+    /// Why another run under this manager's name is the one that counts.
+    twin: watch::Sender<Option<String>>,
+    news: Notify,
+}
+
+impl Addresses {
+    pub fn new(own: SocketAddr, moves: u64) -> Self {
+        Self {
+            own: watch::Sender::new(Whereabouts { addr: own, moves }),
+            seeds: Mutex::default(),
+            life: u64::from_be_bytes(random::bytes()),
+            epoch: AtomicU64::new(0),
+            twin: watch::Sender::new(None),
+            news: Notify::new(),
+        }
+    }
+
+    pub fn own(&self) -> Whereabouts {
+        *self.own.borrow()
+    }
+
+    /// This manager is found elsewhere from now on; the others are told.
+    pub fn moved(&self, addr: SocketAddr, moves: u64) {
+        self.own.send_replace(Whereabouts { addr, moves });
+        self.news.notify_one();
+    }
+
+    /// Whom to greet beside those on record; they are greeted at once.
+    pub fn set_seeds(&self, seeds: Vec<String>) {
+        *self.seeds.lock() = seeds;
+        self.news.notify_one();
+    }
+
+    fn meet(&self, epoch: u64) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    /// The latest epoch that anybody who was met lives in.
+    pub fn latest_epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Returns, with the reason, when another run under this manager's name turned out to be the one that counts.
+    pub async fn twin(&self) -> String {
+        let mut twin = self.twin.subscribe();
+        let reason = twin.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What this manager says of itself and of the others.
+pub fn greeting(seat: &Seat) -> v1::Greeting {
+    let spelled = |node: String, said: Whereabouts| v1::Whereabouts {
+        node,
+        addr: said.addr.to_string(),
+        moves: said.moves,
+    };
+    let others = seat.links.book().all().into_iter();
+    v1::Greeting {
+        epoch: crate::recovery::epoch(seat),
+        own: Some(spelled(seat.me().node.to_string(), seat.addresses.own())),
+        life: seat.addresses.life,
+        others: others.map(|(node, said)| spelled(node.to_string(), said)).collect(),
+    }
+}
+
+/// Takes down what another manager said of those that are managers here too, but for this one.
+fn note_others(links: &Links, is_other: impl Fn(&NodeId) -> bool, said: Vec<v1::Whereabouts>) {
+    for one in said {
+        // What cannot be read is of no use, and no reason to refuse the rest.
+        let (Ok(node), Ok(addr)) = (one.node.parse(), one.addr.parse()) else { continue };
+        if is_other(&node) && links.book().note(node, Whereabouts { addr, moves: one.moves }) {
+            links.forget(node);
+        }
+    }
+}
+
+/// Whether this is another manager than this one, as far as the record goes.
+fn is_other(seat: &Seat, node: NodeId) -> bool {
+    node != seat.me().node
+        && seat.applied.read(|state| state.node(&node).is_some_and(|node| node.manager.is_some()))
+}
