@@ -5,6 +5,7 @@ mod address;
 mod args;
 mod claim;
 mod control;
+mod copies;
 mod daemon;
 mod host;
 mod info;

@@ -31,8 +31,9 @@ pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<
         let remotes = crate::join::remotes("rejoin", &request.remote_addrs)?;
         let member = readdressed(&running.member(), &request.advertise_addr)?;
         let (addr, found) = find(&running, &remotes).await?;
+        can_be_reached(&running, &addr, &member).await?;
         whereabouts::settle(daemon, &running, member.reached_by(&remotes)).await?;
-        turn_to(&running, remotes);
+        turn_to(&running, remotes, &running.member());
         let answer = answer(&running, addr, &found);
         (running, answer)
     };
@@ -55,7 +56,7 @@ fn readdressed(member: &Member, advertise: &str) -> Result<Member, Status> {
             given => typed(member, given),
         };
     };
-    let found = address::moved(&wishes, &member.chosen(), &host::addresses(), None);
+    let found = address::moved(&wishes, &member.chosen(), &host::addresses(), || None);
     Ok(whereabouts::at(member, found, wishes))
 }
 
@@ -97,10 +98,7 @@ fn believe(running: &Running, addr: &str, found: Found) -> Result<Found, Status>
             "{addr} is this node itself: give the address of a manager on another host"
         )));
     }
-    let own = match running.serving() {
-        Some(serving) => serving.manager.epoch(),
-        None => running.worker.status().epoch,
-    };
+    let own = running.latest_epoch();
     if found.epoch < own {
         return Err(Status::failed_precondition(format!(
             "{addr} belongs to a past of this cluster: it is at epoch {}, and this node has seen {own}",
@@ -110,9 +108,21 @@ fn believe(running: &Running, addr: &str, found: Found) -> Result<Found, Status>
     Ok(found)
 }
 
-fn turn_to(running: &Running, remotes: Vec<String>) {
+/// A manager that nobody reaches where it says would be a vote that is missing.
+async fn can_be_reached(running: &Running, addr: &str, member: &Member) -> Result<(), Status> {
+    let before = running.member();
+    let Some(serving) = running.serving() else { return Ok(()) };
+    // Where it is going to listen on another address, nobody can try yet.
+    if member.advertise == before.advertise || member.listen != before.listen {
+        return Ok(());
+    }
+    let found = serving.manager.would_be_found(addr, (member.advertise, member.moves)).await;
+    found.map_err(|e| Status::new(e.code(), format!("{}; nothing was changed", e.message())))
+}
+
+fn turn_to(running: &Running, remotes: Vec<String>, member: &Member) {
     match running.serving() {
-        Some(serving) => serving.manager.look_at(remotes),
+        Some(serving) => serving.manager.look_at(member.seeds()),
         None => running.worker.call_on(remotes),
     }
 }

@@ -233,6 +233,7 @@ impl Follower {
             .state
             .set_member(&member)
             .map_err(|e| Status::internal(format!("the role could not be stored: {e}")))?;
+        self.running.worker.set_seeds(member.seeds());
         self.running.set_member(member);
         Ok(())
     }

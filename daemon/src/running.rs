@@ -10,7 +10,6 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
 use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
@@ -20,9 +19,6 @@ use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
-
-/// For another self of this manager to answer at the address it was found at before.
-const TWIN_DEADLINE: Duration = Duration::from_secs(2);
 
 pub struct Running {
     pub worker: WorkerHandle,
@@ -122,7 +118,7 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     }
     let credentials = Credentials::new(identity)?;
     if member.role == Role::Manager {
-        refuse_copy(&member, &credentials).await?;
+        crate::copies::refuse_copy(&member, &credentials).await?;
     }
     let member = match crate::whereabouts::moved(&member) {
         Some(moved) => {
@@ -141,26 +137,6 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     };
     let worker = start_worker(daemon, &start, serving.as_ref()).await.map_err(sentence)?;
     Ok(running(start, worker, serving))
-}
-
-/// Whoever answers with this node's own certificate at an address that is not here (any more) was here first: a copy of its
-/// files would be a second vote of one manager.
-async fn refuse_copy(member: &Member, credentials: &Credentials) -> anyhow::Result<()> {
-    let ip = member.advertise.ip();
-    if ip.is_loopback() || crate::host::addresses().iter().any(|address| address.ip == ip) {
-        return Ok(());
-    }
-    let dialler = Dialler::new(credentials.clone());
-    let dialled = dialler.to_node(member.advertise, member.node);
-    match tokio::time::timeout(TWIN_DEADLINE, dialled).await {
-        Ok(Ok(_)) => bail!(
-            "another swarmd with the identity of this node ({}) answers at {}: this state folder is a copy of its own; \
-             stop that one, or remove this folder and join as a new node",
-            member.node,
-            member.advertise
-        ),
-        Ok(Err(_)) | Err(_) => Ok(()),
-    }
 }
 
 fn sentence(status: Status) -> anyhow::Error {
@@ -224,7 +200,10 @@ pub fn own_manager(member: &Member) -> SocketAddr {
 
 pub async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
     let config = manager_config(daemon, &start.member, start.snapshots)?;
-    Serving::start(daemon.clone(), start.member.listen, config, start.credentials.clone()).await
+    let serving =
+        Serving::start(daemon.clone(), start.member.listen, config, start.credentials.clone()).await?;
+    serving.manager.look_at(start.member.seeds());
+    Ok(serving)
 }
 
 /// What a manager on this host is started with.
@@ -288,6 +267,12 @@ impl Running {
             Some(serving) if serving.manager.has_cluster() => serving.manager.managers(),
             _ => self.worker.status().managers,
         }
+    }
+
+    /// The latest epoch of the cluster that this host has heard of.
+    pub fn latest_epoch(&self) -> u64 {
+        let met = self.serving().map_or(0, |serving| serving.manager.latest_epoch());
+        met.max(self.worker.status().epoch)
     }
 
     /// As the cluster has it on record; known to managers alone.

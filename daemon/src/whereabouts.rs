@@ -52,7 +52,8 @@ async fn look(daemon: &Arc<Daemon>, running: &Arc<Running>) -> Result<(), Status
 pub fn moved(member: &Member) -> Option<Member> {
     let wishes = member.wishes.as_ref()?;
     let now = member.chosen();
-    let found = address::moved(wishes, &now, &host::addresses(), host::address_towards(&member.managers));
+    let towards = || host::address_towards(&member.managers);
+    let found = address::moved(wishes, &now, &host::addresses(), towards);
     (found != now).then(|| at(member, found, wishes.clone()))
 }
 

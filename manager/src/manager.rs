@@ -2,7 +2,7 @@
 //! Knows: which parts there are and in which order they come and go. Must not know: what they decide. It does not
 //! listen: the daemon serves `tls_routes` on TCP 2377 and `local_control` on its own socket.
 
-use crate::addresses::{Addresses, greet_others};
+use crate::addresses::{self, Addresses, greet_others};
 use crate::api::{self, ControlService};
 use crate::applied::AppliedState;
 use crate::attachments::AttachmentsService;
@@ -171,6 +171,16 @@ impl Manager {
         self.seat.addresses.moved(advertise, moves);
     }
 
+    /// Has the manager at `addr` (`HOST:PORT`) dial this one where it is going to be found, before `moved`.
+    pub async fn would_be_found(
+        &self,
+        addr: &str,
+        (advertise, moves): (SocketAddr, u64),
+    ) -> Result<(), tonic::Status> {
+        let word = addresses::Whereabouts { addr: advertise, moves };
+        addresses::would_be_found(&self.seat, addr, word).await
+    }
+
     /// Addresses (`HOST:PORT`) at which an operator says that other managers are found, beside those on record.
     pub fn look_at(&self, addresses: Vec<String>) {
         self.seat.addresses.set_seeds(addresses);
@@ -184,6 +194,11 @@ impl Manager {
     /// The epoch of the cluster that this manager lives in.
     pub fn epoch(&self) -> u64 {
         recovery::epoch(&self.seat)
+    }
+
+    /// The latest epoch that any manager who was met lives in.
+    pub fn latest_epoch(&self) -> u64 {
+        self.epoch().max(self.seat.addresses.latest_epoch())
     }
 
     /// The managers on record: where workers and joiners may go.

@@ -149,6 +149,21 @@ fn all_are_readdressed(w: &World) -> Result<Vec<String>> {
     addresses
 }
 
+/// The majority is gone for a moment, and nobody has to do anything.
+#[test]
+fn f25_two_of_three_change_at_once() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        let (one, two) = (shown(h1, "h2")?, shown(h1, "h3")?);
+        let addresses = (readdress(h2, 102)?, readdress(h3, 103)?);
+        is_found_at(h1, "h2", &addresses.0, &one)?;
+        is_found_at(h1, "h3", &addresses.1, &two)?;
+        h1.stop()?;
+        eventually("the two have found each other", || create(h2, "by_two"))
+    });
+}
+
 #[test]
 fn f25_all_addresses_change_at_once() {
     scenario(Setup::hosts(4), |w| {
@@ -198,6 +213,34 @@ fn f25_rejoin_believes_members_of_its_own_cluster_alone() {
     });
 }
 
+/// Two of three former managers decide among themselves, for nobody of the cluster that went on is where they look.
+#[test]
+fn f25_rejoin_leads_those_left_behind_to_the_cluster_that_went_on() {
+    scenario(Setup::hosts(4), |w| {
+        w.form(&["manager", "manager", "worker"])?;
+        let (h1, h2, h3, h4) = (w.host(1), w.host(2), w.host(3), w.host(4));
+        w.hosts().iter().try_for_each(Host::kill)?;
+        readdress(h1, 101)?;
+        h1.start()?;
+        h1.ctl("init --force-new-cluster")?.ok()?;
+        create(h1, "my_net")?;
+        [h2, h3, h4].into_iter().try_for_each(Host::start)?;
+        eventually("they decide as what they were", || create(h2, "of_the_past"))?;
+        // The present is not led into the past.
+        h1.ctl("rejoin 10.88.0.2")?.refused_naming(&[code::FAILED], &["past", "nothing was changed"])?;
+        for host in [h4, h2, h3] {
+            host.ctl("rejoin 10.88.0.101")?.ok()?;
+        }
+        within(Duration::from_secs(40), "all are workers of the cluster that went on", || {
+            for host in [h2, h3, h4] {
+                ensure!(view::text(&host.info()?, "role").as_deref() == Some("worker"), "{}", host.name);
+            }
+            w.settled(4)
+        })?;
+        h2.run("a", "--network my_net").map(drop)
+    });
+}
+
 /// An address that was typed stays until an operator types another one.
 #[test]
 fn f25_rejoin_with_another_advertised_address() {
@@ -209,6 +252,9 @@ fn f25_rejoin_with_another_advertised_address() {
             .ok()?;
         w.settled(2)?;
         let before = shown(h1, "h2")?;
+        h2.ctl("rejoin --advertise-addr 10.88.0.99 10.88.0.1")?
+            .refused_naming(&[code::FAILED], &["10.88.0.99", "--advertise-addr", "nothing was changed"])?;
+        ensure!(view::text(&h2.info()?, "node_addr").as_deref() == Some("10.88.0.2"));
         let ip = readdress(h2, 102)?;
         h2.ctl(&format!("rejoin --advertise-addr {ip} 10.88.0.1"))?.ok()?;
         is_found_at(h1, "h2", &ip, &before)?;

@@ -28,5 +28,10 @@ fn the_path_mtu_and_a_free_gateway_subnet() {
         must(&ns, "ip link set eth0 mtu 1300");
         timeout(net::DEADLINE, watch.facts.changed()).await.unwrap().unwrap();
         assert_eq!(watch.facts.borrow().underlay_mtu, 1300);
+        // The address VXLAN leaves from may move while everything runs.
+        let second = "172.18.9.1".parse().unwrap();
+        watch.data_path_addr.send_replace(second);
+        let moved = watch.facts.wait_for(|f| f.data_path_addr == second);
+        timeout(net::DEADLINE, moved).await.unwrap().unwrap();
     });
 }

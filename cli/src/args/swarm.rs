@@ -119,7 +119,7 @@ pub struct RejoinArgs {
     /// How other nodes reach this one from now on [default: as it was typed before]
     #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
     pub advertise_addr: Option<String>,
-    /// Managers of the cluster, tried in turn
+    /// Where other managers of the cluster are now; one that answers is enough
     #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
     pub managers: Vec<String>,
 }

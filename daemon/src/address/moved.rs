@@ -14,12 +14,17 @@ pub struct Wishes {
 }
 
 /// Where this host is found now. `towards`: the address its packets to the managers leave by, for a host with several.
-pub fn moved(wishes: &Wishes, now: &Chosen, host: &[HostAddress], towards: Option<IpAddr>) -> Chosen {
+pub fn moved(
+    wishes: &Wishes,
+    now: &Chosen,
+    host: &[HostAddress],
+    towards: impl FnOnce() -> Option<IpAddr>,
+) -> Chosen {
     let listen = SocketAddr::new(follow(&wishes.listen, now.listen.ip(), host), now.listen.port());
     let ip = match wishes.advertise.as_str() {
         "" if !listen.ip().is_unspecified() => listen.ip(),
         "" if has(host, now.advertise.ip()) => now.advertise.ip(),
-        "" => only(host).ok().or(towards).unwrap_or(now.advertise.ip()),
+        "" => only(host).ok().or_else(towards).unwrap_or(now.advertise.ip()),
         given => follow(given, now.advertise.ip(), host),
     };
     let data_path = match wishes.data_path.as_str() {
@@ -67,7 +72,7 @@ mod tests {
             listen: "[::]:2377".parse().unwrap(),
             data_path: "10.1.0.1".parse().unwrap(),
         };
-        let found = moved(wishes, &now, &host(addresses), Some("10.3.0.3".parse().unwrap()));
+        let found = moved(wishes, &now, &host(addresses), || "10.3.0.3".parse().ok());
         assert_eq!(found.listen, now.listen);
         (found.advertise.to_string(), found.data_path.to_string())
     }
@@ -93,7 +98,7 @@ mod tests {
             listen: "[::]:2377".parse().unwrap(),
             data_path: "10.1.0.1".parse().unwrap(),
         };
-        assert_eq!(moved(&chosen, &now, &[], None), now);
+        assert_eq!(moved(&chosen, &now, &[], || None), now);
     }
 
     #[test]
@@ -113,7 +118,7 @@ mod tests {
             listen: "10.1.0.1:3000".parse().unwrap(),
             data_path: "10.1.0.1".parse().unwrap(),
         };
-        let found = moved(&wishes("", "eth0:3000", ""), &now, &host(&[("eth0", "10.2.0.2")]), None);
+        let found = moved(&wishes("", "eth0:3000", ""), &now, &host(&[("eth0", "10.2.0.2")]), || None);
         assert_eq!(found.listen.to_string(), "10.2.0.2:3000");
         assert_eq!(found.advertise.to_string(), "10.2.0.2:3000");
         assert_eq!(found.data_path.to_string(), "10.2.0.2");

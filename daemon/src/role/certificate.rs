@@ -6,6 +6,7 @@ use swarm_identity::{Dialler, NodeIdentity, NodeKey, new_key_and_csr};
 use swarm_model::{ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::ca_client::CaClient;
+use swarm_proto::v1::recovery_client::RecoveryClient;
 use tonic::{Code, Status};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -60,6 +61,12 @@ pub async fn renew(running: &Running) -> Result<Renewed, Status> {
 async fn ask(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
     let dialler = Dialler::new(running.credentials.clone());
     let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
+    let survey = RecoveryClient::new(channel.clone()).survey(pb::SurveyRequest {}).await?.into_inner();
+    if survey.epoch < running.latest_epoch() {
+        return Err(Status::aborted(format!(
+            "{addr} belongs to a past of the cluster: its word counts for nothing"
+        )));
+    }
     Ok(CaClient::new(channel).renew(pb::RenewRequest { csr_der }).await?.into_inner())
 }
 

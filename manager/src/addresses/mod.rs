@@ -11,7 +11,7 @@ mod round;
 
 pub use book::{AddressBook, Whereabouts};
 pub use greet::greeted;
-pub use round::{Found, ask, greet_others};
+pub use round::{Found, ask, greet_others, would_be_found};
 
 use crate::links::Links;
 use crate::seat::Seat;
@@ -64,7 +64,8 @@ impl Addresses {
         self.news.notify_one();
     }
 
-    fn meet(&self, epoch: u64) {
+    /// Somebody lives in this epoch.
+    pub fn meet(&self, epoch: u64) {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
@@ -86,18 +87,17 @@ impl Addresses {
 
 /// What this manager says of itself and of the others.
 pub fn greeting(seat: &Seat) -> v1::Greeting {
-    let spelled = |node: String, said: Whereabouts| v1::Whereabouts {
-        node,
-        addr: said.addr.to_string(),
-        moves: said.moves,
-    };
     let others = seat.links.book().all().into_iter();
     v1::Greeting {
         epoch: crate::recovery::epoch(seat),
-        own: Some(spelled(seat.me().node.to_string(), seat.addresses.own())),
+        own: Some(spelled(seat.me().node, seat.addresses.own())),
         life: seat.addresses.life,
-        others: others.map(|(node, said)| spelled(node.to_string(), said)).collect(),
+        others: others.map(|(node, said)| spelled(node, said)).collect(),
     }
+}
+
+fn spelled(node: NodeId, said: Whereabouts) -> v1::Whereabouts {
+    v1::Whereabouts { node: node.to_string(), addr: said.addr.to_string(), moves: said.moves }
 }
 
 /// Takes down what another manager said of those that are managers here too, but for this one.

@@ -1,7 +1,7 @@
 //! Greeting the others: at the start, after a move, when there is news, and now and then.
 //! Knows: whom to greet and how often. Must not know: what an address is made durable by.
 
-use super::{Whereabouts, greeting, is_other, note_others, record};
+use super::{Whereabouts, greeting, is_other, note_others, record, spelled};
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,12 +74,13 @@ async fn round(seat: &Seat) -> Heard {
     if !managers.is_empty() {
         seat.links.book().keep_only(|node| managers.iter().any(|peer| peer.node == *node));
     }
+    let mut seeds = seat.addresses.seeds.lock().clone();
+    seeds.retain(|seed| !managers.iter().any(|peer| peer.addr.to_string() == *seed));
     let others = managers.into_iter().filter(|peer| peer.node != seat.me().node);
     let named = others.map(|peer| async move {
         let channel = seat.links.find(peer.node, peer.addr).await.map_err(Status::unavailable)?;
         greet(seat, channel).await
     });
-    let seeds = seat.addresses.seeds.lock().clone();
     let seeded = seeds.into_iter().map(|addr| async move { greet_at(seat, &addr).await });
     let (named, _) = tokio::join!(
         futures::future::join_all(named.map(|one| timeout(DEADLINE, one))),
@@ -130,6 +131,24 @@ async fn greet(seat: &Seat, channel: Channel) -> Result<(), Status> {
     Ok(())
 }
 
+/// Has the manager at `addr` dial this one where it is going to be found.
+///
+/// # Errors
+/// It cannot be reached there, or that manager does not answer.
+pub async fn would_be_found(seat: &Seat, addr: &str, word: Whereabouts) -> Result<(), Status> {
+    let greeting = v1::Greeting { own: Some(spelled(seat.me().node, word)), ..greeting(seat) };
+    let asked = async { MembershipClient::new(dial(seat, addr).await?).greet(greeting).await };
+    match timeout(DEADLINE, asked).await {
+        Ok(Err(status)) if status.code() != Code::Unimplemented => Err(status),
+        Ok(_) => Ok(()),
+        Err(_) => Err(late(addr)),
+    }
+}
+
+fn late(addr: &str) -> Status {
+    Status::unavailable(format!("{addr} did not answer within {} s", DEADLINE.as_secs()))
+}
+
 /// Who answers at an address that an operator named; nothing is changed by asking.
 ///
 /// # Errors
@@ -141,6 +160,5 @@ pub async fn ask(dialler: &Dialler, addr: &str) -> Result<Found, Status> {
         let node = swarm_proto::optional("node", &survey.node, "an id: 25 characters of 0-9a-z")?;
         Ok(Found { node, epoch: survey.epoch })
     };
-    let late = |_| Status::unavailable(format!("{addr} did not answer within {} s", DEADLINE.as_secs()));
-    timeout(DEADLINE, asked).await.map_err(late)?
+    timeout(DEADLINE, asked).await.map_err(|_| late(addr))?
 }

@@ -6,7 +6,7 @@ mod departures;
 mod liveness;
 mod stale;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 
 use crate::leadership::{Leader, leader};
 use crate::recovery;

@@ -127,6 +127,7 @@ pub async fn superseded(seat: Arc<Seat>) -> u64 {
         let others = others(&seat).await.into_iter().map(|(_, survey)| survey.epoch);
         // Also of those who are found where the record does not look for them.
         let later = others.max().unwrap_or(0).max(seat.addresses.latest_epoch());
+        seat.addresses.meet(later);
         if later > epoch(&seat) && seat.applied.read(|state| state.cluster().is_some()) {
             return later;
         }

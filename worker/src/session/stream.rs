@@ -47,13 +47,12 @@ pub(crate) async fn follow(
     stop: CancellationToken,
 ) {
     let (mut pace, mut behind, mut last, mut turn) = (Pace::default(), None, None, 0usize);
-    let (mut own, mut here, mut called) =
-        (managers.watch_own(), registration.here.clone(), managers.watch_called());
+    let mut calls = Calls::new(&managers, &registration);
     loop {
-        own.mark_unchanged();
+        calls.own.mark_unchanged();
         let candidates = managers.candidates();
         let addr = candidates.get(turn.checked_rem(candidates.len()).unwrap_or(0)).cloned();
-        let elsewhere = *own.borrow() != addr;
+        let elsewhere = *calls.own.borrow() != addr;
         let mut session = Session {
             managers: &managers,
             assignments: &assignments,
@@ -64,19 +63,9 @@ pub(crate) async fn follow(
         };
         let why = tokio::select! {
             ended = session.hold(addr.as_deref()) => ended,
-            Ok(()) = own.changed(), if elsewhere => {
-                // This node's own manager is the first candidate.
-                turn = 0;
-                managers.lost("moving to this node's own manager".into());
-                continue;
-            }
-            Ok(()) = here.changed() => {
-                managers.lost("this node's address has changed".into());
-                continue;
-            }
-            Ok(()) = called.changed() => {
-                turn = managers.turn_of_called();
-                managers.lost("an operator has named managers to go to".into());
+            call = calls.next(elsewhere) => {
+                turn = call.turn(&managers, turn);
+                managers.lost(call.why().into());
                 continue;
             }
             () = stop.cancelled() => return managers.lost("the worker is stopping".into()),
@@ -87,10 +76,59 @@ pub(crate) async fn follow(
         let wait = pace.failed(u32::from_ne_bytes(swarm_identity::random::bytes()));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            Ok(()) = own.changed() => turn = 0,
-            Ok(()) = here.changed() => {}
-            Ok(()) = called.changed() => turn = managers.turn_of_called(),
+            call = calls.next(true) => turn = call.turn(&managers, turn),
             () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// What ends a session, or the pause before one, ahead of time.
+#[derive(Clone, Copy)]
+enum Call {
+    OwnManager,
+    Moved,
+    Named,
+}
+
+impl Call {
+    /// The candidate to begin with.
+    fn turn(self, managers: &Managers, turn: usize) -> usize {
+        match self {
+            // This node's own manager is the first candidate.
+            Self::OwnManager => 0,
+            Self::Moved => turn,
+            Self::Named => managers.turn_of_called(),
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::OwnManager => "moving to this node's own manager",
+            Self::Moved => "this node's address has changed",
+            Self::Named => "an operator has named managers to go to",
+        }
+    }
+}
+
+struct Calls {
+    own: watch::Receiver<Option<String>>,
+    here: watch::Receiver<Here>,
+    named: watch::Receiver<Vec<String>>,
+}
+
+impl Calls {
+    fn new(managers: &Managers, registration: &Registration) -> Self {
+        let (own, named) = (managers.watch_own(), managers.watch_called());
+        Self { own, here: registration.here.clone(), named }
+    }
+
+    /// `own_too`: whether the own manager is not the one in use already.
+    async fn next(&mut self, own_too: bool) -> Call {
+        tokio::select! {
+            Ok(()) = self.own.changed(), if own_too => Call::OwnManager,
+            Ok(()) = self.here.changed() => Call::Moved,
+            Ok(()) = self.named.changed() => Call::Named,
+            else => std::future::pending().await,
         }
     }
 }

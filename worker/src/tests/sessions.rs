@@ -70,6 +70,33 @@ fn a_lost_manager_is_replaced_by_another_and_by_our_own() {
 }
 
 #[test]
+fn a_new_address_is_told_at_once_in_a_session_that_names_the_one_before() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        let worker = host.worker(&[&manager]).await;
+        until("a session", || worker.status().revision > 0).await;
+        let moved = "192.0.2.9".parse().unwrap();
+        worker.moved(crate::Here { addr: moved, data_path_addr: moved });
+        until("a second session", || manager.table.lock().registered.len() == 2).await;
+        let registered = manager.table.lock().registered.clone();
+        let said = |n: usize| (registered[n].addr.clone(), registered[n].data_path_addr.clone());
+        assert_eq!((said(0), said(1)), (both("192.0.2.1"), both("192.0.2.9")));
+        let last: Vec<_> = registered.iter().map(|r| r.last_session.as_deref()).collect();
+        assert_eq!(last, [Some(""), Some("straw")]);
+        // What an operator names comes before what works.
+        let other = Manager::sharing(manager.table.clone()).await;
+        worker.set_seeds(vec![manager.addr.clone(), other.addr.clone()]);
+        worker.call_on(vec![other.addr.clone()]);
+        until("the one that was named", || other.sessions() == 1).await;
+        worker.shutdown().await;
+    });
+}
+
+fn both(addr: &str) -> (String, String) {
+    (addr.to_owned(), addr.to_owned())
+}
+
+#[test]
 fn a_silent_manager_is_left() {
     on_a_host(|host| async move {
         // Accepts connections and never says a word.
