@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use std::sync::Arc;
+use swarm_manager::BackupStream;
 use swarm_proto::v1::control_server::Control;
 use swarm_proto::v1::{self as pb};
 use tonic::{Request, Response, Status};
@@ -13,6 +14,15 @@ macro_rules! pass_on {
     ($($method:ident($request:ident) -> $response:ident;)+) => {
         #[tonic::async_trait]
         impl Control for Gate {
+            type BackupStream = BackupStream;
+
+            async fn backup(
+                &self,
+                request: Request<pb::BackupRequest>,
+            ) -> Result<Response<BackupStream>, Status> {
+                self.0.control()?.backup(request).await
+            }
+
             $(async fn $method(
                 &self,
                 request: Request<pb::$request>,

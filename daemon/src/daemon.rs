@@ -4,11 +4,10 @@
 use crate::args::Config;
 use crate::join::Joining;
 use crate::member::StateDir;
-use crate::running::Running;
+use crate::running::{ManagerControl, Running};
 use anyhow::Context;
 use parking_lot::RwLock;
 use std::sync::Arc;
-use swarm_proto::v1::control_server::Control;
 use swarm_worker::WorkerHandle;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::Status;
@@ -100,7 +99,7 @@ impl Daemon {
     ///
     /// # Errors
     /// This host is no manager; names those it knows.
-    pub fn control(&self) -> Result<Arc<dyn Control>, Status> {
+    pub fn control(&self) -> Result<Arc<ManagerControl>, Status> {
         let running = self.running()?;
         running.control().ok_or_else(|| Status::unavailable(not_a_manager(&running)))
     }

@@ -45,6 +45,10 @@ impl Local for LocalService {
         Ok(Response::new(crate::info::info(&self.0).await))
     }
 
+    async fn restore(&self, request: Request<Streaming<pb::RestorePart>>) -> Answer<pb::RestoreResponse> {
+        crate::restore::restore(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
     async fn run(&self, request: Request<Streaming<pb::RunStep>>) -> Answer<Self::RunStream> {
         let worker = self.0.worker()?;
         let (events, stream) = mpsc::channel(2);

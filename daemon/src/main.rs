@@ -21,6 +21,7 @@ mod ready;
 mod recover;
 mod rejoin;
 mod remembered;
+mod restore;
 mod role;
 mod running;
 mod serving;

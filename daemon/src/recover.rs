@@ -9,13 +9,11 @@ use crate::running::{self, Running, Snapshots, Start};
 use crate::serving::Serving;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_manager::{Recovered, Survivor, recover};
-use swarm_model::ManagerPeer;
+use swarm_manager::{Recovered, Successor, recover};
+use swarm_model::{Availability, Labels, ManagerPeer};
 use swarm_proto::v1 as pb;
 use tonic::Status;
 
-/// For a manager that is alone to lead: it waits for nobody.
-const LEADS_WITHIN: Duration = Duration::from_secs(10);
 /// For managers that are gone to be missed.
 const MISSED_WITHIN: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(20);
@@ -37,7 +35,7 @@ pub async fn force_new_cluster(daemon: &Arc<Daemon>, advertise: &str) -> Result<
     // Also after a failure: as the manager it was.
     let serving = start(daemon, &running).await;
     gone_on?;
-    leads(&*serving?).await?;
+    serving?.leads().await?;
     crate::init::answer(daemon, member.advertise).await
 }
 
@@ -86,18 +84,21 @@ async fn go_on_alone(daemon: &Arc<Daemon>, running: &Running, member: Member) ->
     let internal = |e: String| Status::internal(e);
     let snapshots = Snapshots::of(&pb::ClusterSettings::default());
     let config = running::manager_config(daemon, &member, snapshots)?;
-    let survivor = Survivor {
+    let survivor = Successor {
         node: member.node,
         hostname: daemon.config.hostname.clone(),
         data_path_addr: member.data_path,
         version: env!("CARGO_PKG_VERSION").into(),
+        // For one that is not on record, which a survivor is.
+        availability: Availability::Active,
+        labels: Labels::new(),
     };
-    let recovered: Recovered = recover(&config, survivor).await.map_err(|e| internal(e.to_string()))?;
+    let recovered: Recovered = recover(&config, &survivor).await.map_err(|e| internal(e.to_string()))?;
     let epoch = recovered.cluster.epoch;
     recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
     let member = Member { managers: vec![member.advertise], ..member };
     daemon.state.set_member(&member).map_err(|e| internal(format!("node.json could not be stored: {e}")))?;
-    let kept = recovered.install().await.map_err(|e| internal(e.to_string()))?;
+    let kept = recovered.replace().await.map_err(|e| internal(e.to_string()))?;
     tracing::warn!(epoch, kept = %kept.display(), "this manager goes on alone; its old files are kept");
     running.set_member(member);
     Ok(())
@@ -120,15 +121,4 @@ async fn start(daemon: &Arc<Daemon>, running: &Running) -> Result<Arc<Serving>, 
     let serving = Arc::new(running::serve(daemon, &start).await?);
     running.set_serving(Some(serving.clone()));
     Ok(serving)
-}
-
-async fn leads(serving: &Serving) -> Result<(), Status> {
-    let leads = async {
-        while !serving.manager.has_quorum().await {
-            tokio::time::sleep(POLL).await;
-        }
-    };
-    tokio::time::timeout(LEADS_WITHIN, leads)
-        .await
-        .map_err(|_| Status::unavailable("the managers have no quorum: see `swarmctl info`"))
 }

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
-use swarm_manager::{ManagerConfig, ManagerError, NewCluster};
+use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster};
 use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
@@ -19,6 +19,9 @@ use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
+
+/// The control API of the manager on this host.
+pub type ManagerControl = dyn Control<BackupStream = BackupStream>;
 
 pub struct Running {
     pub worker: WorkerHandle,
@@ -63,17 +66,15 @@ pub async fn bootstrap(
     cluster: NewCluster,
 ) -> Result<Arc<Running>, Status> {
     let serving = serve(daemon, &start).await?;
-    let made = async {
-        serving.manager.bootstrap(cluster).await.map_err(status)?;
-        finish(daemon, &start, Some(&serving)).await
-    };
-    match made.await {
-        Ok(worker) => Ok(running(start, worker, Some(serving))),
-        Err(error) => {
-            serving.stop().await;
-            Err(error)
-        }
-    }
+    let made = serving.manager.bootstrap(cluster).await.map_err(status);
+    come_up(daemon, start, serving, made).await
+}
+
+/// Starts the only manager of a cluster that lies in Raft's directory already.
+pub async fn restored(daemon: &Arc<Daemon>, start: Start) -> Result<Arc<Running>, Status> {
+    let serving = serve(daemon, &start).await?;
+    let leads = serving.leads().await;
+    come_up(daemon, start, serving, leads).await
 }
 
 /// Starts what a node that was just let in needs for its role. On an error everything is stopped again.
@@ -88,11 +89,22 @@ pub async fn join(
     }
     let serving = serve(daemon, &start).await?;
     let addresses: Vec<String> = managers.iter().map(|m| m.addr.to_string()).collect();
-    let joined = async {
-        serving.manager.join_raft(&addresses).await.map_err(status)?;
-        finish(daemon, &start, Some(&serving)).await
+    let joined = serving.manager.join_raft(&addresses).await.map_err(status);
+    come_up(daemon, start, serving, joined).await
+}
+
+/// A manager that has its cluster, or has failed to get it, becomes a member or is stopped again.
+async fn come_up(
+    daemon: &Daemon,
+    start: Start,
+    serving: Serving,
+    has_cluster: Result<(), Status>,
+) -> Result<Arc<Running>, Status> {
+    let made = match has_cluster {
+        Ok(()) => finish(daemon, &start, Some(&serving)).await,
+        Err(error) => Err(error),
     };
-    match joined.await {
+    match made {
         Ok(worker) => Ok(running(start, worker, Some(serving))),
         Err(error) => {
             serving.stop().await;
@@ -222,6 +234,15 @@ pub fn manager_config(
     })
 }
 
+/// The credentials that were just stored, read back.
+pub fn stored_credentials(state: &StateDir) -> Result<Credentials, Status> {
+    let stored = || -> anyhow::Result<Credentials> {
+        let identity = NodeIdentity::load(&state.certificates())?;
+        Ok(Credentials::new(identity.context("the certificate that was just stored is not there")?)?)
+    };
+    stored().map_err(|e| Status::internal(format!("{e:#}")))
+}
+
 fn raft_key(state: &StateDir) -> anyhow::Result<swarm_manager::StoreKey> {
     state.raft_key().with_context(|| format!("cannot use the Raft key in {}", state.path().display()))
 }
@@ -257,8 +278,8 @@ impl Running {
         self.serving.read().is_some()
     }
 
-    pub fn control(&self) -> Option<Arc<dyn Control>> {
-        self.serving().map(|s| Arc::new(s.manager.local_control()) as Arc<dyn Control>)
+    pub fn control(&self) -> Option<Arc<ManagerControl>> {
+        self.serving().map(|s| Arc::new(s.manager.local_control()) as Arc<ManagerControl>)
     }
 
     /// The managers this host knows, with their ids where an assignment said them.

@@ -17,6 +17,9 @@ const MOST_STREAMS: u32 = 1_024;
 /// A peer that vanished without a word is noticed after both.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
+/// For a manager that is alone to lead: it waits for nobody.
+const LEADS_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
 pub struct Serving {
@@ -42,6 +45,21 @@ impl Serving {
         let server = tokio::spawn(serve(listener, manager.clone(), stop.clone()));
         tokio::spawn(end_with_raft(daemon, manager.clone(), stop.clone()));
         Ok(Self { manager, stop, server: parking_lot::Mutex::new(Some(server)) })
+    }
+
+    /// Returns when a majority of the managers decides, this one being all of them or not.
+    ///
+    /// # Errors
+    /// It takes longer than for one that waits for nobody.
+    pub async fn leads(&self) -> Result<(), Status> {
+        let leads = async {
+            while !self.manager.has_quorum().await {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(LEADS_WITHIN, leads)
+            .await
+            .map_err(|_| Status::unavailable("the managers have no quorum: see `swarmctl info`"))
     }
 
     /// Hands leadership over, ends sessions, closes the port. Idempotent.

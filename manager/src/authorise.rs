@@ -106,12 +106,11 @@ pub fn permits(method: Method, standing: Standing) -> bool {
             LocalOperator | Anonymous => false,
         },
         GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode
-        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints => {
-            match standing {
-                LocalOperator | Manager => true,
-                Worker | Anonymous => false,
-            }
-        }
+        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
+        | Backup => match standing {
+            LocalOperator | Manager => true,
+            Worker | Anonymous => false,
+        },
         JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Greet | Append | Vote | PreVote
         | InstallSnapshot | TransferLeader => match standing {
             Manager => true,
@@ -127,8 +126,8 @@ fn by_certificate(method: Method) -> bool {
         Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey | Greet => true,
         GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
         | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
-        | PruneNetworks | ListEndpoints | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft
-        | LeaveRaft | ReadIndex | Heard | Propose => false,
+        | PruneNetworks | ListEndpoints | Backup | Session | Leave | CreateEndpoints | ReleaseEndpoints
+        | JoinRaft | LeaveRaft | ReadIndex | Heard | Propose => false,
     }
 }
 

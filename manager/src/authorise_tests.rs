@@ -57,6 +57,7 @@ fn each_standing_reaches_its_services_only() {
     assert_eq!(allowed(Standing::Anonymous), BTreeSet::from(["Ca"]));
     assert_eq!(allowed(Standing::Worker), BTreeSet::from(["Attachments", "Ca", "Dispatcher", "Recovery"]));
     assert_eq!(allowed(Standing::Manager).len(), 7);
+    assert!(!permits(Method::Backup, Standing::Worker), "the root CA's key is in it");
     assert!(!permits(Method::Renew, Standing::Anonymous), "renewing needs the certificate that is renewed");
 }
 

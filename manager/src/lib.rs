@@ -15,6 +15,7 @@ mod attachments;
 mod authorise;
 #[cfg(test)]
 mod authorise_tests;
+mod backup;
 mod bootstrap;
 mod ca;
 mod caller;
@@ -40,10 +41,11 @@ mod recovery;
 mod seat;
 
 pub use addresses::{Found, ask};
-pub use api::ControlService;
+pub use api::{BackupStream, ControlService};
+pub use backup::{BackupError, Passphrase};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};
 pub use quorum::Quorum;
-pub use recovery::{RecoverError, Recovered, Survivor, recover};
+pub use recovery::{Former, RecoverError, Recovered, Restored, Successor, recover, restore, still_there};
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};

@@ -27,6 +27,7 @@ methods! {
         ListNodes, GetNode, UpdateNode, RemoveNode,
         CreateNetwork, ListNetworks, GetNetwork, RemoveNetwork, PruneNetworks,
         ListEndpoints,
+        Backup,
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }

@@ -33,6 +33,8 @@ pub struct Seat {
     pub host_routes: HostRoutes,
     /// One change of the Raft members at a time.
     pub members: tokio::sync::Mutex<()>,
+    /// One backup at a time.
+    pub backups: Arc<tokio::sync::Semaphore>,
     /// Sessions and loops, waited for when the manager stops.
     pub tasks: TaskTracker,
 }
@@ -49,6 +51,7 @@ impl Seat {
             gate: Gate::new(applied.clone(), linearizer.clone()),
             proposer: Proposer::new(raft.clone(), links.clone(), applied.clone()),
             members: tokio::sync::Mutex::new(()),
+            backups: Arc::new(tokio::sync::Semaphore::new(1)),
             tasks: TaskTracker::new(),
             applied,
             raft,

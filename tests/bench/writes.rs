@@ -109,8 +109,8 @@ impl Sides {
         let (mut ours, mut theirs) = (Rates::default(), Rates::default());
         in_turn(
             PAIRS,
-            |round| Ok(ours.add(&self.ours(clients, round)?)),
-            |_| Ok(theirs.add(&self.theirs(clients)?)),
+            |round| self.ours(clients, round).map(|load| ours.add(&load)),
+            |_| self.theirs(clients).map(|load| theirs.add(&load)),
         )?;
         let what =
             format!("committed writes, {clients} {}{words}", if clients == 1 { "client" } else { "clients" });

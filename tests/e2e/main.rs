@@ -3,6 +3,7 @@
 //! Needs root; knows nothing of the programs' insides.
 
 mod addresses;
+mod backup;
 mod bad_input;
 mod contract;
 mod copies;

@@ -42,6 +42,10 @@ pub enum Command {
     Leave(swarm::LeaveArgs),
     /// Say where another member is found, after addresses changed everywhere
     Rejoin(swarm::RejoinArgs),
+    /// Save the whole cluster in one encrypted file, while everything goes on
+    Backup(swarm::BackupArgs),
+    /// Make this host the only manager of the cluster in a backup
+    Restore(swarm::RestoreArgs),
     /// Show this node, and the cluster as this node sees it
     Info(swarm::InfoArgs),
     /// Nodes of the cluster

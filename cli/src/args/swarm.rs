@@ -1,4 +1,4 @@
-//! `init`, `join`, `join-token`, `leave`, `rejoin` and `info` as typed.
+//! `init`, `join`, `join-token`, `leave`, `rejoin`, `backup`, `restore` and `info` as typed.
 
 use super::output::OneOutput;
 use super::values::{address, duration_ms, label};
@@ -122,6 +122,36 @@ pub struct RejoinArgs {
     /// Where other managers of the cluster are now; one that answers is enough
     #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
     pub managers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PassphraseArgs {
+    /// Read the passphrase from a file, or from standard input with - [default: ask for it]
+    #[arg(long, value_name = "FILE|-")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+    /// Replace the file if it exists
+    #[arg(short, long)]
+    pub force: bool,
+    /// Where to; - is standard output
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub addresses: AddressArgs,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+    /// The backup; - is standard input
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ pub mod sandbox;
 pub mod sort;
 mod table;
 mod template;
-mod time;
+pub mod time;
 mod words;
 
 use crate::args::output::{Format, InspectOutput, ListOutput, OneOutput};

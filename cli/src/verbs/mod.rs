@@ -3,7 +3,9 @@
 
 mod filter;
 mod network;
+mod new_file;
 mod node;
+mod passphrase;
 mod sandbox;
 mod swarm;
 
@@ -19,6 +21,8 @@ pub async fn dispatch(socket: &Path, command: Command) -> Result<(), CliError> {
         Command::JoinToken(args) => swarm::join_token::run(socket, args).await,
         Command::Leave(args) => swarm::leave::run(socket, args).await,
         Command::Rejoin(args) => swarm::rejoin::run(socket, args).await,
+        Command::Backup(args) => swarm::backup::run(socket, args).await,
+        Command::Restore(args) => swarm::restore::run(socket, args).await,
         Command::Info(args) => swarm::info::run(socket, args).await,
         Command::Node(command) => node::dispatch(socket, command).await,
         Command::Network(command) => network::dispatch(socket, command).await,

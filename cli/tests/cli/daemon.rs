@@ -191,6 +191,20 @@ answers! {
             tokio::spawn(self.clone().talk(request.into_inner(), events));
             Ok(Response::new(ReceiverStream::new(stream)))
         }
+        async fn restore(
+            &self,
+            request: Request<Streaming<v1::RestorePart>>,
+        ) -> Result<Response<v1::RestoreResponse>, Status> {
+            let mut parts = request.into_inner();
+            let mut file = 0;
+            while let Some(part) = parts.next().await {
+                match part?.part {
+                    Some(v1::restore_part::Part::Piece(piece)) => file += piece.len(),
+                    begin => self.hear(&begin)?,
+                }
+            }
+            Ok(Response::new(data::restored(file)))
+        }
     }
     init(InitRequest) -> InitResponse = |_, _| Ok(v1::InitResponse {
         node: data::OWN.into(),
@@ -233,7 +247,17 @@ answers! {
 }
 
 answers! {
-    Control {}
+    Control {
+        type BackupStream = ReceiverStream<Result<v1::BackupPart, Status>>;
+        async fn backup(&self, request: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+            let request = request.into_inner();
+            self.hear(&request)?;
+            let parts = managed(self, data::backup(&request.passphrase))?;
+            let (send, stream) = tokio::sync::mpsc::channel(parts.len());
+            parts.into_iter().for_each(|part| send.try_send(part).unwrap());
+            Ok(Response::new(ReceiverStream::new(stream)))
+        }
+    }
     get_cluster(GetClusterRequest) -> GetClusterResponse = |daemon, _| managed(daemon, data::cluster());
     get_join_token(GetJoinTokenRequest) -> JoinTokenResponse =
         |daemon, _| managed(daemon, v1::JoinTokenResponse { token: "SWMTKN-1-digest-secret".into() });

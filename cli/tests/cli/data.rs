@@ -251,3 +251,44 @@ pub fn cluster() -> v1::GetClusterResponse {
         endpoints: 2,
     }
 }
+
+fn summary(file_bytes: u64) -> v1::BackupSummary {
+    let cluster = "3cluster00000000000000001".into();
+    v1::BackupSummary {
+        cluster,
+        made_ms: EPOCH_MS,
+        revision: 77,
+        nodes: 3,
+        networks: 2,
+        endpoints: 1,
+        file_bytes,
+    }
+}
+
+/// What `backup` is answered; the passphrase says what goes wrong.
+pub fn backup(passphrase: &str) -> Vec<Result<v1::BackupPart, tonic::Status>> {
+    use v1::backup_part::Part;
+    let part = |part| Ok(v1::BackupPart { part: Some(part) });
+    let mut parts = vec![
+        part(Part::Summary(summary(10))),
+        part(Part::Piece(b"sealed".to_vec())),
+        part(Part::Piece(b"\0two".to_vec())),
+    ];
+    match passphrase {
+        "breaks" => parts[2] = Err(tonic::Status::unavailable("this manager stops")),
+        "ends early" => parts.truncate(2),
+        _ => {}
+    }
+    parts
+}
+
+pub fn restored(file: usize) -> v1::RestoreResponse {
+    let still_there = if file > 10 { vec!["n2 (192.0.2.2:2377)".into()] } else { vec![] };
+    v1::RestoreResponse {
+        node: OWN.into(),
+        join_token_worker: "SWMTKN-1-digest-secret".into(),
+        advertise_addr: "192.0.2.1:2377".into(),
+        backup: Some(summary(0)),
+        still_there,
+    }
+}

@@ -147,6 +147,8 @@ async fn help() {
         "join-token",
         "leave",
         "rejoin",
+        "backup",
+        "restore",
         "info",
         "node",
         "node ls",

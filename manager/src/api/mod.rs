@@ -1,6 +1,7 @@
 //! The control API: convert → authorise → propose → convert, one file for each noun.
 //! Knows: which noun answers what. Must not know: Raft, who may call (that is the gate's).
 
+mod backup;
 mod cluster;
 mod endpoint;
 mod network;
@@ -8,6 +9,7 @@ mod node;
 mod reachability;
 
 use crate::authorise::Authorized;
+use crate::backup::Passphrase;
 use crate::gate::Door;
 use crate::linearize::NotFresh;
 use crate::method::Method;
@@ -19,6 +21,7 @@ use swarm_proto::{ACCEPT_STALE, STALE};
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
+pub use backup::BackupStream;
 pub use cluster::{ca_digest, no_cluster};
 pub use reachability::quorum;
 
@@ -153,5 +156,15 @@ impl Control for ControlService {
     async fn list_endpoints(&self, request: Request<ListEndpointsRequest>) -> Answer<ListEndpointsResponse> {
         self.fresh(Method::ListEndpoints, request).await?;
         Ok(Response::new(endpoint::list(&self.seat)))
+    }
+
+    type BackupStream = BackupStream;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Answer<BackupStream> {
+        let (_, asked) = self.admit(Method::Backup, request).await?.split();
+        let passphrase =
+            Passphrase::new(asked.passphrase).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        self.barrier().await?;
+        backup::backup(&self.seat, passphrase).await.map(Response::new)
     }
 }

@@ -1,8 +1,12 @@
-//! A cluster that goes on with one manager, and those who belong to what it was before.
+//! A cluster that goes on with one manager, a survivor or a new one, and those who belong to what it was before.
 //! Knows: epochs, and which of two survivors knows more. Must not know: what the state holds.
 
 mod restart;
+mod restore;
+mod succession;
 mod survey;
 
-pub use restart::{RecoverError, Recovered, Survivor, recover};
+pub use restart::recover;
+pub use restore::{Former, Restored, restore, still_there};
+pub use succession::{RecoverError, Recovered, Successor};
 pub use survey::{RecoveryService, can_do_without, epoch, knows_more, missing, others, own, superseded};

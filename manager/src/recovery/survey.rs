@@ -63,7 +63,7 @@ pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
     futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
-async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
+pub async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
     let call = async {
         let channel = links.find(peer.node, peer.addr).await.ok()?;
         RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await.ok()

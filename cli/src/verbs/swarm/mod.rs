@@ -1,11 +1,13 @@
 //! Verbs about membership of the cluster.
 
+pub mod backup;
 pub mod info;
 pub mod init;
 pub mod join;
 pub mod join_token;
 pub mod leave;
 pub mod rejoin;
+pub mod restore;
 
 use crate::args::swarm::{AvailabilityArg, RoleArg};
 use swarm_proto::v1;
@@ -27,6 +29,16 @@ impl From<RoleArg> for v1::Role {
             RoleArg::Manager => Self::Manager,
         }
     }
+}
+
+/// `3 nodes, 2 networks and 7 endpoints`.
+fn contents(backup: &v1::BackupSummary) -> String {
+    let count = |number: u32, what: &str| match number {
+        1 => format!("1 {what}"),
+        more => format!("{more} {what}s"),
+    };
+    let (nodes, networks) = (count(backup.nodes, "node"), count(backup.networks, "network"));
+    format!("{nodes}, {networks} and {}", count(backup.endpoints, "endpoint"))
 }
 
 /// The line that is typed on the host that shall join.

@@ -1,0 +1,179 @@
+//! `restore`: this host, member of nothing, becomes the only manager of the cluster in a backup.
+//! Knows the order: received, opened, built beside, put into place, started. Must not know what the backup holds.
+//! Until the manager has started and `node.json` is written, this host is outside any cluster, after a crash too.
+
+use crate::address::{self, Chosen, Typed, Wishes};
+use crate::daemon::Daemon;
+use crate::host;
+use crate::member::Member;
+use crate::running::{self, Running, Snapshots, Start};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use swarm_identity::random;
+use swarm_manager::{
+    BackupError, Former, Passphrase, Recovered, Restored, Successor, restore as restored, still_there,
+};
+use swarm_model::{Availability, Cluster, Role, check_labels};
+use swarm_proto::{v1 as pb, v1::restore_part::Part, word_or};
+use tonic::{Status, Streaming};
+
+/// For the next piece to come.
+const PIECE_DEADLINE: Duration = Duration::from_secs(30);
+/// A little more than any backup has: where the reading of a file that is none ends.
+const MOST_BYTES: usize = (1 << 30) + (1 << 20);
+
+/// # Errors
+/// This host is a member already; the file or the passphrase is not the right one; the port is taken. Nothing of it is
+/// left then.
+pub async fn restore(
+    daemon: &Arc<Daemon>,
+    mut parts: Streaming<pb::RestorePart>,
+) -> Result<pb::RestoreResponse, Status> {
+    daemon.must_be_outside()?;
+    let Some(Part::Begin(mut begin)) = next(&mut parts).await? else {
+        return Err(Status::invalid_argument("restore begins with how it is to be done"));
+    };
+    let passphrase = Passphrase::given(std::mem::take(&mut begin.passphrase));
+    let newcomer = Newcomer::read(daemon, begin)?;
+    let file = collect(&mut parts).await?;
+    let opened = tokio::task::spawn_blocking(move || Restored::open(&file, &passphrase)).await;
+    let backup = opened.map_err(|e| Status::internal(e.to_string()))?.map_err(unusable)?;
+    let _turn = daemon.turn().await;
+    daemon.must_be_outside()?;
+    let (summary, former) = (summary(&backup), backup.managers());
+    match make(daemon, newcomer, backup).await {
+        Ok(running) => {
+            daemon.enter_member(running.clone());
+            answer(daemon, &running, (summary, former)).await
+        }
+        Err(status) => {
+            if let Err(error) = daemon.state.forget() {
+                tracing::error!(%error, "what a failed restore left on disk could not be removed");
+            }
+            Err(status)
+        }
+    }
+}
+
+/// This host as it will stand on record.
+struct Newcomer {
+    chosen: Chosen,
+    wishes: Wishes,
+    successor: Successor,
+}
+
+impl Newcomer {
+    fn read(daemon: &Daemon, begin: pb::RestoreBegin) -> Result<Self, Status> {
+        let refuse = |e: String| Status::invalid_argument(e);
+        let typed = Typed {
+            advertise: &begin.advertise_addr,
+            listen: &begin.listen_addr,
+            data_path: &begin.data_path_addr,
+        };
+        let chosen = address::choose(typed, &host::addresses()).map_err(|e| refuse(e.to_string()))?;
+        let wishes = typed.kept();
+        check_labels(&begin.labels).map_err(|e| refuse(e.to_string()))?;
+        let successor = Successor {
+            node: random::new_id(),
+            hostname: daemon.config.hostname.clone(),
+            data_path_addr: chosen.data_path,
+            version: env!("CARGO_PKG_VERSION").into(),
+            availability: word_or("availability", begin.availability, Availability::Active)?,
+            labels: begin.labels,
+        };
+        Ok(Self { chosen, wishes, successor })
+    }
+
+    fn member(&self, cluster: &Cluster) -> Member {
+        Member {
+            node: self.successor.node,
+            cluster: cluster.id,
+            role: Role::Manager,
+            advertise: self.chosen.advertise,
+            listen: self.chosen.listen,
+            data_path: self.chosen.data_path,
+            managers: vec![self.chosen.advertise],
+            listed_ms: BTreeMap::new(),
+            names: Vec::new(),
+            wishes: Some(self.wishes.clone()),
+            moves: 0,
+        }
+    }
+}
+
+async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Result<Arc<Running>, Status> {
+    let internal = |e: String| Status::internal(e);
+    let cluster = backup.state.cluster().cloned();
+    let cluster = cluster.ok_or_else(|| Status::invalid_argument("there is no cluster in this backup"))?;
+    let snapshots =
+        Snapshots { interval: cluster.settings.snapshot_interval, keep: cluster.settings.max_snapshots };
+    let member = newcomer.member(&cluster);
+    let made_by = backup.made.version.clone();
+    let config = running::manager_config(daemon, &member, snapshots)?;
+    let recovered = restored(&config, backup, &newcomer.successor).await;
+    let recovered: Recovered = recovered.map_err(|e| internal(e.to_string()))?;
+    recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+    let credentials = running::stored_credentials(&daemon.state)?;
+    let epoch = recovered.cluster.epoch;
+    recovered.install().await.map_err(|e| internal(e.to_string()))?;
+    tracing::warn!(epoch, cluster = %cluster.id, made_by, "this host goes on with a cluster from a backup");
+    let data_path_port = cluster.settings.data_path_port;
+    running::restored(daemon, Start { member, credentials, data_path_port, snapshots }).await
+}
+
+async fn answer(
+    daemon: &Daemon,
+    running: &Running,
+    (backup, former): (pb::BackupSummary, Vec<Former>),
+) -> Result<pb::RestoreResponse, Status> {
+    let pb::InitResponse { node, join_token_worker, advertise_addr } =
+        crate::init::answer(daemon, running.member().advertise).await?;
+    let there = still_there(running.credentials.clone(), former).await;
+    let still_there = there.iter().map(|f| format!("{} ({})", f.hostname, f.peer.addr)).collect();
+    Ok(pb::RestoreResponse { node, join_token_worker, advertise_addr, backup: Some(backup), still_there })
+}
+
+fn summary(backup: &Restored) -> pb::BackupSummary {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let Restored { made, state } = backup;
+    pb::BackupSummary {
+        cluster: state.cluster().map(|cluster| cluster.id.to_string()).unwrap_or_default(),
+        made_ms: made.at_ms,
+        revision: state.revision(),
+        nodes: count(state.nodes().len()),
+        networks: count(state.networks().len()),
+        endpoints: count(state.endpoints().len()),
+        file_bytes: 0,
+    }
+}
+
+fn unusable(error: BackupError) -> Status {
+    let text = format!("{error}. Nothing was changed");
+    match error {
+        BackupError::WrongPassphrase => Status::permission_denied(text),
+        _ => Status::invalid_argument(text),
+    }
+}
+
+async fn collect(parts: &mut Streaming<pb::RestorePart>) -> Result<Vec<u8>, Status> {
+    let mut file = Vec::new();
+    while let Some(part) = next(parts).await? {
+        let Part::Piece(piece) = part else {
+            return Err(Status::invalid_argument("a restore begins only once"));
+        };
+        if file.len() + piece.len() > MOST_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "the file is larger than any backup: more than {MOST_BYTES} bytes; check which file was given"
+            )));
+        }
+        file.extend_from_slice(&piece);
+    }
+    Ok(file)
+}
+
+async fn next(parts: &mut Streaming<pb::RestorePart>) -> Result<Option<Part>, Status> {
+    let part = tokio::time::timeout(PIECE_DEADLINE, parts.message()).await;
+    let late = |_| Status::deadline_exceeded("the backup stopped coming: nothing was changed");
+    Ok(part.map_err(late)??.and_then(|part| part.part))
+}
