@@ -12,8 +12,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
 const CONNECT: Duration = Duration::from_secs(1);
-/// The manager's word for "I have no leader, so nothing was written".
-const NO_LEADER: &str = "the cluster has no leader";
+/// What is said before anything is written: the manager has no leader, or the host is none.
+const NOTHING_WRITTEN: [&str; 2] = ["the cluster has no leader", "this node is not a manager"];
 
 /// What came of a call.
 #[derive(Debug)]
@@ -90,10 +90,10 @@ fn judge<T>(status: Status) -> Outcome<T> {
         | Code::FailedPrecondition
         | Code::InvalidArgument
         | Code::OutOfRange
-        | Code::ResourceExhausted
-        | Code::PermissionDenied
-        | Code::Unauthenticated => Outcome::Refused(status),
-        _ if status.message().starts_with(NO_LEADER) => Outcome::NotDone,
+        | Code::ResourceExhausted => Outcome::Refused(status),
+        // A manager that was demoted a moment ago may ask for nothing any more.
+        Code::PermissionDenied | Code::Unauthenticated => Outcome::NotDone,
+        _ if NOTHING_WRITTEN.iter().any(|words| status.message().starts_with(words)) => Outcome::NotDone,
         _ => Outcome::Unknown,
     }
 }

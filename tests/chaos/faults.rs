@@ -2,6 +2,7 @@
 //! what they are to bring to light.
 
 use crate::plan::{Fault, Step, Target};
+use crate::roles::Roles;
 use crate::shim::Shim;
 use crate::wire::{self, Wire};
 use crate::work::Site;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use swarm_proto::v1;
 use swarm_tests::poll::pause;
 use swarm_tests::{Host, World};
 
@@ -19,28 +21,39 @@ pub struct Injector<'w> {
     pub shims: Vec<Shim>,
     pub managers: usize,
     pub site: &'w Site,
+    roles: Roles<'w>,
     /// The leader's host, as far as anybody knows; 0: nobody.
     pub leader: &'w AtomicUsize,
     wire: Wire,
     /// Hosts with something done to their daemon's process.
     busy: Mutex<BTreeSet<usize>>,
+    /// Held while the spare host goes and comes.
+    spare: Mutex<()>,
     told: Mutex<Vec<String>>,
 }
 
 impl<'w> Injector<'w> {
     pub fn new(
         world: &'w World,
-        site: &'w Site,
-        leader: &'w AtomicUsize,
-        managers: usize,
+        (site, leader): (&'w Site, &'w AtomicUsize),
+        roles: Roles<'w>,
         shims: Vec<Shim>,
     ) -> Self {
-        let wire = Wire::new(world.wire.net());
-        Self { world, shims, managers, site, leader, wire, busy: Mutex::default(), told: Mutex::default() }
+        let (wire, managers) = (Wire::new(world.wire.net()), site.managers.len());
+        let (busy, spare, told) = Default::default();
+        Self { world, shims, managers, site, roles, leader, wire, busy, spare, told }
     }
 
-    /// Plays the whole plan; when it returns, everything is mended and every daemon runs.
+    /// Plays the whole plan; when it returns, everything is mended, every daemon runs, and everybody has been told to be
+    /// again what it was at the beginning.
     pub fn play(&self, plan: &[Step]) -> Result<()> {
+        self.steps(plan)?;
+        self.roles.restore()?;
+        self.site.all_are_back();
+        Ok(())
+    }
+
+    fn steps(&self, plan: &[Step]) -> Result<()> {
         let begun = Instant::now();
         thread::scope(|scope| {
             let steps: Vec<_> = plan
@@ -109,7 +122,48 @@ impl<'w> Injector<'w> {
                 self.tell(&format!("{}: clock right", host.name));
                 shim.wrong_clock(0)
             }),
+            Fault::Demote(target) => self.on_host(target, |host| {
+                self.role(host, v1::Role::Worker, lasts);
+                Ok(())
+            }),
+            Fault::Promote(number) => {
+                self.role(self.world.host(number), v1::Role::Manager, lasts);
+                Ok(())
+            }
+            Fault::Rejoin { removed, manager } => self.rejoin(removed, manager, lasts),
         }
+    }
+
+    /// Another role for a while. That the cluster refuses it now, or cannot say, is an answer like any other.
+    fn role(&self, host: &Host, role: v1::Role, lasts: Duration) {
+        let back = match role {
+            v1::Role::Manager => v1::Role::Worker,
+            _ => v1::Role::Manager,
+        };
+        self.site.touch(&host.name);
+        if role == v1::Role::Worker {
+            self.site.demoted(host.number);
+        }
+        for wanted in [role, back] {
+            let said = self.roles.set(&host.name, wanted);
+            self.tell(&format!("{}: to be a {}: {said}", host.name, wanted.as_str_name()));
+            if wanted == role {
+                pause(lasts);
+            }
+        }
+    }
+
+    fn rejoin(&self, removed: bool, manager: bool, lasts: Duration) -> Result<()> {
+        let Some(_turn) = self.spare.try_lock() else { return Ok(()) };
+        let role = if manager { v1::Role::Manager } else { v1::Role::Worker };
+        self.tell(&format!("the spare host {}", if removed { "is removed" } else { "leaves" }));
+        self.roles.part(removed)?;
+        let joined = self.roles.join(role);
+        self.tell(&format!("the spare host joins as a {}: {joined}", role.as_str_name()));
+        pause(lasts);
+        let said = self.roles.calm_spare();
+        self.tell(&format!("the spare host is to be a worker: {said}"));
+        Ok(())
     }
 
     fn on_host(&self, target: Target, act: impl FnOnce(&Host) -> Result<()>) -> Result<()> {

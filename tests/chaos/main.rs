@@ -7,10 +7,12 @@
 
 mod caller;
 mod faults;
+mod kernel;
 mod monitor;
 mod plan;
 mod recorder;
 mod rest;
+mod roles;
 mod run;
 mod shim;
 mod stream;

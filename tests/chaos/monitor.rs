@@ -26,6 +26,8 @@ pub struct Terms {
     leaders: BTreeMap<u64, (String, usize)>,
     /// The last term each host told.
     last: BTreeMap<usize, u64>,
+    /// The last entry each host told that it had applied.
+    applied: BTreeMap<usize, u64>,
 }
 
 impl Terms {
@@ -39,6 +41,10 @@ impl Terms {
         if quorum.term < before {
             return Some(format!("h{host} went back from term {before} to {} (I5)", quorum.term));
         }
+        let applied = self.applied.insert(host, quorum.applied).unwrap_or_default();
+        if quorum.applied < applied {
+            return Some(format!("h{host} went back from entry {applied} to {} (I5)", quorum.applied));
+        }
         if quorum.leader.is_empty() {
             return None;
         }
@@ -50,6 +56,11 @@ impl Terms {
                 quorum.term, quorum.leader
             )
         })
+    }
+
+    /// The host lost its place in Raft, and what it had of it: as a new member it begins anew.
+    fn forget(&mut self, host: usize) {
+        self.applied.remove(&host);
     }
 
     pub fn led(&self) -> usize {
@@ -73,7 +84,9 @@ pub async fn watch_terms(site: Arc<Site>, caller: Caller, Watch { terms, nodes, 
         let answer = caller
             .control(LIMIT, |mut api| async move { api.get_cluster(v1::GetClusterRequest {}).await })
             .await;
-        if let Outcome::Answer(v1::GetClusterResponse { quorum: Some(quorum), .. }) = answer {
+        if site.begins_anew(caller.host) {
+            terms.lock().forget(caller.host);
+        } else if let Outcome::Answer(v1::GetClusterResponse { quorum: Some(quorum), .. }) = answer {
             if let Some(problem) = terms.lock().see(caller.host, &quorum) {
                 site.recorder.problem(problem);
             }
@@ -118,7 +131,7 @@ impl Taken {
 }
 
 #[test]
-fn two_leaders_of_one_term_and_a_term_that_goes_back_are_seen() {
+fn two_leaders_of_one_term_and_what_goes_back_are_seen() {
     let quorum = |term, leader: &str| v1::Quorum { term, leader: leader.to_owned(), ..v1::Quorum::default() };
     let mut terms = Terms::default();
     assert_eq!(terms.see(1, &quorum(3, "a")), None);
@@ -128,4 +141,9 @@ fn two_leaders_of_one_term_and_a_term_that_goes_back_are_seen() {
     assert!(terms.see(3, &quorum(4, "c")).is_some_and(|said| said.contains("I1")));
     assert!(terms.see(2, &quorum(3, "a")).is_some_and(|said| said.contains("I5")));
     assert_eq!(terms.led(), 2);
+    let applied = |applied| v1::Quorum { applied, ..quorum(5, "") };
+    assert_eq!(terms.see(4, &applied(9)), None);
+    assert!(terms.see(4, &applied(8)).is_some_and(|said| said.contains("I5")));
+    terms.forget(4);
+    assert_eq!(terms.see(4, &applied(3)), None);
 }

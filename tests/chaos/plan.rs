@@ -40,6 +40,12 @@ pub enum Fault {
     Clock { target: Target, seconds: i64 },
     /// Every manager is killed at once.
     KillManagers,
+    /// A manager is made a worker, and a manager again when it is over.
+    Demote(Target),
+    /// A worker is made a manager, and a worker again when it is over.
+    Promote(usize),
+    /// The spare host leaves by itself or is removed, and joins again; as a manager until it is over, or as a worker.
+    Rejoin { removed: bool, manager: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +84,7 @@ fn fault(rng: &mut Rng, managers: usize, hosts: usize) -> Fault {
         1 => Target::Host(1 + rng.below(managers)),
         _ => Target::Host(1 + rng.below(hosts)),
     };
-    match rng.below(20) {
+    match rng.below(24) {
         0..4 => Fault::Kill(target(rng)),
         4..6 => Fault::Restart(target(rng)),
         6..9 => Fault::Freeze(target(rng)),
@@ -94,7 +100,13 @@ fn fault(rng: &mut Rng, managers: usize, hosts: usize) -> Fault {
             let seconds = rng.below(2 * OFFSET_S) as i64 - OFFSET_S as i64;
             Fault::Clock { target: target(rng), seconds }
         }
-        _ => Fault::KillManagers,
+        19 => Fault::KillManagers,
+        20 | 21 => Fault::Demote(match rng.below(2) {
+            0 => Target::Leader,
+            _ => Target::Host(1 + rng.below(managers)),
+        }),
+        22 => Fault::Promote(managers + 1 + rng.below(hosts - managers)),
+        _ => Fault::Rejoin { removed: rng.below(2) == 0, manager: rng.below(2) == 0 },
     }
 }
 
@@ -105,8 +117,12 @@ fn a_seed_always_tells_the_same_schedule() {
     let steps = of(3);
     assert!(steps.len() > 60 && steps.is_sorted_by_key(|step| step.at_ms), "{steps:?}");
     for step in steps {
-        if let Fault::Cut { from, to } = step.fault {
-            assert!(from != to && (1..=3).contains(&from) && (1..=3).contains(&to), "{step}");
+        match step.fault {
+            Fault::Cut { from, to } => {
+                assert!(from != to && (1..=3).contains(&from) && (1..=3).contains(&to), "{step}");
+            }
+            Fault::Promote(worker) => assert!([4, 5].contains(&worker), "{step}"),
+            _ => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 use swarm_proto::v1;
-use swarm_tests::{World, within};
+use swarm_tests::{Host, World, within};
 use tokio::runtime::Runtime;
 
 /// I19: steady state so long after faults end.
@@ -53,11 +53,11 @@ pub fn writes_again(runtime: &Runtime, site: &Site) -> Result<Duration> {
 }
 
 /// What clients left attached goes, then the workers hold nothing but `kept`.
-pub fn detach_all(runtime: &Runtime, site: &Site, kept: &[&str]) -> Result<()> {
+pub fn detach_all(runtime: &Runtime, site: &Site, kept: &[String]) -> Result<()> {
     for worker in &site.workers {
         within(STEADY, &format!("h{} detaches everything (I19)", worker.host), || {
             let left: Vec<String> =
-                sandboxes(runtime, worker)?.into_iter().filter(|n| !kept.contains(&&**n)).collect();
+                sandboxes(runtime, worker)?.into_iter().filter(|n| !kept.contains(n)).collect();
             for name in &left {
                 runtime.block_on(addresses::detach(worker, name));
             }
@@ -77,8 +77,8 @@ fn sandboxes(runtime: &Runtime, worker: &Caller) -> Result<Vec<String>> {
 }
 
 /// Every name and address is read once more at every manager, into the history: what was acknowledged must be there.
-pub fn read_all(runtime: &Runtime, site: &Site, world: &World) -> Result<()> {
-    let hosts: Vec<String> = world.hosts().iter().map(|host| host.name.clone()).collect();
+pub fn read_all(runtime: &Runtime, site: &Site, hosts: &[Host]) -> Result<()> {
+    let hosts: Vec<String> = hosts.iter().map(|host| host.name.clone()).collect();
     for (n, manager) in site.managers.iter().enumerate() {
         let reader = READER + n as u32;
         let read = runtime.block_on(async {
@@ -92,7 +92,7 @@ pub fn read_all(runtime: &Runtime, site: &Site, world: &World) -> Result<()> {
 }
 
 /// All managers have the same records, which fit together, and whose endpoints on the workers are `kept`.
-pub fn agree(runtime: &Runtime, site: &Site, kept: &[&str]) -> Result<()> {
+pub fn agree(runtime: &Runtime, site: &Site, kept: &[String]) -> Result<()> {
     let look = || {
         let records =
             site.managers.iter().map(|manager| records(runtime, manager)).collect::<Result<Vec<_>>>()?;
@@ -101,7 +101,10 @@ pub fn agree(runtime: &Runtime, site: &Site, kept: &[&str]) -> Result<()> {
             ensure!(first == other, "managers differ (I4): {}", difference(first, other, manager.host));
         }
         let held: BTreeSet<&str> = first.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
-        ensure!(held == kept.iter().copied().collect(), "endpoints left (I9): {held:?}, expected {kept:?}");
+        ensure!(
+            held == kept.iter().map(|name| &**name).collect(),
+            "endpoints left (I9): {held:?}, expected {kept:?}"
+        );
         let silent: Vec<_> = first.nodes.iter().filter(|node| !is_ready(node)).collect();
         ensure!(silent.is_empty(), "not ready (I19): {silent:?}");
         Ok(records)

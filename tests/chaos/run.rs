@@ -3,9 +3,11 @@
 
 use crate::caller::Caller;
 use crate::faults::Injector;
+use crate::kernel;
 use crate::monitor::{self, Taken, Terms, Watch};
 use crate::plan::{Step, plan};
 use crate::rest;
+use crate::roles::Roles;
 use crate::shim::{self, Shim};
 use crate::stream::Stream;
 use crate::work::{Client, Site, addresses, labels, networks};
@@ -25,7 +27,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 pub const MANAGERS: usize = 3;
+/// Those with work: the managers, and workers.
 pub const HOSTS: usize = 5;
+/// One more goes and comes again.
+const SPARE: usize = HOSTS + 1;
 const NETWORK_CLIENTS: u32 = 4;
 const LABEL_CLIENTS: u32 = 3;
 const CLIENTS_PER_WORKER: u32 = 2;
@@ -45,7 +50,7 @@ fn folder() -> PathBuf {
 /// Panics with what did not hold, and how to see it again.
 pub fn run(seed: u64, seconds: usize) {
     let plan = plan(seed, seconds, (MANAGERS, HOSTS));
-    swarm_tests::scenario(Setup::hosts(HOSTS).alone(), |world| {
+    swarm_tests::scenario(Setup::hosts(SPARE).alone(), |world| {
         play(world, seed, &plan)
             .map_err(|e| anyhow!("{e:#}\nreproduce: make chaos SEED={seed} SECONDS={seconds}"))
     });
@@ -65,16 +70,17 @@ fn play(world: &World, seed: u64, plan: &[Step]) -> Result<()> {
         let watch = Watch { terms: terms.clone(), nodes: nodes.clone(), leader: leader.clone() };
         tasks.spawn_on(monitor::watch_terms(Arc::clone(&site), manager.clone(), watch), runtime.handle());
     }
-    let injector = Injector::new(world, &site, &leader, MANAGERS, shims);
+    let roles = Roles { world, site: &site, runtime: runtime.handle().clone(), spare: world.host(SPARE) };
+    let injector = Injector::new(world, (&site, &leader), roles, shims);
     let (faults, taken) = under_watch(world, || injector.play(plan));
     let healed = faults.and_then(|()| rest::writes_again(&runtime, &site));
     site.end();
     let ended = runtime.block_on(all_end(tasks));
-    let names: Vec<&str> = talkers.iter().map(|talker| &*talker.name).collect();
+    let names: Vec<String> = talkers.iter().map(|talker| talker.name.clone()).collect();
     let settled = healed.and_then(|took| {
         ended?;
         rest::detach_all(&runtime, &site, &names)?;
-        rest::read_all(&runtime, &site, world)?;
+        rest::read_all(&runtime, &site, &world.hosts()[..HOSTS])?;
         rest::agree(&runtime, &site, &names)?;
         Ok(took)
     });
@@ -85,7 +91,8 @@ fn play(world: &World, seed: u64, plan: &[Step]) -> Result<()> {
         streams.into_iter().try_for_each(|stream| stream.end().map(drop)),
         taken.problem().map_or(Ok(()), |problem| bail!("{problem}")),
         rest::logs_are_calm(world),
-        all_ping(&talkers.iter().collect::<Vec<_>>()),
+        kernel::judge(world, &talkers),
+        kernel::nothing_left(world, talkers),
         judged(&site, seed),
     ];
     let problems: Vec<String> =
@@ -99,7 +106,7 @@ fn form(world: &World) -> Result<Vec<Shim>> {
     let library = shim::build(world.dir())?;
     let shims = world.hosts().iter().map(|host| Shim::put_under(host, &library, world.dir()));
     let shims = shims.collect::<Result<Vec<_>>>()?;
-    world.form(&["manager", "manager", "worker", "worker"])?;
+    world.form(&["manager", "manager", "worker", "worker", "worker"])?;
     world.hosts().iter().try_for_each(shim::is_loaded)?;
     let network =
         format!("network create --attachable --subnet {} {}", addresses::SUBNET, addresses::NETWORK);
@@ -126,7 +133,7 @@ fn streams(talkers: &[Sandbox<'_>]) -> Result<Vec<Stream>> {
 }
 
 fn site(world: &World) -> Result<Site> {
-    let (managers, workers) = world.hosts().split_at(MANAGERS);
+    let (managers, workers) = world.hosts()[..HOSTS].split_at(MANAGERS);
     let callers = |hosts: &[Host]| hosts.iter().map(Caller::of).collect::<Result<Vec<_>>>();
     Ok(Site::new(callers(managers)?, callers(workers)?))
 }
@@ -136,7 +143,7 @@ fn numbers(world: &World) -> Result<BTreeMap<String, usize>> {
     let number = |host: &Host| {
         Ok((view::text(&host.info()?, "node_id").context("no node id in `info`")?, host.number))
     };
-    world.hosts().iter().map(number).collect()
+    world.hosts()[..HOSTS].iter().map(number).collect()
 }
 
 fn clients(runtime: &Runtime, world: &World, site: &Arc<Site>, seed: u64) -> Result<JoinSet<()>> {
@@ -146,7 +153,7 @@ fn clients(runtime: &Runtime, world: &World, site: &Arc<Site>, seed: u64) -> Res
         number += 1;
         tasks.spawn_on(networks::run(Arc::clone(site), Client::new(number, seed)), runtime.handle());
     }
-    let names: Vec<String> = world.hosts().iter().map(|host| host.name.clone()).collect();
+    let names: Vec<String> = world.hosts()[..HOSTS].iter().map(|host| host.name.clone()).collect();
     for _ in 0..LABEL_CLIENTS {
         number += 1;
         let work = labels::run(Arc::clone(site), Client::new(number, seed), names.clone());

@@ -50,7 +50,15 @@ async fn set(site: &Site, client: &mut Client, node: &str, seen: Option<Seen>) {
             request_id: request_id.clone(),
             ..v1::UpdateNodeRequest::default()
         };
-        async move { done(manager.control(LIMIT, |mut api| async move { api.update_node(request).await }).await) }
+        async move {
+            let outcome =
+                done(manager.control(LIMIT, |mut api| async move { api.update_node(request).await }).await);
+            match outcome {
+                // Its role may have changed since, and not its label.
+                Outcome::Refused(_) if if_revision.is_some() && site.is_touched(node) => Outcome::NotDone,
+                other => other,
+            }
+        }
     };
     client.change(site, (key(node), op), ask).await;
 }

@@ -7,6 +7,8 @@ pub mod networks;
 
 use crate::caller::{Caller, Outcome};
 use crate::recorder::Recorder;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,11 +32,37 @@ pub struct Site {
     pub workers: Vec<Caller>,
     pub recorder: Recorder,
     over: AtomicBool,
+    /// Managers that were demoted and are not yet back for good.
+    anew: Mutex<BTreeSet<usize>>,
+    /// Nodes that had their role changed, by name: their revisions tell more than what clients did.
+    touched: Mutex<BTreeSet<String>>,
 }
 
 impl Site {
     pub fn new(managers: Vec<Caller>, workers: Vec<Caller>) -> Self {
-        Self { managers, workers, recorder: Recorder::new(), over: AtomicBool::new(false) }
+        let (over, anew, touched) = Default::default();
+        Self { managers, workers, recorder: Recorder::new(), over, anew, touched }
+    }
+
+    pub fn touch(&self, node: &str) {
+        self.touched.lock().insert(node.to_owned());
+    }
+
+    pub fn is_touched(&self, node: &str) -> bool {
+        self.touched.lock().contains(node)
+    }
+
+    /// A manager is demoted; until it is one again, what it says of Raft counts for nothing.
+    pub fn demoted(&self, host: usize) {
+        self.anew.lock().insert(host);
+    }
+
+    pub fn all_are_back(&self) {
+        self.anew.lock().clear();
+    }
+
+    pub fn begins_anew(&self, host: usize) -> bool {
+        self.anew.lock().contains(&host)
     }
 
     pub fn end(&self) {
