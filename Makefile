@@ -12,7 +12,7 @@ DENY := target/tools/bin/cargo-deny
 # compiled once with one set of features.
 PURE_TESTS := derive diff dns conversions identity sim linear
 
-.PHONY: help build demo check test bench chaos crash sim fmt packages bench-packages clean
+.PHONY: help build demo check test bench chaos crash sim planted fmt packages bench-packages clean
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ check: $(DENY) ## formatting, lints, dependencies, unit and property tests, 200 
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(DENY) --locked --all-features check --hide-inclusion-graph bans licenses sources
 	tests/no-os.sh
+	tests/planted.sh --check
 	SIM_SEEDS=200 cargo test --locked --workspace --lib --bins $(addprefix --test ,$(PURE_TESTS))
 
 test: packages check ## all tests: also the kernel, real daemons, crash images, and the demo (root)
@@ -47,6 +48,9 @@ sim: ## the simulated world: make sim SEEDS=10000
 chaos: packages ## a cluster under faults, its history judged: make chaos SEED=1 SECONDS=300
 	cargo build --locked -p swarmd -p swarmctl
 	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(or $(SECONDS),300) cargo test --locked -p swarm-tests --test chaos -- --nocapture
+
+planted: packages ## plants known bugs, each of which must be found: make planted BUGS="stale-read disorder"
+	tests/planted.sh $(BUGS)
 
 bench: packages bench-packages build ## measure beside the peers and write BENCHMARKS.md
 	cargo build --release --locked -p swarm-worker --example kernel_tables

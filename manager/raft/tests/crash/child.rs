@@ -38,11 +38,29 @@ pub fn given() -> Option<(PathBuf, Random)> {
 /// Does nothing in an ordinary run.
 #[test]
 fn log_child() {
+    live(async |writer| writer.step().await);
+}
+
+/// As a candidate that never wins: votes, and no append whose flush would take a vote along. Does nothing in an ordinary
+/// run.
+#[test]
+fn vote_child() {
+    live(async |writer| writer.vote().await);
+}
+
+fn live(step: impl AsyncFn(&mut Writer) -> std::io::Result<()>) {
     let Some((dir, random)) = given() else { return };
     let engine = SledEngine::open(&dir).unwrap();
     let log = LogStore::open(Box::new(engine), &mark(&dir), &StoreKey::new(KEY), ID).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if let Err(error) = runtime.block_on(Writer::run(log, random)) {
+    let life = async {
+        let mut writer = Writer::open(log, random).await?;
+        loop {
+            step(&mut writer).await?;
+        }
+    };
+    let ended: std::io::Result<()> = runtime.block_on(life);
+    if let Err(error) = ended {
         say(&format!("failed {error}"));
     }
 }
@@ -62,7 +80,7 @@ fn id(term: u64, index: u64) -> LogId {
 }
 
 impl Writer {
-    async fn run(mut log: LogStore, random: Random) -> std::io::Result<()> {
+    async fn open(mut log: LogStore, random: Random) -> std::io::Result<Self> {
         let state = log.get_log_state().await?;
         let first = state.last_purged_log_id.map_or(0, |id| id.index + 1);
         let next = state.last_log_id.map_or(0, |id| id.index + 1);
@@ -72,9 +90,7 @@ impl Writer {
         writer.term = vote.map_or(writer.term, |vote| vote.leader_id.term.max(writer.term));
         writer.vote().await?;
         say("open");
-        loop {
-            writer.step().await?;
-        }
+        Ok(writer)
     }
 
     async fn step(&mut self) -> std::io::Result<()> {

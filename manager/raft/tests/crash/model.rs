@@ -68,6 +68,11 @@ impl Model {
         self.acked.len()
     }
 
+    /// The term of the last vote promised.
+    pub fn vote(&self) -> u64 {
+        self.vote
+    }
+
     pub fn check(&self, found: &Found) -> Result<(), String> {
         if found.vote < self.vote {
             return Err(format!("vote {} was acknowledged, {} found", self.vote, found.vote));

@@ -11,7 +11,7 @@ use crate::rig::{Random, Victim, rounds, seed};
 const IMAGE_BYTES: u64 = 96 << 20;
 
 /// Runs a child on a fresh image, cuts the power, and looks at what is left. Returns how much was promised.
-fn cut_power(random: &mut Random, wrapper: &[&str]) -> Result<usize, String> {
+fn cut_power(random: &mut Random, (child, wrapper): (&str, &[&str])) -> Result<Model, String> {
     // A folder and images of its own for each: a loop device may outlive its mount for a moment.
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
@@ -22,8 +22,8 @@ fn cut_power(random: &mut Random, wrapper: &[&str]) -> Result<usize, String> {
         let live = Mount::new(&image, home.join("live"));
         let dir = live.dir.join("log");
         let mut victim = match wrapper {
-            [] => Victim::start("child::log_child", &dir, random.next()),
-            wrapper => Victim::start_under(wrapper, "child::log_child", &dir, random.next()),
+            [] => Victim::start(child, &dir, random.next()),
+            wrapper => Victim::start_under(wrapper, child, &dir, random.next()),
         };
         victim.wait_for("open");
         victim.run_for(Duration::from_millis(random.below(300)));
@@ -37,7 +37,7 @@ fn cut_power(random: &mut Random, wrapper: &[&str]) -> Result<usize, String> {
     let found = std::panic::catch_unwind(|| look(&dir)).unwrap_or_else(|_| Err("it panics".to_owned()))?;
     model.check(&found)?;
     assert_eq!(count(&dir.join("blobs")), 0, "values went to blobs, which sled never syncs");
-    Ok(model.promises())
+    Ok(model)
 }
 
 #[test]
@@ -49,10 +49,25 @@ fn nothing_acknowledged_is_lost_by_a_power_cut() {
     let mut random = seed("power cut");
     let (mut promises, rounds) = (0, rounds(14));
     for round in 0..rounds {
-        promises += cut_power(&mut random, &[]).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        let cut = cut_power(&mut random, ("child::log_child", &[]));
+        promises += cut.unwrap_or_else(|e| panic!("round {round}: {e}")).promises();
     }
     println!("{rounds} power cuts, {promises} acknowledged entries, none lost");
     assert!(promises > 0, "no child promised anything");
+}
+
+/// Votes of a manager that writes nothing else: no append's flush takes them along.
+#[test]
+fn no_vote_is_lost_by_a_power_cut() {
+    need_root();
+    let mut random = seed("power cut of a voter");
+    let (mut votes, rounds) = (0, rounds(4));
+    for round in 0..rounds {
+        let cut = cut_power(&mut random, ("child::vote_child", &[]));
+        votes += cut.unwrap_or_else(|e| panic!("round {round}: {e}")).vote();
+    }
+    println!("{rounds} power cuts, {votes} votes, none lost");
+    assert!(votes > rounds, "no child voted more than once");
 }
 
 /// With fdatasync doing nothing, the same rounds must lose something.
@@ -69,7 +84,8 @@ fn control() {
         "-e",
         "inject=fdatasync:retval=0",
     ];
-    let results: Vec<_> = (0..rounds(20)).map(|_| cut_power(&mut random, &numb)).collect();
+    let results: Vec<_> =
+        (0..rounds(20)).map(|_| cut_power(&mut random, ("child::log_child", &numb))).collect();
     let lost: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     println!("control: {} of {} cuts without fdatasync were seen: {lost:#?}", lost.len(), results.len());
     assert!(!lost.is_empty(), "the harness does not see a log that is never synced");
