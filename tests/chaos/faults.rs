@@ -3,8 +3,6 @@
 
 use crate::plan::{Fault, Step, Target};
 use crate::roles::Roles;
-use crate::shim::Shim;
-use crate::wire::{self, Wire};
 use crate::work::Site;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
@@ -14,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use swarm_proto::v1;
 use swarm_tests::poll::pause;
+use swarm_tests::shim::Shim;
+use swarm_tests::wire::{self, Wire};
 use swarm_tests::{Host, World};
 
 pub struct Injector<'w> {

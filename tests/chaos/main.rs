@@ -14,9 +14,6 @@ mod recorder;
 mod rest;
 mod roles;
 mod run;
-mod shim;
-mod stream;
-mod wire;
 mod work;
 
 use std::str::FromStr;

@@ -84,7 +84,16 @@ impl Host {
     }
 
     pub fn start_with(&self, flags: &[&str]) -> Result<()> {
-        let mut daemon = self.spawn(flags)?;
+        self.start_as(&binary("swarmd")?, flags)
+    }
+
+    /// As `start`, of another build of the daemon.
+    pub fn start_program(&self, program: &str) -> Result<()> {
+        self.start_as(program, &[])
+    }
+
+    fn start_as(&self, program: &str, flags: &[&str]) -> Result<()> {
+        let mut daemon = self.spawn(program, flags)?;
         eventually("the daemon answers", || {
             if let Some(status) = daemon.nsenter.try_wait()? {
                 return Ok(Err(anyhow!("the daemon ended with {status}:\n{}", self.log_end(20))));
@@ -95,9 +104,9 @@ impl Host {
         Ok(())
     }
 
-    fn spawn(&self, flags: &[&str]) -> Result<Daemon> {
+    fn spawn(&self, program: &str, flags: &[&str]) -> Result<Daemon> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let words: Vec<String> = self.under.lock().iter().cloned().chain([binary("swarmd")?]).collect();
+        let words: Vec<String> = self.under.lock().iter().cloned().chain([program.to_owned()]).collect();
         let (program, words) = words.split_first().context("no program")?;
         let mut command = self.space.command(program);
         command
@@ -134,6 +143,12 @@ impl Host {
         let limit = Duration::from_secs(15);
         wait_gone(daemon.pid, limit)?;
         wait(&mut daemon.nsenter, limit).map(drop)
+    }
+
+    /// Waits for the daemon to end by itself; its exit code.
+    pub fn ended(&self) -> Result<i32> {
+        let mut daemon = self.daemon.lock().take().context("no daemon runs here")?;
+        wait(&mut daemon.nsenter, Duration::from_secs(20))
     }
 
     pub fn restart(&self) -> Result<()> {

@@ -10,9 +10,12 @@ pub mod poll;
 pub mod rng;
 pub mod run;
 pub mod sandbox;
+pub mod shim;
 pub mod space;
+pub mod stream;
 pub mod traffic;
 pub mod view;
+pub mod wire;
 pub mod world;
 
 pub use host::{Daemon, Host};

@@ -145,6 +145,16 @@ impl World {
         })
     }
 
+    /// The host whose manager leads, in the eyes of any host that says so.
+    pub fn leader(&self) -> Result<&Host> {
+        let said = |host: &Host| host.nodes().ok()?.into_iter().find(|node| node.manager == "Leader");
+        crate::eventually("somebody leads", || {
+            let leader = self.hosts.iter().filter(|host| host.daemon_pid().is_ok()).find_map(said);
+            let leader = leader.context("nobody knows a leader")?;
+            self.hosts.iter().find(|host| host.name == leader.hostname).context("it is no host of this world")
+        })
+    }
+
     fn print_logs(&self) {
         for host in &self.hosts {
             eprintln!("--- the end of {}'s daemon log\n{}", host.name, host.log_end(60));

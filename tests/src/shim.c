@@ -1,7 +1,9 @@
-/* Loaded into a daemon (LD_PRELOAD): makes its fsyncs slow and its wall clock wrong, by what a file says at the moment:
-   two 64-bit integers, microseconds added to each fsync, and seconds added to the wall clock. */
+/* Loaded into a daemon (LD_PRELOAD): makes its fsyncs slow or fail and its wall clock wrong, by what a file says at the
+   moment: three 64-bit integers, microseconds added to each fsync, seconds added to the wall clock, and how many of the
+   next fsyncs fail. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,10 +16,10 @@ static volatile int64_t *control;
 __attribute__((constructor)) static void begin(void)
 {
 	const char *path = getenv("CHAOS_SHIM");
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return;
-	void *at = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+	void *at = mmap(NULL, 3 * sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (at != MAP_FAILED)
 		control = at;
@@ -30,18 +32,26 @@ static void delay(void)
 		usleep(us);
 }
 
+static int broken(void)
+{
+	if (!control || control[2] <= 0 || __sync_fetch_and_sub(&control[2], 1) <= 0)
+		return 0;
+	errno = EIO;
+	return 1;
+}
+
 int fsync(int fd)
 {
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 	delay();
-	return real(fd);
+	return broken() ? -1 : real(fd);
 }
 
 int fdatasync(int fd)
 {
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
 	delay();
-	return real(fd);
+	return broken() ? -1 : real(fd);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)

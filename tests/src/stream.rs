@@ -1,6 +1,8 @@
 //! Datagrams that never stop between two sandboxes: what the data plane loses while the control plane suffers.
 //! Knows UDP; must not know faults.
 
+use crate::poll::pause;
+use crate::space::Space;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, UdpSocket};
@@ -9,8 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use swarm_tests::poll::pause;
-use swarm_tests::space::Space;
 
 const EVERY: Duration = Duration::from_millis(10);
 /// The last ones are still under way when the sender stops.

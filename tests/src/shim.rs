@@ -1,17 +1,18 @@
-//! Slow disks and wrong clocks: a small C library put under each daemon, told by a file what to do. Knows how to build
+//! Slow and broken disks, and wrong clocks: a small C library put under each daemon, told by a file what to do. Knows how to build
 //! it and how to speak to it.
 
+use crate::{Host, World, run};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use swarm_tests::{Host, run};
 
 const SOURCE: &str = include_str!("shim.c");
 const DISK: u64 = 0;
 const CLOCK: u64 = 8;
+const FAILURES: u64 = 16;
 
 /// Builds the library with the C compiler that Rust links with.
 pub fn build(dir: &Path) -> Result<PathBuf> {
@@ -23,6 +24,12 @@ pub fn build(dir: &Path) -> Result<PathBuf> {
     Ok(library)
 }
 
+/// Under the daemons of every host, from their next start on; in the order of the hosts.
+pub fn everywhere(world: &World) -> Result<Vec<Shim>> {
+    let library = build(world.dir())?;
+    world.hosts().iter().map(|host| Shim::put_under(host, &library, world.dir())).collect()
+}
+
 /// One host's.
 pub struct Shim {
     file: File,
@@ -32,7 +39,7 @@ impl Shim {
     /// For the daemons this host starts from now on.
     pub fn put_under(host: &Host, library: &Path, dir: &Path) -> Result<Self> {
         let path = dir.join(format!("{}.shim", host.name));
-        fs::write(&path, [0; 16])?;
+        fs::write(&path, [0; 24])?;
         host.set_environment("LD_PRELOAD", library);
         host.set_environment("CHAOS_SHIM", &path);
         Ok(Self { file: File::options().write(true).open(path)? })
@@ -46,6 +53,11 @@ impl Shim {
     /// Added to the wall clock.
     pub fn wrong_clock(&self, seconds: i64) -> Result<()> {
         self.tell(CLOCK, seconds)
+    }
+
+    /// So many of the next fsyncs fail as on a broken disk.
+    pub fn broken_disk(&self, times: i64) -> Result<()> {
+        self.tell(FAILURES, times)
     }
 
     fn tell(&self, at: u64, value: i64) -> Result<()> {

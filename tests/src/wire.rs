@@ -1,13 +1,13 @@
 //! What the wire between the hosts loses of the control plane: one nft table on its bridge, written anew whenever a fault
 //! begins or ends. Control plane is TCP; VXLAN is UDP and is left alone. Knows nft; must not know why.
 
+use crate::capture::nft;
 use anyhow::Result;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use swarm_tests::capture::nft;
 
-const TABLE: &str = "bridge chaos";
+const TABLE: &str = "bridge damage";
 
 pub struct Wire {
     net: PathBuf,
