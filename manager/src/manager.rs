@@ -122,7 +122,7 @@ impl Manager {
         let control = ControlService::new(seat.clone(), Door::Tls);
         let attachments = AttachmentsServer::new(AttachmentsService { seat: seat.clone() });
         // A whole assignment may be larger than what is taken from others.
-        let dispatcher = DispatcherServer::new(DispatcherService { seat: seat.clone() });
+        let dispatcher = DispatcherServer::new(DispatcherService::new(seat.clone()));
         let membership = MembershipServer::new(MembershipService { seat: seat.clone() });
         Routes::new(ControlServer::new(control).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(CaServer::new(self.ca.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -5,6 +5,7 @@ pub mod hub;
 mod queue;
 mod registration;
 mod session;
+mod turnstile;
 
 use crate::attachments::calling_node;
 use crate::authorise::Authorized;
@@ -12,11 +13,12 @@ use crate::failure::unexpected;
 use crate::gate::{Admitted, Door};
 use crate::method::Method;
 use crate::seat::Seat;
+use parking_lot::Mutex;
 use registration::Registration;
 use session::Live;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarm_identity::random;
 use swarm_model::{ClusterSettings, SessionId};
 use swarm_proto::v1;
@@ -27,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use turnstile::Turnstile;
 
 /// A worker says who it is within this time of opening its stream.
 const REGISTER_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,7 +38,8 @@ const MESSAGES_IN_FLIGHT: usize = 8;
 
 #[derive(Clone)]
 pub struct DispatcherService {
-    pub seat: Arc<Seat>,
+    seat: Arc<Seat>,
+    turnstile: Arc<Mutex<Turnstile>>,
 }
 
 #[tonic::async_trait]
@@ -51,6 +55,8 @@ impl Dispatcher for DispatcherService {
         let given = first_message(&mut inbound).await?;
         let connection = addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let registration = Registration::read(calling_node(&permit)?, connection, given)?;
+        let passed = self.turnstile.lock().pass(registration.node, Instant::now());
+        passed.map_err(|e| Status::unavailable(e.to_string()))?;
         let session = register(&self.seat, &permit, &registration).await?;
         release_surplus(&self.seat, &permit, &registration).await?;
         let (out, messages) = mpsc::channel(MESSAGES_IN_FLIGHT);
@@ -75,6 +81,10 @@ impl Dispatcher for DispatcherService {
 }
 
 impl DispatcherService {
+    pub fn new(seat: Arc<Seat>) -> Self {
+        Self { seat, turnstile: Arc::default() }
+    }
+
     fn heartbeat(&self) -> Duration {
         let setting = self.seat.applied.read(|state| state.cluster().map(|c| c.settings.heartbeat_ms));
         Duration::from_millis(setting.unwrap_or(ClusterSettings::DEFAULT_HEARTBEAT_MS))

@@ -2,6 +2,8 @@
 //! Knows: the crate's public API and the wire. Must not know: anything inside.
 
 mod admission;
+mod dispatcher;
+mod failover;
 mod harness;
 mod one;
 mod poll;

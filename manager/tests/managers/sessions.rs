@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// One that does not beat; it ends when what goes to the manager is dropped.
-    async fn open_silent(
+    pub async fn open_silent(
         worker: &WorkerHost,
         to: &Host,
         held: &[String],
@@ -72,7 +72,7 @@ impl Session {
         Ok((session, to_manager))
     }
 
-    async fn next(&mut self) -> Result<Option<Message>, Status> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Status> {
         let next = timeout(Duration::from_secs(10), self.from_manager.message());
         Ok(next.await.expect("a message in time")?.and_then(|message| message.message))
     }
@@ -122,7 +122,7 @@ async fn state_of(host: &Host, hostname: &str) -> v1::NodeState {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_has_the_whole_then_changes_of_its_own_networks_only() {
+async fn s76_a_session_has_the_whole_then_changes_of_its_own_networks_only() {
     let host = Host::first().await;
     let (one, two) = (WorkerHost::joined(&host, "w1").await, WorkerHost::joined(&host, "w2").await);
     host.create_network("web").await.unwrap();
@@ -169,7 +169,7 @@ async fn a_closed_session_makes_its_node_unknown_then_down_and_a_new_one_ready()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn missed_heartbeats_end_a_session() {
+async fn s72_missed_heartbeats_end_a_session() {
     let host = Host::first().await;
     let worker = WorkerHost::joined(&host, "w1").await;
     let (mut session, _to_manager) = Session::open_silent(&worker, &host, &[]).await.unwrap();
@@ -245,7 +245,7 @@ async fn a_node_that_leaves_frees_its_endpoints_and_may_do_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endpoints_are_made_for_the_caller_only() {
+async fn s75_endpoints_are_made_for_the_caller_only() {
     let host = Host::first().await;
     let (one, two) = (WorkerHost::joined(&host, "w1").await, WorkerHost::joined(&host, "w2").await);
     host.create_network("web").await.unwrap();

@@ -45,6 +45,9 @@ pub(super) struct Table {
     /// Answers to the next `CreateEndpoints` calls, before they are done (false) or after (true).
     pub(super) failures: Vec<(bool, Status)>,
     pub(super) creates: u64,
+    /// The answer to whoever wants a session.
+    pub(super) refuse_sessions: Option<Status>,
+    pub(super) refused: u64,
     not_attachable: BTreeSet<NetworkId>,
     last_host: u32,
 }
@@ -174,6 +177,24 @@ impl Manager {
         self.sessions.lock().retain(|session| session.try_send(Ok(message.clone())).is_ok());
     }
 
+    /// Every session ends with this.
+    pub(super) fn end_sessions(&self, status: &Status) {
+        for session in self.sessions.lock().drain(..) {
+            let _ = session.try_send(Err(status.clone()));
+        }
+    }
+
+    fn refuse(&self) -> Result<(), Status> {
+        let mut table = self.table.lock();
+        match table.refuse_sessions.clone() {
+            Some(status) => {
+                table.refused += 1;
+                Err(status)
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn sessions(&self) -> usize {
         let mut sessions = self.sessions.lock();
         sessions.retain(|session| !session.is_closed());
@@ -259,6 +280,7 @@ impl Dispatcher for Manager {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Messages>, Status> {
+        self.refuse()?;
         let mut incoming = request.into_inner();
         let first = incoming.message().await?.and_then(|m| m.message);
         let Some(worker_message::Message::Register(register)) = first else {

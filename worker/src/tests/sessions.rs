@@ -3,6 +3,7 @@
 use super::manager::Manager;
 use super::world::{on_a_host, until};
 use swarm_model::{Assignment, Change};
+use tonic::Status;
 
 #[test]
 fn a_session_begins_with_the_whole_and_follows() {
@@ -26,7 +27,7 @@ fn a_session_begins_with_the_whole_and_follows() {
 }
 
 #[test]
-fn a_gap_starts_the_session_again_from_the_whole() {
+fn s76_a_gap_starts_the_session_again_from_the_whole() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
         let worker = host.worker(&[&manager]).await;
@@ -124,6 +125,42 @@ fn an_older_whole_is_not_believed_at_once() {
         until("it was tried", || behind.table.lock().registered.len() > 1).await;
         assert!(worker.networks().iter().any(|n| n.name == "net"));
         until("it is said so", || worker.status().session_error.contains("behind")).await;
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn s73_a_worker_whose_session_ends_registers_again() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        let worker = host.worker(&[&manager]).await;
+        until("a session", || worker.status().revision > 0).await;
+        for (number, status) in
+            [Status::invalid_argument("a session begins with Register"), Status::aborted("a newer session")]
+                .into_iter()
+                .enumerate()
+        {
+            manager.end_sessions(&status);
+            until("it registered again", || manager.table.lock().registered.len() == number + 2).await;
+        }
+        manager.network(1, "after", |_| {});
+        until("what came after", || worker.networks().iter().any(|n| n.name == "after")).await;
+        worker.shutdown().await;
+    });
+}
+
+#[test]
+fn s74_a_worker_that_is_refused_asks_ever_more_slowly_and_comes_in_later() {
+    on_a_host(|host| async move {
+        let manager = Manager::start().await;
+        manager.table.lock().refuse_sessions = Some(Status::unavailable("too many sessions"));
+        let worker = host.worker(&[&manager]).await;
+        until("it says why", || worker.status().session_error.contains("too many sessions")).await;
+        let (began, before) = (std::time::Instant::now(), manager.table.lock().refused);
+        until("it has asked four times more", || manager.table.lock().refused >= before + 4).await;
+        assert!(began.elapsed() > std::time::Duration::from_millis(300), "{:?}", began.elapsed());
+        manager.table.lock().refuse_sessions = None;
+        until("a session", || worker.status().revision > 0).await;
         worker.shutdown().await;
     });
 }
