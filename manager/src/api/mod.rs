@@ -78,6 +78,17 @@ enum Age {
 }
 
 impl Age {
+    /// What old records do not have, newer ones may.
+    fn judge<T>(self, answer: Result<T, Status>) -> Result<T, Status> {
+        answer.map_err(|status| match self {
+            Self::Fresh => status,
+            Self::Stale => Status::unavailable(format!(
+                "the managers have no quorum, and what this one knew last may be out of date: {}",
+                status.message()
+            )),
+        })
+    }
+
     fn mark<T>(self, answer: T) -> Response<T> {
         let mut response = Response::new(answer);
         if self == Self::Stale {
@@ -112,7 +123,7 @@ impl Control for ControlService {
 
     async fn get_node(&self, request: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
         let (permit, age) = self.look(Method::GetNode, request).await?;
-        Ok(age.mark(node::get(&self.seat, permit.request()).await?))
+        Ok(age.mark(age.judge(node::get(&self.seat, permit.request()).await)?))
     }
 
     async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Answer<UpdateNodeResponse> {
@@ -140,7 +151,7 @@ impl Control for ControlService {
 
     async fn get_network(&self, request: Request<GetNetworkRequest>) -> Answer<GetNetworkResponse> {
         let (permit, age) = self.look(Method::GetNetwork, request).await?;
-        Ok(age.mark(network::get(&self.seat, permit.request())?))
+        Ok(age.mark(age.judge(network::get(&self.seat, permit.request()))?))
     }
 
     async fn remove_network(&self, request: Request<RemoveNetworkRequest>) -> Answer<RemoveNetworkResponse> {
