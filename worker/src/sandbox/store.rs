@@ -7,6 +7,7 @@ use crate::two_slots::TwoSlots;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,20 @@ impl Default for Contents {
     }
 }
 
+/// The first releases kept the same contents in a file that was replaced as a whole: after an upgrade, what runs is
+/// still on that list.
+fn take_over(file: &mut TwoSlots) -> io::Result<Option<Vec<u8>>> {
+    let former = file.path().with_extension("json");
+    let bytes = match std::fs::read(&former) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    file.write(&bytes)?;
+    std::fs::remove_file(former)?;
+    Ok(Some(bytes))
+}
+
 impl Store {
     /// A file that cannot be read stops the worker: what it says is true of the kernel, and guessing would orphan it.
     pub(crate) fn load(path: PathBuf) -> Result<Self, WorkerError> {
@@ -65,7 +80,11 @@ impl Store {
                 path.display()
             ))
         };
-        let (file, held) = TwoSlots::load(path.clone()).map_err(|e| wrong(e.to_string()))?;
+        let (mut file, held) = TwoSlots::load(path.clone()).map_err(|e| wrong(e.to_string()))?;
+        let held = match held {
+            None => take_over(&mut file).map_err(|e| wrong(e.to_string()))?,
+            held => held,
+        };
         let contents = match held {
             None => Contents::default(),
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?,
@@ -235,6 +254,18 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let ((), change) = store.change(|c| assert!(c.releasing.insert(id(2))));
         store.saved(change).await.unwrap();
+    }
+
+    #[test]
+    fn f33_what_the_first_releases_wrote_is_taken_over_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, former) = (dir.path().join("sandboxes"), dir.path().join("sandboxes.json"));
+        let contents = Contents { releasing: [id(7)].into(), ..Contents::default() };
+        std::fs::write(&former, serde_json::to_vec(&contents).unwrap()).unwrap();
+        for _ in 0..2 {
+            assert!(Store::load(path.clone()).unwrap().read(|c| *c == contents));
+            assert!(!former.exists());
+        }
     }
 
     #[test]
