@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use swarm_model::FEATURE_LEVEL;
 
 /// Cluster manager for container networks: one daemon on each host.
 #[derive(Debug, Parser)]
@@ -28,6 +29,10 @@ pub struct Args {
     /// How log lines are written [default: text]
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
+    /// Announce and keep to an older feature level, as an older release would: to rehearse an upgrade of a cluster
+    #[arg(long, value_name = "N", hide = true, default_value_t = FEATURE_LEVEL,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(FEATURE_LEVEL)))]
+    feature_level: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -55,6 +60,8 @@ pub struct Config {
     pub hostname: String,
     pub log_level: String,
     pub log_format: LogFormat,
+    /// What this node announces and keeps to.
+    pub features: u32,
 }
 
 impl Args {
@@ -80,6 +87,7 @@ impl Args {
             hostname,
             log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            features: self.feature_level,
         })
     }
 }

@@ -194,6 +194,7 @@ async fn start_worker(
         data_path_port: start.data_path_port,
         seeds: member.seeds(),
         resolv_conf: "/etc/resolv.conf".into(),
+        features: daemon.config.features,
     };
     let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
     worker.set_own_manager(serving.map(|_| own_manager(member).to_string()));
@@ -230,6 +231,7 @@ pub fn manager_config(
         keep_snapshots: usize::try_from(snapshots.keep).unwrap_or(0),
         host_routes: Arc::new(crate::host::routes),
         moves: member.moves,
+        features: daemon.config.features,
         ..ManagerConfig::new(daemon.state.raft(), key, member.advertise)
     })
 }

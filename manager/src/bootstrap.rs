@@ -4,7 +4,7 @@
 use crate::config::NewCluster;
 use crate::manager::{Manager, ManagerError};
 use swarm_identity::random;
-use swarm_model::{FEATURE_LEVEL, JoinSecrets, ManagerInfo, MemberState, Role};
+use swarm_model::{JoinSecrets, ManagerInfo, MemberState, Role};
 use swarm_raft::Member;
 use swarm_state::{AdmitNode, Command, CreateCluster};
 
@@ -38,11 +38,11 @@ fn first_command(manager: &Manager, cluster: NewCluster) -> Result<Command, Mana
             addr: first.addr,
             data_path_addr: first.data_path_addr,
             version: first.version,
-            features: FEATURE_LEVEL,
+            features: seat.features,
         },
         manager: place,
         ingress: random::new_id(),
         avoid: (seat.host_routes)(),
-        feature_level: FEATURE_LEVEL,
+        feature_level: seat.features,
     })))
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use swarm_identity::RootCa;
-use swarm_model::{Availability, ClusterId, ClusterSettings, Labels};
+use swarm_model::{Availability, ClusterId, ClusterSettings, FEATURE_LEVEL, Labels};
 use swarm_raft::{StoreKey, Timing};
 
 pub struct ManagerConfig {
@@ -23,6 +23,8 @@ pub struct ManagerConfig {
     pub snapshot_interval: u64,
     pub keep_snapshots: usize,
     pub host_routes: HostRoutes,
+    /// The feature level this manager announces and keeps to.
+    pub features: u32,
 }
 
 impl ManagerConfig {
@@ -37,6 +39,7 @@ impl ManagerConfig {
             snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
             keep_snapshots: 0,
             host_routes: Arc::new(Vec::<IpNet>::new),
+            features: FEATURE_LEVEL,
         }
     }
 }

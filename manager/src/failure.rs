@@ -42,7 +42,7 @@ impl From<ProposeFailed> for Status {
             ProposeFailed::NoLeader(_) | ProposeFailed::Stopped(_) => Self::unavailable(text),
             ProposeFailed::Unknown(_) => Self::deadline_exceeded(text),
             ProposeFailed::TooLarge(_) => Self::resource_exhausted(text),
-            ProposeFailed::NotYet { .. } => Self::failed_precondition(text),
+            ProposeFailed::NotYet(_) => Self::failed_precondition(text),
             ProposeFailed::Codec(_) => Self::internal(text),
             ProposeFailed::Denied(status) => status,
         }
@@ -60,7 +60,7 @@ impl From<LeadFailed> for Status {
                 Self::resource_exhausted(text)
             }
             LeadFailed::Raft(ProposeError::Stopped(_)) => Self::unavailable(text),
-            LeadFailed::NotYet { .. } => Self::failed_precondition(text),
+            LeadFailed::NotYet(_) => Self::failed_precondition(text),
             LeadFailed::Codec(_) => Self::internal(text),
         }
     }

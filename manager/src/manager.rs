@@ -83,12 +83,17 @@ impl Manager {
                 keep_snapshots: config.keep_snapshots,
                 ..RaftConfig::new(load_or_make(&config.dir)?, config.dir, config.key)
             },
-            StateMachine(applied.clone()),
+            StateMachine { applied: applied.clone(), features: config.features },
             Arc::new(links.clone()),
         )
         .await?;
         let addresses = Addresses::new(config.advertise, config.moves);
-        let seat = Arc::new(Seat::new(applied, raft, (links, addresses), (credentials, config.host_routes)));
+        let seat = Arc::new(Seat::new(
+            applied,
+            raft,
+            (links, addresses),
+            (credentials, config.host_routes, config.features),
+        ));
         let stop = CancellationToken::new();
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
         seat.tasks.spawn(greet_others(seat.clone(), stop.clone()));

@@ -5,8 +5,10 @@ use crate::applied::AppliedState;
 use crate::authorise::Authorized;
 use crate::caller::FORWARDED;
 use crate::codec::{CodecError, decode, encode};
+use crate::leader::too_old;
 use crate::leadership::{Leader, leader, settle, while_it_leads};
 use crate::links::Links;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_model::RequestId;
@@ -43,12 +45,8 @@ pub enum ProposeFailed {
     /// Nothing was changed.
     #[error("{0}")]
     TooLarge(String),
-    /// Nothing was changed.
-    #[error(
-        "this change needs managers of feature level {needed}, and the cluster is at {level}: \
-         upgrade swarmd on all managers first"
-    )]
-    NotYet { needed: u32, level: u32 },
+    #[error(transparent)]
+    NotYet(#[from] NotYet),
     #[error("Raft has stopped on this manager: {0}")]
     Stopped(String),
     #[error(transparent)]
@@ -86,6 +84,10 @@ impl Proposer {
         permit: Authorized<Command>,
         request: RequestId,
     ) -> Result<Done, ProposeFailed> {
+        // Here as well as where it would be led: an older leader cannot even read what it does not know.
+        if let Err(not_yet) = self.check_level(permit.request()) {
+            return Err(self.named(not_yet).await.into());
+        }
         let deadline = Instant::now() + PROPOSE_DEADLINE;
         let mut perhaps = false;
         loop {
@@ -141,9 +143,7 @@ impl Proposer {
                 Attempt::Failed(ProposeFailed::Stopped(reason))
             }
             Err(LeadFailed::Codec(e)) => Attempt::Failed(e.into()),
-            Err(LeadFailed::NotYet { needed, level }) => {
-                Attempt::Failed(ProposeFailed::NotYet { needed, level })
-            }
+            Err(LeadFailed::NotYet(e)) => Attempt::Failed(e.into()),
         }
     }
 
@@ -156,12 +156,21 @@ impl Proposer {
     }
 
     /// A manager that cannot read a command would have to stop when it meets it.
-    fn check_level(&self, command: &Command) -> Result<(), LeadFailed> {
-        let known = self.applied.read(|state| state.cluster().map(|cluster| cluster.feature_level));
-        match (command.level(), known.unwrap_or(u32::MAX)) {
-            (needed, level) if needed > level => Err(LeadFailed::NotYet { needed, level }),
+    fn check_level(&self, command: &Command) -> Result<(), NotYet> {
+        let needed = command.level();
+        self.applied.read(|state| match state.cluster().map(|cluster| cluster.feature_level) {
+            Some(level) if needed > level => {
+                Err(NotYet { needed, level, old: too_old(state, &BTreeMap::new(), needed) })
+            }
             _ => Ok(()),
-        }
+        })
+    }
+
+    /// Who is in the way, as they say themselves: with an older leader, upgrades do not reach the record.
+    async fn named(&self, not_yet: NotYet) -> NotYet {
+        let said = crate::recovery::features(&self.links, &self.applied).await;
+        let old = self.applied.read(|state| too_old(state, &said, not_yet.needed));
+        NotYet { old, ..not_yet }
     }
 
     async fn there(
@@ -209,14 +218,27 @@ impl Proposer {
     }
 }
 
+/// Some manager could not read the change; nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "this change needs every manager at feature level {needed}, and the cluster is at {level}: {}",
+    before_it(.old)
+)]
+pub struct NotYet {
+    needed: u32,
+    level: u32,
+    /// The managers in the way, by name.
+    old: String,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum LeadFailed {
     #[error(transparent)]
     Raft(#[from] ProposeError),
     #[error(transparent)]
     Codec(#[from] CodecError),
-    #[error("{}", ProposeFailed::NotYet { needed: *.needed, level: *.level })]
-    NotYet { needed: u32, level: u32 },
+    #[error(transparent)]
+    NotYet(#[from] NotYet),
 }
 
 fn forwarded(
@@ -231,6 +253,13 @@ fn forwarded(
     let caller = permit.caller().to_metadata().map_err(ProposeFailed::Denied)?;
     message.metadata_mut().insert(FORWARDED, caller);
     Ok(message)
+}
+
+fn before_it(old: &str) -> String {
+    match old {
+        "" => "all of them know it by now; try again shortly".to_owned(),
+        old => format!("upgrade swarmd first on {old}"),
+    }
 }
 
 fn after_semicolon(missing: &str) -> String {

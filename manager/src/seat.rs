@@ -31,6 +31,8 @@ pub struct Seat {
     pub proposer: Proposer,
     pub credentials: Credentials,
     pub host_routes: HostRoutes,
+    /// The feature level this manager announces and keeps to.
+    pub features: u32,
     /// One change of the Raft members at a time.
     pub members: tokio::sync::Mutex<()>,
     /// One backup at a time.
@@ -44,7 +46,7 @@ impl Seat {
         applied: Arc<AppliedState>,
         raft: RaftNode,
         (links, addresses): (Links, Addresses),
-        (credentials, host_routes): (Credentials, HostRoutes),
+        (credentials, host_routes, features): (Credentials, HostRoutes, u32),
     ) -> Self {
         let linearizer = Linearizer::new(raft.clone(), links.clone());
         Self {
@@ -60,6 +62,7 @@ impl Seat {
             linearizer,
             credentials,
             host_routes,
+            features,
         }
     }
 

@@ -24,6 +24,8 @@ pub struct WorkerConfig {
     pub seeds: Vec<String>,
     /// Where the host's resolvers are listed: `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
+    /// The feature level this node announces.
+    pub features: u32,
 }
 
 /// Where this node is found; it may change while everything runs.

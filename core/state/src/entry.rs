@@ -4,6 +4,7 @@
 //! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -82,7 +83,18 @@ pub enum Command {
     /// From the leader, once every manager that votes knows the level. → `Done`.
     SetFeatureLevel {
         level: u32,
+        #[serde(default)]
+        settled: Option<Settled>,
     },
+}
+
+/// What managers that were older until now have dropped from their copies of the state, as the leader knows it. With the
+/// level it becomes everybody's: from there on nothing is decided by what only some of them have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    pub epoch: u64,
+    /// The feature level of each node; one not named here has to say it again.
+    pub features: BTreeMap<NodeId, u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +251,14 @@ impl Command {
             // The one comes when nobody else is left, the other when all have said that they know it.
             Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
+        }
+    }
+
+    /// The feature level of the first `swarmd` that can read this.
+    pub fn since(&self) -> u32 {
+        match self {
+            Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 2,
+            other => other.level(),
         }
     }
 

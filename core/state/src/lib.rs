@@ -31,7 +31,7 @@ pub use apply::apply;
 pub use assigned::Touched;
 pub use entry::{
     AdmitNode, Command, CreateCluster, CreateEndpoints, CreateNetwork, Entry, NewEndpoint, RegisterNode,
-    ReplaceManagers, RotateJoinSecret, UpdateNode, Verb,
+    ReplaceManagers, RotateJoinSecret, Settled, UpdateNode, Verb,
 };
 pub use event::Event;
 pub use limits::{

@@ -121,7 +121,7 @@ async fn ask(
         availability: pb::Availability::from(pending.availability).into(),
         labels: pending.labels.clone().into_iter().collect(),
         version: env!("CARGO_PKG_VERSION").into(),
-        features: swarm_model::FEATURE_LEVEL,
+        features: daemon.config.features,
         request_id: pending.request.to_string(),
         listen_port: listen_port.into(),
     };

@@ -96,7 +96,8 @@ impl Registration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     GoOn,
-    /// Somebody declared the node lost while it is served here: say again that it is there.
+    /// Somebody declared the node lost while it is served here, or the record has lost what a manager of an older release
+    /// could not keep: say again that it is there, and what it knows.
     RegisterAgain,
     /// The node has a newer session with this manager or another.
     Superseded,
@@ -104,13 +105,19 @@ pub enum Verdict {
     Gone,
 }
 
-pub fn judge(node: Option<&Node>, current: Option<&Session>, session: SessionId) -> Verdict {
+/// `session` and `features` are those of the session that is judged.
+pub fn judge(
+    node: Option<&Node>,
+    current: Option<&Session>,
+    (session, features): (SessionId, u32),
+) -> Verdict {
     let Some(node) = node else {
         return Verdict::Gone;
     };
     match node.status.state {
         NodeState::Disconnected => Verdict::Gone,
         _ if current.is_some_and(|current| current.id != session) => Verdict::Superseded,
+        NodeState::Ready if node.features < features => Verdict::RegisterAgain,
         NodeState::Ready => Verdict::GoOn,
         NodeState::Pending | NodeState::Unknown | NodeState::Down => Verdict::RegisterAgain,
     }
@@ -215,12 +222,14 @@ mod tests {
     #[test]
     fn the_record_decides_what_becomes_of_a_session() {
         let (own, newer) = (session(7, 9), session(8, 8));
-        let verdict = |node: Option<&Node>, current| judge(node, Some(current), own.id);
+        let verdict = |node: Option<&Node>, current| judge(node, Some(current), (own.id, 0));
         assert_eq!(verdict(Some(&record(NodeState::Ready)), &own), Verdict::GoOn);
         assert_eq!(verdict(Some(&record(NodeState::Unknown)), &own), Verdict::RegisterAgain);
         assert_eq!(verdict(Some(&record(NodeState::Down)), &own), Verdict::RegisterAgain);
         assert_eq!(verdict(Some(&record(NodeState::Ready)), &newer), Verdict::Superseded);
         assert_eq!(verdict(Some(&record(NodeState::Disconnected)), &own), Verdict::Gone);
         assert_eq!(verdict(None, &own), Verdict::Gone);
+        let newer_than_the_record = judge(Some(&record(NodeState::Ready)), Some(&own), (own.id, 1));
+        assert_eq!(newer_than_the_record, Verdict::RegisterAgain);
     }
 }

@@ -170,7 +170,8 @@ impl Live {
 
     fn verdict(&self) -> Verdict {
         let node = self.registration.node;
-        self.seat.applied.read(|state| judge(state.node(&node), state.session(&node), self.outbox.session))
+        let own = (self.outbox.session, self.registration.features);
+        self.seat.applied.read(|state| judge(state.node(&node), state.session(&node), own))
     }
 
     /// Beside the session, which must not wait for a leader. The next heartbeat tries again if it fails.

@@ -3,6 +3,7 @@
 
 mod corrections;
 mod departures;
+mod level;
 mod liveness;
 mod stale;
 #[cfg(test)]
@@ -15,12 +16,13 @@ use corrections::corrections;
 pub use departures::others_decide;
 use departures::{Departure, next_departure};
 use futures::StreamExt;
+pub use level::too_old;
 use liveness::{Graces, Liveness, Spell, Verdict};
 pub use stale::end_stale_sessions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{ClusterSettings, FEATURE_LEVEL, Node, NodeId, NodeState};
+use swarm_model::{ClusterSettings, Node, NodeId, NodeState};
 use swarm_raft::Status;
 use swarm_state::{Command, State};
 use tokio_util::sync::CancellationToken;
@@ -78,7 +80,7 @@ impl Rounds {
         if leads {
             let_go(seat).await;
             correct_record(seat, &seat.raft.status()).await;
-            raise_level(seat).await;
+            level::raise(seat, &seat.raft.status()).await;
         }
     }
 
@@ -179,20 +181,6 @@ async fn left_can_decide(seat: &Seat, status: &Status, raft_id: u64) -> Result<(
     match status.voters.get(&raft_id).and_then(|member| member.node.parse().ok()) {
         Some(node) => recovery::can_do_without(seat, node).await,
         None => Ok(()),
-    }
-}
-
-/// Once every manager that votes knows more commands, these may be proposed.
-async fn raise_level(seat: &Seat) {
-    let level = seat.applied.read(|state| {
-        let known = state.nodes().filter(|node| node.votes()).map(|node| node.features).min()?;
-        let level = known.min(FEATURE_LEVEL);
-        (state.cluster()?.feature_level < level).then_some(level)
-    });
-    let Some(level) = level else { return };
-    match seat.propose_own(Command::SetFeatureLevel { level }).await {
-        Ok(_) => tracing::info!(level, "every manager knows the commands of this feature level"),
-        Err(e) => tracing::debug!(level, reason = %e, "the feature level was not raised yet"),
     }
 }
 

@@ -45,19 +45,25 @@ pub fn apply(state: &mut State, command: Command) {
 
 /// A cluster whose nodes are these managers, ready and on record as voters.
 pub fn with_managers(numbers: &[u8]) -> State {
+    let newest: Vec<(u8, u32)> = numbers.iter().map(|number| (*number, FEATURE_LEVEL)).collect();
+    of_level(FEATURE_LEVEL, &newest)
+}
+
+/// As `with_managers`, of a cluster of this feature level and managers of these.
+pub fn of_level(level: u32, managers: &[(u8, u32)]) -> State {
     let mut state = State::default();
-    let (first, others) = numbers.split_first().unwrap();
-    apply(&mut state, creation(*first));
+    let (first, others) = managers.split_first().unwrap();
+    apply(&mut state, creation(first.0, level));
     ready(&mut state, *first);
-    for number in others {
+    for (number, features) in others {
         apply(&mut state, Command::AdmitNode(admission(*number)));
-        ready(&mut state, *number);
+        ready(&mut state, (*number, *features));
         apply(&mut state, Command::SetManager { node: node_id(*number), manager: Some(place(*number)) });
     }
     state
 }
 
-fn creation(first: u8) -> Command {
+fn creation(first: u8, feature_level: u32) -> Command {
     Command::CreateCluster(Box::new(CreateCluster {
         cluster: ClusterId::from_random([0; 16]),
         settings: ClusterSettings {
@@ -78,7 +84,7 @@ fn creation(first: u8) -> Command {
         manager: place(first),
         ingress: swarm_model::NetworkId::from_random([0; 16]),
         avoid: Vec::new(),
-        feature_level: FEATURE_LEVEL,
+        feature_level,
     }))
 }
 
@@ -96,8 +102,8 @@ fn admission(number: u8) -> AdmitNode {
     }
 }
 
-fn ready(state: &mut State, number: u8) {
-    let AdmitNode { node, hostname, addr, data_path_addr, version, features, .. } = admission(number);
+fn ready(state: &mut State, (number, features): (u8, u32)) {
+    let AdmitNode { node, hostname, addr, data_path_addr, version, .. } = admission(number);
     let (session, manager) = (SessionId::from_random([number; 16]), node);
     apply(
         state,

@@ -9,4 +9,6 @@ mod survey;
 pub use restart::recover;
 pub use restore::{Former, Restored, restore, still_there};
 pub use succession::{RecoverError, Recovered, Successor};
-pub use survey::{RecoveryService, can_do_without, epoch, knows_more, missing, others, own, superseded};
+pub use survey::{
+    RecoveryService, can_do_without, epoch, features, knows_more, missing, others, own, superseded, those,
+};

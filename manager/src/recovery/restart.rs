@@ -2,7 +2,6 @@
 //! Knows: where that is read. Must not know: what made it necessary.
 
 use super::succession::{Past, RecoverError, Recovered, Successor, raft_config, succeed};
-use crate::applied::AppliedState;
 use crate::codec::decode;
 use crate::config::ManagerConfig;
 use crate::machine::StateMachine;
@@ -15,7 +14,7 @@ use swarm_state::{Snapshot, State};
 pub async fn recover(config: &ManagerConfig, survivor: &Successor) -> Result<Recovered, RecoverError> {
     let old = raft_config(config, member_file::load_or_make(&config.dir)?);
     let Export { index, term, state, .. } =
-        export(old, StateMachine(Arc::new(AppliedState::default()))).await?;
+        export(old, StateMachine { applied: Arc::default(), features: config.features }).await?;
     let snapshot: Snapshot = decode("a snapshot", &state).map_err(|e| RecoverError::State(e.to_string()))?;
     let state = State::from_snapshot(snapshot).map_err(|e| RecoverError::State(e.to_string()))?;
     succeed(config, Past { state, index, term }, survivor).await

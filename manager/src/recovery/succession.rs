@@ -11,7 +11,7 @@ use crate::propose::now_ms;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use swarm_identity::{NodeIdentity, RootCa, Subject, Validity, new_key_and_csr};
-use swarm_model::{Availability, Cluster, FEATURE_LEVEL, Labels, ManagerInfo, MemberState, NodeId, Role};
+use swarm_model::{Availability, Cluster, Labels, ManagerInfo, MemberState, NodeId, Role};
 use swarm_raft::{Member, RaftConfig, Seed, SeedError, Seeded, StartError};
 use swarm_state::{AdmitNode, Command, Entry, ReplaceManagers, Reply, State};
 
@@ -91,7 +91,7 @@ pub async fn succeed(
     let manager = ManagerInfo { raft_id: new.id, addr: config.advertise, member: MemberState::Voter };
     let me = Member { node: successor.node.to_string(), addr: config.advertise };
     let (index, term) = (past.index + 1, past.term);
-    let state = alone(past.state, index, successor, manager)?;
+    let state = alone((past.state, index), (successor, config.features), manager)?;
     let cluster = state.cluster().cloned().ok_or(RecoverError::NoCluster)?;
     let identity = certificate(&cluster, successor.node)?;
     let bytes = encode("a snapshot", &state.snapshot()).map_err(|e| RecoverError::State(e.to_string()))?;
@@ -102,9 +102,8 @@ pub async fn succeed(
 
 /// The state with everybody else's place taken away.
 fn alone(
-    mut state: State,
-    index: u64,
-    successor: &Successor,
+    (mut state, index): (State, u64),
+    (successor, features): (&Successor, u32),
     manager: ManagerInfo,
 ) -> Result<State, RecoverError> {
     let known = state.node(&successor.node).cloned();
@@ -117,7 +116,7 @@ fn alone(
         addr: manager.addr.ip(),
         data_path_addr: successor.data_path_addr,
         version: successor.version.clone(),
-        features: FEATURE_LEVEL,
+        features,
     };
     let command = Command::ReplaceManagers(Box::new(ReplaceManagers { survivor, manager }));
     let entry = Entry { request: None, now_ms: now_ms(), command };

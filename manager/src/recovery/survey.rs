@@ -5,6 +5,7 @@ use crate::applied::AppliedState;
 use crate::links::Links;
 use crate::method::Method;
 use crate::seat::Seat;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{ManagerPeer, Node, NodeId, Role};
@@ -44,6 +45,7 @@ pub fn own(seat: &Seat) -> v1::SurveyResponse {
         last_log_term: status.last_term,
         last_log_index: status.last_index,
         node: seat.me().node.to_string(),
+        features: seat.features,
     }
 }
 
@@ -55,10 +57,24 @@ pub fn epoch(seat: &Seat) -> u64 {
 /// Asks the other managers on record, all at once; who does not answer in time is left out.
 pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
     let me = seat.me().node;
+    those(seat, |node| node != me).await
+}
+
+/// As `others`, of the managers that are wanted.
+pub async fn those(seat: &Seat, wanted: impl Fn(NodeId) -> bool) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
     let managers = seat.applied.read(State::managers).into_iter();
-    let asked = managers.filter(|peer| peer.node != me).map(|peer| async move {
+    let asked = managers.filter(|peer| wanted(peer.node)).map(|peer| async move {
         let answer = ask(&seat.links, &peer).await?;
         Some((peer, answer))
+    });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// The feature levels of the managers that answer and can say: records may be older than a manager's last upgrade.
+pub async fn features(links: &Links, applied: &AppliedState) -> BTreeMap<NodeId, u32> {
+    let asked = applied.read(State::managers).into_iter().map(|peer| async move {
+        let answer = ask(links, &peer).await?;
+        (answer.features > 0).then_some((peer.node, answer.features))
     });
     futures::future::join_all(asked).await.into_iter().flatten().collect()
 }

@@ -4,8 +4,10 @@
 mod admission;
 mod dispatcher;
 mod failover;
+mod golden;
 mod harness;
 mod one;
 mod poll;
 mod sessions;
+mod skew;
 mod three;

@@ -193,7 +193,7 @@ impl Session<'_> {
             addr: here.addr.to_string(),
             data_path_addr: here.data_path_addr.to_string(),
             version: config.version.clone(),
-            features: swarm_model::FEATURE_LEVEL,
+            features: config.features,
             held: (self.registration.held)().iter().map(ToString::to_string).collect(),
             revision,
             last_session: Some(self.last.clone().unwrap_or_default()),

@@ -108,6 +108,7 @@ impl Host {
             data_path_port: 4789,
             seeds: managers.iter().map(|manager| manager.addr.clone()).collect(),
             resolv_conf: self.dir.join("resolv.conf"),
+            features: swarm_model::FEATURE_LEVEL,
         }
     }
 

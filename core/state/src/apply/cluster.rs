@@ -1,11 +1,12 @@
 //! Rules for the cluster itself: its creation and its join secrets.
 
 use super::{Step, network, node, size};
-use crate::{CreateCluster, CreateNetwork, Event, Refusal, Reply, RotateJoinSecret};
+use crate::{CreateCluster, CreateNetwork, Event, Refusal, Reply, RotateJoinSecret, Settled};
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use swarm_model::{Cluster, DnsName, Driver, NetworkSpec, Role};
+use alloc::vec::Vec;
+use swarm_model::{Cluster, DnsName, Driver, NetworkSpec, Node, Role};
 
 /// A root certificate and its key, each in PEM: an EC certificate has under 2 KB.
 const MAX_PEM_BYTES: usize = 3 * 1024;
@@ -54,17 +55,42 @@ pub fn rotate_join_secret(step: &mut Step<'_>, rotate: &RotateJoinSecret) -> Res
 }
 
 /// Never lowered: commands of the level may be in the log already.
-pub fn set_feature_level(step: &mut Step<'_>, level: u32) -> Result<Reply, Refusal> {
+pub fn set_feature_level(
+    step: &mut Step<'_>,
+    level: u32,
+    settled: Option<&Settled>,
+) -> Result<Reply, Refusal> {
+    let features = |node: &Node| match settled {
+        Some(settled) => settled.features.get(&node.id).copied().unwrap_or(0),
+        None => node.features,
+    };
     let voters = step.state.nodes().filter(|node| node.votes());
-    if let Some(old) = voters.min_by_key(|node| node.features).filter(|node| node.features < level) {
-        return Err(Refusal::TooOld { host: old.hostname.clone(), features: old.features, needed: level });
+    if let Some(old) = voters.min_by_key(|node| features(node)).filter(|node| features(node) < level) {
+        return Err(Refusal::TooOld { host: old.hostname.clone(), features: features(old), needed: level });
     }
     let Some(cluster) = &mut step.state.tables.cluster else { return Err(Refusal::NoCluster) };
-    if cluster.feature_level < level {
-        Arc::make_mut(cluster).feature_level = level;
-        step.events.push(Event::DefaultsChanged);
+    if cluster.feature_level >= level {
+        return Ok(Reply::Done);
+    }
+    Arc::make_mut(cluster).feature_level = level;
+    step.events.push(Event::DefaultsChanged);
+    if let Some(settled) = settled {
+        settle(step, settled);
     }
     Ok(Reply::Done)
+}
+
+/// Also revisions: those of before may differ from manager to manager.
+fn settle(step: &mut Step<'_>, settled: &Settled) {
+    if let Some(cluster) = &mut step.state.tables.cluster {
+        Arc::make_mut(cluster).epoch = settled.epoch;
+    }
+    let nodes: Vec<Node> = step.state.nodes().cloned().collect();
+    for mut node in nodes {
+        node.features = settled.features.get(&node.id).copied().unwrap_or(0);
+        node.revision = step.index;
+        node::put(step, node);
+    }
 }
 
 /// `ingress` as Docker makes it: of the cluster, not for attachments.

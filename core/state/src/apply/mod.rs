@@ -73,7 +73,9 @@ impl Step<'_> {
             Command::UpdateNode(update) => role::update(self, update),
             Command::RemoveNode { node, force } => role::remove(self, *node, *force),
             Command::ReplaceManagers(replace) => recovery::replace_managers(self, replace),
-            Command::SetFeatureLevel { level } => cluster::set_feature_level(self, *level),
+            Command::SetFeatureLevel { level, settled } => {
+                cluster::set_feature_level(self, *level, settled.as_ref())
+            }
         }
     }
 

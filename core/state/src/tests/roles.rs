@@ -185,8 +185,8 @@ fn the_level_rises_when_every_voter_knows_it_and_keeps_old_managers_out() {
     log.ask(Command::AdmitNode(AdmitNode { role: Role::Worker, ..old }));
     assert_eq!(log.refused(role(9, Role::Manager)), too_old);
     let next = FEATURE_LEVEL + 1;
-    let refused = log.refused(Command::SetFeatureLevel { level: next });
+    let refused = log.refused(Command::SetFeatureLevel { level: next, settled: None });
     assert!(matches!(refused, Refusal::TooOld { needed, .. } if needed == next));
-    assert_eq!(log.ask(Command::SetFeatureLevel { level: 1 }), Reply::Done);
+    assert_eq!(log.ask(Command::SetFeatureLevel { level: 1, settled: None }), Reply::Done);
     assert_eq!(log.state.cluster().unwrap().feature_level, FEATURE_LEVEL);
 }

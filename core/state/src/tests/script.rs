@@ -77,7 +77,13 @@ fn command() -> impl Strategy<Value = Command> {
             survivor: admission(n, Role::Manager),
             manager: manager(place + 10 * n, MemberState::Voter),
         }))),
-        1 => (0u32..4).prop_map(|level| Command::SetFeatureLevel { level }),
+        1 => (0u32..4, option::of(0u32..4)).prop_map(|(level, features)| Command::SetFeatureLevel {
+            level,
+            settled: features.map(|features| Settled {
+                epoch: 1,
+                features: (0..NODES).map(|n| (id(n), features)).collect(),
+            }),
+        }),
         5 => new_network(),
         2 => (0..NETWORKS).prop_map(|n| Command::RemoveNetwork { network: id(n) }),
         1 => Just(Command::PruneNetworks),
