@@ -90,7 +90,7 @@ fn crash(host: &Host) -> Result<()> {
 }
 
 #[test]
-fn b11_a_killed_daemon_costs_no_packet() {
+fn b11_f33_a_killed_daemon_costs_no_packet() {
     scenario(Setup::hosts(2), |w| {
         w.form(&["worker"])?;
         w.host(1).ctl("network create --attachable my_net")?.ok()?;
@@ -164,7 +164,7 @@ fn traffic_goes_on_while_every_daemon_is_down() {
 }
 
 #[test]
-fn a_host_that_was_switched_off_comes_back_to_its_networks() {
+fn f34_a_host_that_was_switched_off_comes_back_to_its_networks() {
     scenario(Setup::hosts(2), |w| {
         w.form(&["worker"])?;
         w.host(1).ctl("network create --attachable my_net")?.ok()?;

@@ -50,7 +50,7 @@ fn a_daemon_killed_at_any_moment_comes_back_to_the_same_cluster() {
 }
 
 #[test]
-fn a_daemon_killed_in_the_middle_of_run_leaks_no_address() {
+fn f33_a_daemon_killed_in_the_middle_of_run_leaks_no_address() {
     scenario(Setup::hosts(2), |w| {
         w.form(&["worker"])?;
         let (h1, h2) = (w.host(1), w.host(2));

@@ -5,21 +5,27 @@
 mod addresses;
 mod backup;
 mod bad_input;
+mod clocks;
 mod contract;
 mod copies;
 mod crowd;
 mod data_plane;
+mod disks;
+mod failover;
 mod harness;
 mod init;
 mod join;
 mod life;
+mod limits;
 mod managers;
 mod mtu;
 mod names;
 mod networks;
+mod partitions;
 mod recovery;
 mod repair;
 mod roles;
+mod skew;
 mod spoof;
 mod subnets;
 

@@ -47,7 +47,7 @@ fn s41_without_a_quorum_writes_end_and_come_back_with_it() {
 }
 
 #[test]
-fn s53_one_manager_goes_on_alone_with_everything_it_knew() {
+fn s53_f27_one_manager_goes_on_alone_with_everything_it_knew() {
     scenario(Setup::hosts(4), |w| {
         w.form(&["manager", "manager", "worker"])?;
         let (h1, h2, h3, h4) = (w.host(1), w.host(2), w.host(3), w.host(4));

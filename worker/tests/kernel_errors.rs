@@ -6,7 +6,7 @@ use net::{World, eventually, must};
 use swarm_netns::NetNs;
 
 #[test]
-fn a_foreign_vxlan_with_our_vni_is_named_and_left_alone() {
+fn f28_a_foreign_vxlan_with_our_vni_is_named_and_left_alone() {
     let mut world = World::new(1, 1500);
     let network = world.network(1, &["10.0.1.0/24"], |_| {});
     let a = world.sandbox(0, 1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use swarm_proto::v1;
 
 #[test]
-fn what_runs_is_adopted_without_a_manager_and_without_a_step() {
+fn f33_what_runs_is_adopted_without_a_manager_and_without_a_step() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
         manager.network(1, "net", |_| {});
@@ -61,7 +61,7 @@ fn what_was_half_done_is_taken_back() {
 }
 
 #[test]
-fn an_attach_that_was_cut_short_in_the_kernel_is_finished() {
+fn f33_an_attach_that_was_cut_short_in_the_kernel_is_finished() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
         manager.network(1, "net", |_| {});
@@ -87,7 +87,7 @@ fn an_attach_that_was_cut_short_in_the_kernel_is_finished() {
 }
 
 #[test]
-fn a_restarted_host_gives_back_what_is_gone_and_rebuilds_what_is_there_again() {
+fn f34_a_restarted_host_gives_back_what_is_gone_and_rebuilds_what_is_there_again() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
         manager.network(1, "net", |_| {});

@@ -34,7 +34,7 @@ fn addresses_come_one_after_the_other_with_their_macs() {
 }
 
 #[test]
-fn a_released_address_rests_and_is_usable_at_once_by_its_name() {
+fn f46_a_released_address_rests_and_is_usable_at_once_by_its_name() {
     let mut log = with_network("172.30.0.0/29");
     for n in 2..7 {
         log.attach(1, endpoint(n, 1, &format!("e{n}")));
@@ -149,7 +149,7 @@ fn asked_for_again_an_endpoint_is_answered_as_it_is() {
 }
 
 #[test]
-fn releasing_passes_over_what_is_gone_and_refuses_what_is_anothers() {
+fn f46_releasing_passes_over_what_is_gone_and_refuses_what_is_anothers() {
     let mut log = with_network("172.30.0.0/24");
     log.attach(1, endpoint(1, 1, "one"));
     log.attach(2, endpoint(2, 1, "two"));

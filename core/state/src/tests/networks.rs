@@ -75,7 +75,7 @@ fn routes_of_the_host_are_kept_clear_of() {
 }
 
 #[test]
-fn an_exhausted_pool_says_so_and_what_comes_back_is_used() {
+fn f46_an_exhausted_pool_says_so_and_what_comes_back_is_used() {
     let mut log = Log::with(settings("10.9.0.0/26", 28));
     for n in 1..4 {
         log.network(n, spec(&format!("n{n}")));
@@ -111,7 +111,7 @@ fn gateways_and_ipam_are_as_asked_for() {
 }
 
 #[test]
-fn names_ids_and_vnis_are_used_once() {
+fn f28_names_ids_and_vnis_are_used_once() {
     let mut log = Log::new();
     let vni = Vni::new(5000);
     log.network(1, NetworkSpec { vni, ..spec("Web") });

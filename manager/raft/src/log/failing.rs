@@ -107,7 +107,7 @@ async fn append(log: &mut LogStore, index: u64) -> io::Result<Answer> {
 }
 
 #[tokio::test]
-async fn nothing_is_acknowledged_once_a_flush_has_failed() {
+async fn f06_nothing_is_acknowledged_once_a_flush_has_failed() {
     let disk = Arc::new(Disk::default());
     let mut log = open(&disk);
     append(&mut log, 0).await.unwrap().await.unwrap().unwrap();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_disk_holds_up_entries_and_votes_and_no_sign_of_life() {
+    async fn f09_a_slow_disk_holds_up_entries_and_votes_and_no_sign_of_life() {
         let (disk, dir) = (Arc::new(Disk::default()), tempfile::tempdir().unwrap());
         let (raft, log) = follower(&disk, dir.path()).await;
         let members = [1, 2, 3].map(|id| (id, Member::default()));

@@ -5,7 +5,7 @@ use swarm_raft::{ProposeError, Role};
 use crate::rig::Rig;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_whose_disk_is_full_steps_aside_and_catches_up_later() {
+async fn f08_a_leader_whose_disk_is_full_steps_aside_and_catches_up_later() {
     let rig = Rig::group(3).await;
     rig.propose(&[1], b"before").await;
     rig.full.lock().insert(1);
@@ -23,7 +23,7 @@ async fn a_leader_whose_disk_is_full_steps_aside_and_catches_up_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_whose_disks_are_all_full_can_be_read_and_goes_on_when_there_is_space() {
+async fn f08_a_group_whose_disks_are_all_full_can_be_read_and_goes_on_when_there_is_space() {
     let rig = Rig::group(3).await;
     rig.propose(&[1], b"before").await;
     rig.full.lock().extend([1, 2, 3]);

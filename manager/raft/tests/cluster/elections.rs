@@ -50,7 +50,7 @@ async fn all_restarted_they_know_everything_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_voter_that_was_cut_off_does_not_disturb_the_leader() {
+async fn f12_a_voter_that_was_cut_off_does_not_disturb_the_leader() {
     let rig = Rig::group(3).await;
     until("all to follow", || {
         rig.nodes.values().all(|n| n.raft.status().leader.is_some_and(|(id, _)| id == 1))
@@ -71,7 +71,7 @@ async fn a_voter_that_was_cut_off_does_not_disturb_the_leader() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_without_a_majority_neither_writes_nor_reads() {
+async fn f11_a_leader_without_a_majority_neither_writes_nor_reads() {
     let rig = Rig::group(3).await;
     rig.propose(&[1], b"first").await;
     rig.wires.cut_off(1, &[2, 3]);
