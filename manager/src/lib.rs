@@ -49,3 +49,8 @@ pub use quorum::Quorum;
 pub use recovery::{Former, RecoverError, Recovered, Restored, Successor, recover, restore, still_there};
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};
+
+/// What is decided about managers, pure: the simulated world is driven by it too.
+pub mod decisions {
+    pub use crate::leader::{Departure, Said, corrections, members, next_departure, rise};
+}

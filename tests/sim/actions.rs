@@ -4,8 +4,10 @@ use crate::calls::About;
 use crate::worker::Record;
 use crate::world::World;
 use std::collections::BTreeMap;
-use swarm_model::{DnsName, Driver, IpamConfig, Labels, Network, NetworkId, NetworkSpec, SandboxId};
-use swarm_state::{Command, CreateEndpoints, CreateNetwork, NewEndpoint};
+use swarm_model::{
+    DnsName, Driver, IpamConfig, Labels, Network, NetworkId, NetworkSpec, NodeUpdate, Role, SandboxId,
+};
+use swarm_state::{Command, CreateEndpoints, CreateNetwork, NewEndpoint, UpdateNode};
 
 const SUBNETS: [&str; 4] = ["172.30.0.0/29", "10.9.0.64/28", "172.30.0.8/29", "172.30.0.0/28"];
 
@@ -13,7 +15,13 @@ impl World {
     /// One thing happens.
     pub fn act(&mut self) -> Result<(), String> {
         self.now_ms += self.rng.draw() % 1_500;
-        match self.rng.below(100) {
+        self.act_once()?;
+        self.answer_reads();
+        self.check_managers()
+    }
+
+    fn act_once(&mut self) -> Result<(), String> {
+        match self.rng.below(125) {
             0..=22 => (0..1 + self.rng.below(4)).try_for_each(|_| self.try_call())?,
             23..=34 => self.advance_one()?,
             35..=44 => self.pump_one(),
@@ -26,6 +34,14 @@ impl World {
             89 => self.create_network(),
             90 if self.rng.percent(40) => self.remove_network(),
             90..=91 => self.arrive_late()?,
+            100..=104 => self.elect(),
+            105..=108 => drop(self.look_after()?),
+            109..=114 => self.roles_one()?,
+            115..=117 => self.change_role(),
+            118..=120 => self.write_label(),
+            121..=123 => self.read_label(),
+            124 if self.rng.percent(20) => self.remove_node(),
+            124 => {}
             _ => self.fault()?,
         }
         Ok(())
@@ -34,6 +50,32 @@ impl World {
     fn advance_one(&mut self) -> Result<(), String> {
         let (at, most) = (self.rng.below(self.replicas.len()), 1 + self.rng.below(6));
         self.advance(at, most)
+    }
+
+    /// A host goes on with its role, or a manager with its way into Raft.
+    fn roles_one(&mut self) -> Result<(), String> {
+        let (worker, replica) = (self.rng.below(self.workers.len()), self.rng.below(self.replicas.len()));
+        self.follow(worker)?;
+        if !self.replicas[replica].gone {
+            self.join_step(replica);
+        }
+        Ok(())
+    }
+
+    /// An operator promotes or demotes somebody.
+    fn change_role(&mut self) {
+        let at = self.rng.below(self.workers.len());
+        let node = self.workers[at].node;
+        let role = if self.rng.percent(50) { Role::Manager } else { Role::Worker };
+        let update = NodeUpdate { role: Some(role), ..NodeUpdate::default() };
+        self.watched.touched.insert(node);
+        self.call(About::Node, Command::UpdateNode(UpdateNode { node, update, if_revision: None }));
+    }
+
+    fn remove_node(&mut self) {
+        let at = self.rng.below(self.workers.len());
+        let (node, force) = (self.workers[at].node, self.rng.percent(70));
+        self.call(About::Node, Command::RemoveNode { node, force });
     }
 
     fn pump_one(&mut self) {
@@ -65,10 +107,12 @@ impl World {
         worker.up && !worker.left && self.log.truth.node(&worker.node).is_some()
     }
 
-    /// A worker without a session opens one with a manager that is up.
+    /// A worker without a session opens one with a manager that belongs to the others.
     pub fn connect(&mut self) {
         let at = self.rng.below(self.workers.len());
-        let lives: Vec<usize> = (0..self.replicas.len()).filter(|at| self.replicas[*at].up).collect();
+        let serves =
+            |at: &usize| self.replicas[*at].is_reached() && self.group.has(self.replicas[*at].raft_id);
+        let lives: Vec<usize> = (0..self.replicas.len()).filter(serves).collect();
         let alone = self.is_member(at) && self.streams.iter().all(|stream| stream.worker != at);
         if let Some(replica) = self.rng.pick(&lives).filter(|_| alone) {
             self.open_stream(at, *replica);

@@ -1,6 +1,7 @@
 //! How each world begins, and how it grows: managers, workers, their settings and addresses.
 
 use crate::calls::About;
+use crate::managers::manager_addr;
 use crate::replica::Replica;
 use crate::worker::Worker;
 use crate::world::World;
@@ -8,22 +9,33 @@ use std::net::{IpAddr, Ipv4Addr};
 use swarm_model::{
     Availability, ClusterSettings, FEATURE_LEVEL, JoinSecrets, Labels, ManagerInfo, MemberState, NodeId, Role,
 };
+use swarm_raft::Member;
 use swarm_state::{AdmitNode, Command, CreateCluster};
 
 const REPLICAS: usize = 3;
-const WORKERS: usize = 4;
+/// Besides the managers, which are workers too.
+const WORKERS: usize = 3;
 
 impl World {
     /// Managers, workers and two networks, before anything goes wrong.
     pub fn found(&mut self) -> Result<(), String> {
+        let features = if self.rng.percent(30) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
         let nodes: Vec<NodeId> = (0..REPLICAS).map(|_| self.rng.id()).collect();
-        self.replicas = nodes.iter().map(|node| Replica::new(*node)).collect();
-        let create = self.creation(nodes[0]);
+        for node in &nodes {
+            let raft_id = self.fresh_raft_id();
+            self.replicas.push(Replica::new(*node, raft_id));
+            let addr = self.fresh_addr();
+            self.workers.push(Worker { features, admitted: true, ..Worker::new(*node, addr) });
+            let member = Member { node: node.to_string(), addr: manager_addr(raft_id) };
+            self.group.voters.insert(raft_id, member);
+        }
+        self.group.lead(1);
+        let create = self.creation(nodes[0], features);
         self.call(About::Nobody, create);
-        for (n, node) in (1..).zip(&nodes[1..]) {
-            self.call(About::Nobody, Command::AdmitNode(admission(*node, Role::Manager, n)));
-            let manager = Some(manager(n, MemberState::Voter));
-            self.call(About::Nobody, Command::SetManager { node: *node, manager });
+        for (n, node) in (2..).zip(&nodes[1..]) {
+            let admit = AdmitNode { features, ..admission(*node, Role::Manager, 0) };
+            self.call(About::Nobody, Command::AdmitNode(admit));
+            self.call(About::Nobody, Command::SetManager { node: *node, manager: Some(manager(n)) });
         }
         (0..WORKERS).for_each(|_| self.new_worker());
         (0..2).for_each(|_| self.create_network());
@@ -34,18 +46,18 @@ impl World {
         Ok(())
     }
 
-    fn creation(&mut self, node: NodeId) -> Command {
+    fn creation(&mut self, node: NodeId, features: u32) -> Command {
         Command::CreateCluster(Box::new(CreateCluster {
             cluster: self.rng.id(),
             settings: settings(),
             join_secrets: JoinSecrets { worker: "w".repeat(25), manager: "m".repeat(25) },
             root_ca_cert: String::new(),
             root_ca_key: String::new(),
-            first: admission(node, Role::Manager, 0),
-            manager: manager(0, MemberState::Voter),
+            first: AdmitNode { features, ..admission(node, Role::Manager, 0) },
+            manager: manager(1),
             ingress: self.rng.id(),
             avoid: Vec::new(),
-            feature_level: FEATURE_LEVEL,
+            feature_level: features,
         }))
     }
 
@@ -55,9 +67,11 @@ impl World {
 
     pub fn new_worker(&mut self) {
         let (node, addr) = (self.rng.id(), self.fresh_addr());
-        self.workers.push(Worker::new(node, addr));
-        let admit = AdmitNode { data_path_addr: addr, addr, ..admission(node, Role::Worker, 0) };
-        self.call(About::Join, Command::AdmitNode(admit));
+        let features = if self.rng.percent(20) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
+        let role = if self.rng.percent(15) { Role::Manager } else { Role::Worker };
+        self.workers.push(Worker { features, ..Worker::new(node, addr) });
+        let admit = AdmitNode { data_path_addr: addr, addr, features, ..admission(node, role, 0) };
+        self.call(About::Join { worker: self.workers.len() - 1 }, Command::AdmitNode(admit));
     }
 }
 
@@ -89,6 +103,6 @@ fn admission(node: NodeId, role: Role, n: u8) -> AdmitNode {
     }
 }
 
-fn manager(n: u8, member: MemberState) -> ManagerInfo {
-    ManagerInfo { raft_id: n.into(), addr: ([10, 200, 0, n], 2377).into(), member }
+fn manager(raft_id: u64) -> ManagerInfo {
+    ManagerInfo { raft_id, addr: manager_addr(raft_id), member: MemberState::Voter }
 }

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use swarm_model::{Endpoint, EndpointId, MacAddr, NetworkId, RequestId};
 use swarm_state::{Applied, Command, Entry, Event, REMEMBER_MS, REST_MS, Reply, State};
 
+/// What one entry's clock counts at most.
+const LONGEST_STEP_MS: u64 = 60_000;
+
 #[derive(Default)]
 pub struct Ledger {
     endpoints: BTreeMap<EndpointId, Endpoint>,
@@ -28,7 +31,7 @@ impl Ledger {
         state: &State,
     ) -> Result<(), String> {
         // Backwards steps count nothing and forward ones are bounded, or one wrong clock would end every rest.
-        self.time_ms += entry.now_ms.saturating_sub(self.wall_ms).min(60_000);
+        self.time_ms += entry.now_ms.saturating_sub(self.wall_ms).min(LONGEST_STEP_MS);
         self.wall_ms = entry.now_ms;
         self.compare(entry, reply)?;
         for event in events {
@@ -69,6 +72,13 @@ impl Ledger {
             (*at_ms, *first) = (self.time_ms, reply.clone());
         }
         if first == reply { Ok(()) } else { Err(format!("answered {reply:?}, and {first:?} before")) }
+    }
+
+    /// Answered so long ago that the answer may not be remembered when the next entry is applied.
+    pub fn is_forgotten(&self, request: &RequestId) -> bool {
+        self.answers
+            .get(request)
+            .is_some_and(|(at_ms, _)| at_ms + REMEMBER_MS <= self.time_ms + LONGEST_STEP_MS)
     }
 
     fn add(&mut self, endpoint: &Endpoint, entry: &Entry) -> Result<(), String> {

@@ -11,6 +11,8 @@ pub struct Log {
     replies: Vec<Reply>,
     /// Entries up to here are gone; who is behind needs a snapshot.
     pub floor: Revision,
+    /// The highest level of any command in it.
+    pub level: u32,
     pub truth: State,
     pub ledger: Ledger,
 }
@@ -25,6 +27,7 @@ impl Log {
         if index.is_multiple_of(16) {
             self.check_invariants()?;
         }
+        self.level = self.level.max(entry.command.level());
         self.entries.push(entry);
         self.replies.push(applied.reply.clone());
         Ok(applied.reply)

@@ -1,5 +1,5 @@
-//! The simulated world: replicas of the state behind one ordered log, sessions that lose, repeat and break, workers
-//! on a model kernel, clocks that jump. One synchronous loop per seed, so that a seed always tells the same story.
+//! The simulated world: replicas of the state behind one ordered log, managers that come, go, lag, are cut off and lost,
+//! sessions that lose, repeat and break, workers on a model kernel, clocks that jump. One synchronous loop per seed, so that a seed always tells the same story.
 //!
 //! `SIM_SEEDS=n` runs seeds 0 to n-1 (default 200), `SIM_SEED=s` that one, with what led to its failure.
 
@@ -10,9 +10,12 @@ mod found;
 mod kernel;
 mod ledger;
 mod log;
+mod managers;
+mod raft;
 mod replica;
 mod settle;
 mod streams;
+mod watched;
 mod worker;
 mod world;
 
@@ -30,7 +33,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// What must have happened over many seeds: a world in which nothing happens proves nothing.
-const EXPECTED: [&str; 10] = [
+const EXPECTED: [&str; 19] = [
     "CreateEndpoints done",
     "CreateEndpoints refused as AlreadyExists",
     "CreateEndpoints refused as Denied",
@@ -39,8 +42,17 @@ const EXPECTED: [&str; 10] = [
     "LeaveNode done",
     "ReleaseEndpoints done",
     "RemoveNetwork refused as Precondition",
+    "RemoveNode done",
+    "ReplaceManagers done",
+    "SetFeatureLevel done",
+    "UpdateNode done",
+    "cast out",
     "gap found",
+    "leadership handed over",
+    "manager ended",
+    "member let go",
     "snapshot installed",
+    "voter made",
 ];
 
 type Tally = BTreeMap<String, u64>;

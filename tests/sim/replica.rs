@@ -8,7 +8,15 @@ use swarm_state::{Event, Snapshot, State, apply};
 pub struct Replica {
     /// Its node; sessions it holds are on record under it.
     pub node: NodeId,
+    /// Its number in Raft; never used a second time.
+    pub raft_id: u64,
     pub up: bool,
+    /// The other managers do not reach it, nor it them.
+    pub cut: bool,
+    /// The cluster went on without it while it was down.
+    pub past: bool,
+    /// Nothing of it is left: the host is no manager any more, or another one.
+    pub gone: bool,
     pub state: State,
     /// The last snapshot on its disk, as bytes.
     disk: Option<(Revision, Vec<u8>)>,
@@ -26,8 +34,24 @@ pub enum Step {
 }
 
 impl Replica {
-    pub fn new(node: NodeId) -> Self {
-        Self { node, up: true, state: State::default(), disk: None, skew_ms: 0 }
+    pub fn new(node: NodeId, raft_id: u64) -> Self {
+        let (cut, past, gone) = (false, false, false);
+        Self { node, raft_id, up: true, cut, past, gone, state: State::default(), disk: None, skew_ms: 0 }
+    }
+
+    /// By the other managers that are reached.
+    pub fn is_reached(&self) -> bool {
+        self.up && !self.cut
+    }
+
+    /// How far its snapshot goes.
+    pub fn saved(&self) -> Revision {
+        self.disk.as_ref().map_or(0, |(revision, _)| *revision)
+    }
+
+    pub fn erase(&mut self) {
+        self.crash();
+        (self.gone, self.disk) = (true, None);
     }
 
     pub fn step(&mut self, log: &Log) -> Result<Step, String> {

@@ -1,12 +1,13 @@
 //! The end of a world: no more faults, everybody finishes what they began, and then everything must be as the log
 //! says, on every replica, in every assignment, in every kernel.
 
+use crate::replica::Replica;
 use crate::worker::Worker;
 use crate::world::World;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use swarm_model::{Assigned, EndpointId, Id, MacAddr, NetworkId};
+use swarm_model::{Assigned, EndpointId, Id, MacAddr, NetworkId, NodeId};
 use swarm_overlay::{OverlayNs, Scope};
 use swarm_state::{Command, CreateEndpoints, Entry, NewEndpoint, REST_MS, Refusal, Reply, State, apply};
 
@@ -16,7 +17,7 @@ const ROUNDS: usize = 60;
 impl World {
     pub fn settle(&mut self) -> Result<(), String> {
         self.faults = false;
-        (0..self.replicas.len()).try_for_each(|at| self.start_replica(at))?;
+        self.heal()?;
         while !self.late.is_empty() {
             self.arrive_late()?;
         }
@@ -24,19 +25,61 @@ impl World {
         for _ in 0..ROUNDS {
             if self.round()? {
                 self.check()?;
+                self.check_roles()?;
+                self.judge_labels()?;
                 return self.check_rests_end();
             }
         }
+        let alone =
+            |at: &usize| !self.workers[*at].left && self.streams.iter().all(|stream| stream.worker != *at);
+        let alone: Vec<String> = (0..self.workers.len()).filter(alone).map(|at| self.describe(at)).collect();
+        let (calls, busy) = (self.calls.len(), self.settle_roles()?);
         Err(format!(
-            "not settled after {ROUNDS} rounds: {} calls, {} sessions",
-            self.calls.len(),
-            self.streams.len()
+            "not settled after {ROUNDS} rounds: {calls} calls, roles {}, without a session {alone:?}",
+            if busy { "settled" } else { "not settled" },
         ))
+    }
+
+    fn describe(&self, at: usize) -> String {
+        let Worker { node, up, admitted, held, .. } = &self.workers[at];
+        let record = self.log.truth.node(node).map(|node| (node.role, node.status.state, node.votes()));
+        format!("{node} (up: {up}, admitted: {admitted}, told {:?}, on record {record:?})", held.role)
+    }
+
+    /// Everybody runs and reaches everybody, and somebody leads.
+    fn heal(&mut self) -> Result<(), String> {
+        self.replicas.iter_mut().for_each(|replica| replica.cut = false);
+        let nodes: Vec<NodeId> = self.workers.iter().map(|worker| worker.node).collect();
+        nodes.iter().try_for_each(|node| self.start_host(node))?;
+        self.elect();
+        match self.decides() {
+            true => nodes.iter().try_for_each(|node| self.start_host(node)),
+            false => Err("everybody runs, and nobody can lead".to_owned()),
+        }
+    }
+
+    /// Roles, records and Raft's members; true when there was nothing left to do.
+    fn settle_roles(&mut self) -> Result<bool, String> {
+        let mut idle = !self.look_after()?;
+        for at in 0..self.workers.len() {
+            idle &= !self.follow(at)?;
+        }
+        for at in 0..self.replicas.len() {
+            idle &= self.replicas[at].gone || !self.join_step(at);
+        }
+        self.answer_reads();
+        self.check_managers()?;
+        Ok(idle)
     }
 
     /// True when there was nothing left to do.
     fn round(&mut self) -> Result<bool, String> {
         self.now_ms += 1_000;
+        let releasing: usize = self.workers.iter().map(|worker| worker.releasing.len()).sum();
+        let (calls, sessions) = (self.calls.len(), self.streams.len());
+        self.tell(format_args!(
+            "a round: {calls} calls, {sessions} sessions, {releasing} endpoints to give back"
+        ));
         let end = self.log.end();
         let mut idle = self.calls.is_empty();
         while !self.calls.is_empty() {
@@ -48,10 +91,10 @@ impl World {
             self.advance(at, usize::MAX)?;
         }
         for at in 0..self.workers.len() {
-            self.start_worker(at);
             idle &= self.workers[at].releasing.is_empty();
             self.release_of(at);
         }
+        idle &= self.settle_roles()?;
         (0..self.workers.len() * 8).for_each(|_| self.connect());
         for at in (0..self.streams.len()).rev() {
             idle &= !self.pump(at);
@@ -92,9 +135,15 @@ impl World {
     fn check(&self) -> Result<(), String> {
         self.log.check_invariants()?;
         let truth = &self.log.truth;
-        for (at, replica) in self.replicas.iter().enumerate() {
+        for (at, replica) in self.replicas.iter().enumerate().filter(|(_, replica)| !replica.gone) {
             if replica.state != *truth {
-                return Err(format!("replica {at} is not what the log says"));
+                let Replica { raft_id, up, past, state, .. } = replica;
+                let (member, revision) = (self.group.has(*raft_id), state.revision());
+                return Err(format!(
+                    "replica {at} is not what the log says: raft {raft_id} (a member: {member}, up: {up}, of the past: \
+                     {past}) is at {revision}, and the log at {}",
+                    truth.revision()
+                ));
             }
         }
         for (at, worker) in self.workers.iter().enumerate() {

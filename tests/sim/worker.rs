@@ -22,6 +22,10 @@ pub struct Worker {
     pub node: NodeId,
     pub up: bool,
     pub left: bool,
+    /// It was let in.
+    pub admitted: bool,
+    /// The feature level its daemon knows.
+    pub features: u32,
     pub data_path_addr: IpAddr,
     /// On disk.
     pub held: Assigned,
@@ -37,6 +41,8 @@ impl Worker {
             node,
             up: true,
             left: false,
+            admitted: false,
+            features: FEATURE_LEVEL,
             data_path_addr,
             held: Assigned::default(),
             records: BTreeMap::new(),
@@ -54,8 +60,15 @@ impl Worker {
             addr: self.data_path_addr,
             data_path_addr: self.data_path_addr,
             version: "0.1.0".to_owned(),
-            features: FEATURE_LEVEL,
+            features: self.features,
         }
+    }
+
+    /// Out of the cluster: nothing of it is kept here.
+    pub fn end(&mut self) {
+        (self.left, self.up) = (true, true);
+        self.records.clear();
+        self.releasing.clear();
     }
 
     /// All it has on record, asked for or answered.

@@ -2,9 +2,11 @@
 
 use crate::calls::Call;
 use crate::log::Log;
+use crate::raft::Group;
 use crate::replica::{Replica, Step};
 use crate::rng::Rng;
 use crate::streams::Stream;
+use crate::watched::Watched;
 use crate::worker::Worker;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -19,12 +21,14 @@ pub struct World {
     pub now_ms: u64,
     pub log: Log,
     pub replicas: Vec<Replica>,
-    /// The replica whose clock stamps entries.
-    pub leader: usize,
+    pub group: Group,
+    /// The last number given out in Raft.
+    pub raft_ids: u64,
     pub streams: Vec<Stream>,
     pub workers: Vec<Worker>,
     pub calls: Vec<Call>,
     pub late: Vec<(RequestId, Command)>,
+    pub watched: Watched,
     pub faults: bool,
     /// How often what happened.
     pub tally: BTreeMap<String, u64>,
@@ -39,11 +43,13 @@ impl World {
             now_ms: 1_700_000_000_000,
             log: Log::default(),
             replicas: Vec::new(),
-            leader: 0,
+            group: Group::default(),
+            raft_ids: 0,
             streams: Vec::new(),
             workers: Vec::new(),
             calls: Vec::new(),
             late: Vec::new(),
+            watched: Watched::default(),
             faults: false,
             tally: BTreeMap::new(),
             story: VecDeque::new(),
@@ -65,14 +71,16 @@ impl World {
         self.story.iter().map(|line| format!("  {line}\n")).collect()
     }
 
+    /// Its clock stamps entries.
     pub fn leader(&self) -> Option<&Replica> {
-        self.replicas.get(self.leader)
+        self.leader_at().map(|at| &self.replicas[at])
     }
 
     /// One replica goes on by up to `most` entries.
     pub fn advance(&mut self, at: usize, most: usize) -> Result<(), String> {
         for _ in 0..most {
-            if !self.replicas[at].up {
+            // Whoever is no member of Raft is sent nothing.
+            if !self.replicas[at].is_reached() || !self.group.has(self.replicas[at].raft_id) {
                 break;
             }
             match self.replicas[at].step(&self.log)? {
@@ -88,7 +96,8 @@ impl World {
     }
 
     fn install(&mut self, at: usize) -> Result<(), String> {
-        let far_enough = |replica: &&Replica| replica.up && replica.state.revision() >= self.log.floor;
+        let far_enough =
+            |replica: &&Replica| replica.is_reached() && replica.state.revision() >= self.log.floor;
         let Some(source) = self.replicas.iter().find(far_enough).map(|replica| replica.state.clone()) else {
             return Ok(());
         };

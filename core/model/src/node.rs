@@ -46,6 +46,12 @@ impl Node {
     pub fn votes(&self) -> bool {
         self.manager.as_ref().is_some_and(|manager| manager.member == MemberState::Voter)
     }
+
+    /// In Raft, or on the way there: it must know every command that may be in the log.
+    pub fn reads_log(&self) -> bool {
+        let wanted = self.role == Role::Manager && self.status.state != NodeState::Disconnected;
+        wanted || self.manager.is_some()
+    }
 }
 
 /// What an operator changes about a node. What is not named stays.

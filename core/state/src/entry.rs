@@ -80,7 +80,7 @@ pub enum Command {
     },
     /// After the managers were lost, or from a backup: one manager is left. → `Reply::Node`.
     ReplaceManagers(Box<ReplaceManagers>),
-    /// From the leader, once every manager that votes knows the level. → `Done`.
+    /// From the leader, once every manager knows the level, also one that does not vote yet. → `Done`.
     SetFeatureLevel {
         level: u32,
         #[serde(default)]

@@ -7,6 +7,7 @@ mod token;
 
 use crate::api::no_cluster;
 use crate::gate::{Admitted, Door};
+use crate::leader::members;
 use crate::method::Method;
 use crate::propose::now_ms;
 use crate::seat::Seat;
@@ -76,12 +77,13 @@ fn certificate(cluster: &Cluster, subject: &Subject, csr_der: &[u8]) -> Result<S
 }
 
 fn answer(seat: &Seat, node: &Node, certificate_chain: String) -> v1::IssueResponse {
+    let raft = seat.raft.status();
     seat.applied.read(|state| v1::IssueResponse {
         node: node.id.to_string(),
         cluster: state.cluster().map(|c| c.id.to_string()).unwrap_or_default(),
         role: v1::Role::from(node.role).into(),
         certificate_chain,
-        managers: state.managers().iter().map(Into::into).collect(),
+        managers: members(&raft, state).iter().map(Into::into).collect(),
         settings: state.cluster().map(|c| (&c.settings).into()),
         addr: node.addr.to_string(),
     })

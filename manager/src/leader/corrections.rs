@@ -2,8 +2,9 @@
 //! Knows: both. Must not know: how either changes.
 
 use std::net::SocketAddr;
-use swarm_model::{ManagerInfo, MemberState, Node, NodeId, NodeState};
+use swarm_model::{ManagerInfo, ManagerPeer, MemberState, Node, NodeId, NodeState};
 use swarm_raft::Status;
+use swarm_state::State;
 
 /// The places that the record has to be given.
 pub fn corrections<'a>(
@@ -23,6 +24,19 @@ fn correction(status: &Status, node: &Node) -> Option<(NodeId, Option<ManagerInf
 
 fn place(raft_id: u64, addr: SocketAddr) -> ManagerInfo {
     ManagerInfo { raft_id, addr, member: MemberState::Voter }
+}
+
+/// Who counts as a manager: on record, or in Raft and not on record yet. Whoever is in Raft must not erase what it knows.
+pub fn members(status: &Status, state: &State) -> Vec<ManagerPeer> {
+    let mut members = state.managers();
+    for member in status.voters.values().chain(status.learners.values()) {
+        if let Ok(node) = member.node.parse()
+            && !members.iter().any(|known| known.node == node)
+        {
+            members.push(ManagerPeer { node, addr: member.addr });
+        }
+    }
+    members
 }
 
 #[cfg(test)]
@@ -105,5 +119,13 @@ mod tests {
     #[test]
     fn a_node_that_left_is_not_put_on_record_again() {
         assert_eq!(corrected(&[node(1, NodeState::Disconnected, None)]), []);
+    }
+
+    #[test]
+    fn who_is_in_raft_counts_before_it_is_on_record() {
+        let state = crate::leader::testing::with_managers(&[1]);
+        let status = crate::leader::testing::status(&[1, 2]);
+        let counted = members(&status, &state).into_iter().map(|peer| peer.node);
+        assert!(counted.eq([1, 2].map(crate::leader::testing::node_id)));
     }
 }

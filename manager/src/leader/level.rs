@@ -1,4 +1,4 @@
-//! When the cluster may use commands that came with a newer release: once every manager that votes knows them.
+//! When the cluster may use commands that came with a newer release: once every manager knows them.
 //! Knows: feature levels on record and as managers say them. Must not know: what the commands do.
 
 use crate::recovery;
@@ -35,20 +35,21 @@ pub async fn raise(seat: &Seat, status: &Status) {
 
 /// What a manager says of itself.
 #[derive(Debug, Clone, Copy)]
-struct Said {
-    node: NodeId,
-    epoch: u64,
+pub struct Said {
+    pub node: NodeId,
+    pub epoch: u64,
     /// 0: too old to say.
-    features: u32,
+    pub features: u32,
 }
 
-/// The level to rise to, with what is to be everybody's there. `own`: what this manager knows.
-fn rise(state: &State, said: &[Said], own: u32) -> Option<(u32, Settled)> {
+/// The level to rise to, with what is to be everybody's there. `own`: what this manager knows. Who is on the way into
+/// Raft counts already: the log will hold what it has to read.
+pub fn rise(state: &State, said: &[Said], own: u32) -> Option<(u32, Settled)> {
     let cluster = state.cluster()?;
     let said_of: BTreeMap<NodeId, u32> =
         said.iter().filter(|said| said.features > 0).map(|said| (said.node, said.features)).collect();
     let features = |node: &Node| said_of.get(&node.id).copied().unwrap_or(node.features);
-    let level = state.nodes().filter(|node| node.votes()).map(features).min()?.min(own);
+    let level = state.nodes().filter(|node| node.reads_log()).map(features).min()?.min(own);
     let epoch = said.iter().map(|said| said.epoch).fold(cluster.epoch, u64::max);
     let features = state.nodes().map(|node| (node.id, features(node))).collect();
     (cluster.feature_level < level).then_some((level, Settled { epoch, features }))
@@ -57,7 +58,7 @@ fn rise(state: &State, said: &[Said], own: u32) -> Option<(u32, Settled)> {
 /// `h3 (level 1)` of every manager that is in the way of a command of this level; `said`: what managers say themselves.
 pub fn too_old(state: &State, said: &BTreeMap<NodeId, u32>, needed: u32) -> String {
     let features = |node: &Node| said.get(&node.id).copied().unwrap_or(node.features).max(1);
-    let old = state.nodes().filter(|node| node.votes() && features(node) < needed);
+    let old = state.nodes().filter(|node| node.reads_log() && features(node) < needed);
     let named: Vec<String> =
         old.map(|node| format!("{} (level {})", node.hostname, features(node))).collect();
     named.join(", ")

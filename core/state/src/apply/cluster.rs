@@ -64,8 +64,8 @@ pub fn set_feature_level(
         Some(settled) => settled.features.get(&node.id).copied().unwrap_or(0),
         None => node.features,
     };
-    let voters = step.state.nodes().filter(|node| node.votes());
-    if let Some(old) = voters.min_by_key(|node| features(node)).filter(|node| features(node) < level) {
+    let readers = step.state.nodes().filter(|node| node.reads_log());
+    if let Some(old) = readers.min_by_key(|node| features(node)).filter(|node| features(node) < level) {
         return Err(Refusal::TooOld { host: old.hostname.clone(), features: features(old), needed: level });
     }
     let Some(cluster) = &mut step.state.tables.cluster else { return Err(Refusal::NoCluster) };

@@ -190,3 +190,24 @@ fn the_level_rises_when_every_voter_knows_it_and_keeps_old_managers_out() {
     assert_eq!(log.ask(Command::SetFeatureLevel { level: 1, settled: None }), Reply::Done);
     assert_eq!(log.state.cluster().unwrap().feature_level, FEATURE_LEVEL);
 }
+
+/// Or it would be made a voter a moment later, and could not read what is in the log by then.
+#[test]
+fn the_level_does_not_rise_past_a_manager_that_is_on_its_way_into_raft() {
+    let mut log = cluster(2);
+    let next = FEATURE_LEVEL + 1;
+    for n in 0..2 {
+        let AdmitNode { node, hostname, addr, data_path_addr, version, .. } = admission(n, Role::Manager);
+        let (session, manager) = (SessionId::from_random([n as u8 + 50; 16]), node);
+        let features = next;
+        let register =
+            RegisterNode { node, session, manager, hostname, addr, data_path_addr, version, features };
+        log.ask(Command::RegisterNode(register));
+    }
+    log.ask(Command::AdmitNode(admission(9, Role::Manager)));
+    let refused = log.refused(Command::SetFeatureLevel { level: next, settled: None });
+    assert_eq!(refused, Refusal::TooOld { host: "h9".into(), features: FEATURE_LEVEL, needed: next });
+    log.ask(role(9, Role::Worker));
+    assert_eq!(log.ask(Command::SetFeatureLevel { level: next, settled: None }), Reply::Done);
+    assert_eq!(log.state.cluster().unwrap().feature_level, next);
+}
