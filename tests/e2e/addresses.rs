@@ -241,6 +241,38 @@ fn f25_rejoin_leads_those_left_behind_to_the_cluster_that_went_on() {
     });
 }
 
+/// The managers are lost for good, and their cluster lives again on a host that was none of them.
+#[test]
+fn f25_rejoin_leads_to_a_cluster_restored_elsewhere() {
+    scenario(Setup::hosts(5), |w| {
+        w.form_first(4, &["manager", "manager", "worker"])?;
+        let (h1, h2, h3, h4, h5) = (w.host(1), w.host(2), w.host(3), w.host(4), w.host(5));
+        create(h1, "my_net")?;
+        let a = h4.run("a", "--network my_net")?;
+        let before = shown(h1, "h4")?;
+        let (secret, file) = (w.dir().join("passphrase"), w.dir().join("swarm.backup"));
+        std::fs::write(&secret, "correct horse battery\n")?;
+        let files = format!("--passphrase-file {} {}", secret.display(), file.display());
+        h1.ctl(&format!("backup {files}"))?.ok()?;
+        [h1, h2, h3].into_iter().try_for_each(Host::kill)?;
+        h5.start()?;
+        h5.ctl(&format!("restore {files}"))?.ok()?;
+        // A worker that never stopped, and a former manager that finds none of its own.
+        h4.ctl("rejoin 10.88.0.5")?.ok()?;
+        is_found_at(h5, "h4", "10.88.0.4", &before)?;
+        h3.start()?;
+        h3.ctl("rejoin 10.88.0.5")?.ok()?;
+        within(Duration::from_secs(40), "the former manager is a worker there", || {
+            ensure!(view::text(&h3.info()?, "role").as_deref() == Some("worker"));
+            let row = h5.nodes()?.into_iter().find(|n| n.hostname == "h3").context("not listed")?;
+            ensure!(row.status == "Ready" && row.manager.is_empty(), "{row:?}");
+            Ok(())
+        })?;
+        let b = h3.run("b", "--network my_net")?;
+        all_ping(&[&a, &b])
+    });
+}
+
 /// An address that was typed stays until an operator types another one.
 #[test]
 fn f25_rejoin_with_another_advertised_address() {
@@ -274,14 +306,16 @@ fn call(host: &Host, name: &str, ip: &str) -> Result<()> {
 
 #[test]
 fn f25_a_worker_finds_its_only_manager_by_name() {
-    scenario(Setup::hosts(2), |w| {
+    scenario(Setup::hosts(3), |w| {
         w.form_first(1, &[])?;
-        let (h1, h2) = (w.host(1), w.host(2));
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        h3.start()?;
+        h3.ctl("init")?.ok()?;
         call(h2, "manager.example", "10.88.0.1")?;
         h2.start()?;
-        // The first address is dead.
+        // The first address is dead, the second is another cluster's.
         let token = h1.token("worker")?;
-        h2.ctl(&format!("join --token {token} 10.88.0.77:2377 manager.example"))?.ok()?;
+        h2.ctl(&format!("join --token {token} 10.88.0.77:2377 10.88.0.3 manager.example"))?.ok()?;
         w.settled(2)?;
         create(h1, "my_net")?;
         let before = shown(h1, "h2")?;
