@@ -28,6 +28,7 @@ mod roles;
 mod skew;
 mod spoof;
 mod subnets;
+mod zones;
 
 /// Exit codes of the contract.
 pub mod code {

@@ -1,6 +1,6 @@
 //! `node …` as typed.
 
-use super::output::{InspectOutput, ListOutput};
+use super::output::{FORMAT_LONG_NODES, InspectOutput, ListOutput};
 use super::swarm::{AvailabilityArg, RoleArg};
 use super::values::{label, reference};
 use clap::{Args, Subcommand};
@@ -83,6 +83,7 @@ pub struct NodePsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |format| format.long_help(FORMAT_LONG_NODES)))]
 pub struct NodeLsArgs {
     /// Show only nodes with id=, name=, role=, label= or membership= (may be repeated)
     #[arg(short, long = "filter", value_name = "KEY=VALUE", value_parser = label)]

@@ -20,7 +20,7 @@ pub fn format(given: &str) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         text if text.starts_with("table ") => Ok(Format::TableTemplate(text["table ".len()..].to_owned())),
         text if text.contains("{{") => Ok(Format::Template(text.to_owned())),
-        _ => Err("expected table, json or a template such as '{{.ID}} {{.Name}}'".into()),
+        _ => Err("expected table, json or a template such as '{{.ID}}'".into()),
     }
 }
 
@@ -31,6 +31,14 @@ table, json (one object per line) or a template.
 A template is text with fields of the JSON form in it: '{{.ID}}\\t{{.Name}}', nested ones as '{{.Spec.Role}}', \
 one of a label as '{{.Labels.KEY}}', '{{json .}}' or '{{json .Field}}' for JSON. \\t and \\n are a tab and a new \
 line. With 'table ' before it the fields become columns with a header. A field that does not exist is an error.";
+
+/// The same with an example of fields that nodes have.
+pub const FORMAT_LONG_NODES: &str = "\
+table, json (one object per line) or a template.
+
+A template is text with fields of the JSON form in it: '{{.ID}}\\t{{.Hostname}}', one of a label as '{{.Labels.KEY}}', \
+'{{json .}}' or '{{json .Field}}' for JSON. \\t and \\n are a tab and a new line. With 'table ' before it the fields \
+become columns with a header. A field that does not exist is an error.";
 
 /// For lists.
 #[derive(Debug, Args)]

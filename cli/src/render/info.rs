@@ -67,6 +67,8 @@ struct ClusterView {
     survives: u32,
     /// Node id; empty: none.
     leader: String,
+    /// What the managers cannot bear to lose, and what mends it.
+    warnings: Vec<String>,
     raft_term: u64,
     raft_applied: u64,
     default_addr_pool: Vec<String>,
@@ -141,6 +143,7 @@ fn cluster_view(answer: v1::GetClusterResponse) -> ClusterView {
         reachable_managers: quorum.reachable,
         survives: quorum.survives,
         leader: quorum.leader,
+        warnings: answer.warnings,
         raft_term: quorum.term,
         raft_applied: quorum.applied,
         default_addr_pool: settings.default_addr_pools,
@@ -206,7 +209,11 @@ impl ClusterView {
         lines.heading("Cluster");
         let leader = if self.leader.is_empty() { "none" } else { &self.leader };
         lines.indented(1, "Managers", format!("{} ({} reachable)", self.managers, self.reachable_managers));
-        lines.indented(1, "Survives", self.losses()).indented(1, "Leader", leader);
+        lines.indented(1, "Survives", self.losses());
+        for warning in &self.warnings {
+            lines.indented(1, "Warning", warning);
+        }
+        lines.indented(1, "Leader", leader);
         lines.indented(1, "Raft", format!("term {}, applied {}", self.raft_term, self.raft_applied));
         lines.indented(1, "Nodes", self.nodes).indented(1, "Networks", self.networks);
         lines.indented(1, "Endpoints", self.endpoints).indented(1, "Created at", &self.created_at);

@@ -22,6 +22,24 @@ pub fn check(filters: &Filters, known: &[&str]) -> Result<(), CliError> {
     }
 }
 
+/// Refuses what no node can have: an empty list would look like an answer.
+pub fn check_node_values(filters: &Filters) -> Result<(), CliError> {
+    for (key, value) in filters {
+        let allowed: &[&str] = match key.as_str() {
+            "role" => &["worker", "manager"],
+            "membership" => &["accepted", "pending"],
+            _ => continue,
+        };
+        if !allowed.contains(&value.as_str()) {
+            return Err(CliError::Usage(format!(
+                "no node has the {key} {value:?}: expected one of {}",
+                allowed.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
 pub fn node(row: &NodeRow, filters: &Filters) -> bool {
     all_keys(filters, |key, value| match key {
         "id" => row.id.starts_with(value),
@@ -100,6 +118,18 @@ mod tests {
         ] {
             assert_eq!(node(&row, &filters(pairs)), expected, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn values_that_nothing_can_have_are_refused() {
+        for (key, value) in [("role", "nope"), ("role", ""), ("membership", "x")] {
+            let error = check_node_values(&filters(&[("name", "a"), (key, value)])).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+        let said = check_node_values(&filters(&[("role", "nope")])).unwrap_err().to_string();
+        assert!(said.contains("worker, manager"), "{said}");
+        let fine = [("role", "manager"), ("membership", "pending"), ("label", "x"), ("id", "y")];
+        assert!(check_node_values(&filters(&fine)).is_ok());
     }
 
     #[test]

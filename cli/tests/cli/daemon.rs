@@ -264,7 +264,7 @@ answers! {
     rotate_join_token(RotateJoinTokenRequest) -> JoinTokenResponse =
         |daemon, _| managed(daemon, v1::JoinTokenResponse { token: "SWMTKN-1-digest-rotated".into() });
     list_nodes(ListNodesRequest) -> ListNodesResponse =
-        |daemon, _| managed(daemon, v1::ListNodesResponse { nodes: data::nodes() });
+        |daemon, _| managed(daemon, v1::ListNodesResponse { nodes: data::nodes(), warnings: vec![data::WARNING.into()] });
     get_node(GetNodeRequest) -> GetNodeResponse = |daemon, request| {
         let meant = |node: &v1::Node| node.id == request.reference || node.hostname == request.reference;
         let Some(node) = data::nodes().into_iter().find(meant) else {

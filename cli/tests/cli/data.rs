@@ -7,6 +7,7 @@ pub const OWN: &str = "0own0node0000000000000001";
 const WEB: &str = "1web0node0000000000000002";
 const DOWN: &str = "2down0node000000000000003";
 const NETWORK: &str = "5network00000000000000001";
+pub const WARNING: &str = "the loss of zone a would lose the quorum: mended by promotion";
 const EPOCH_MS: u64 = 1_790_000_000_000;
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -249,6 +250,7 @@ pub fn cluster() -> v1::GetClusterResponse {
         nodes: 3,
         networks: 2,
         endpoints: 2,
+        warnings: vec![WARNING.into()],
     }
 }
 

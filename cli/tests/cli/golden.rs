@@ -69,6 +69,7 @@ async fn node() {
         "node ls -f role=worker",
         "node ls -f label=rack=a -f name=n1 -q",
         "node ls -f rack=a",
+        "node ls -f role=nope",
         "node ls --format '{{.Name}}'",
         "node inspect self",
         "node inspect n10 --format json",
@@ -85,7 +86,10 @@ async fn node() {
         "node ps -q",
         "node rm n10 nope",
     ];
-    compare("node", &transcript(&Daemon::manager(), &lines).await);
+    let mut text = transcript(&Daemon::manager(), &lines).await;
+    text += "# on a worker\n";
+    text += &transcript(&Daemon::worker(), &["node ps", "node ps n1"]).await;
+    compare("node", &text);
 }
 
 #[tokio::test]
@@ -153,6 +157,7 @@ async fn help() {
         "node",
         "node ls",
         "node inspect",
+        "node ps",
         "network",
         "network create",
         "network ls",

@@ -15,6 +15,7 @@ mod event;
 mod indices;
 mod invariants;
 mod limits;
+pub mod losses;
 mod pool;
 mod query;
 mod refusal;

@@ -1,7 +1,7 @@
 //! The cluster as one object, and its join tokens.
 //! Knows: what of the cluster is shown to whom. Must not know: how tokens are checked (that is `ca`).
 
-use crate::api::reachability::quorum;
+use crate::api::reachability::quorum_and_losses;
 use crate::authorise::Authorized;
 use crate::failure::unexpected;
 use crate::seat::{Seat, request_id};
@@ -12,7 +12,7 @@ use swarm_state::{Command, Reply, RotateJoinSecret};
 use tonic::Status;
 
 pub async fn get(seat: &Seat) -> Result<v1::GetClusterResponse, Status> {
-    let quorum = quorum(seat).await;
+    let (quorum, warnings) = quorum_and_losses(seat).await;
     seat.applied.read(|state| {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(v1::GetClusterResponse {
@@ -21,6 +21,7 @@ pub async fn get(seat: &Seat) -> Result<v1::GetClusterResponse, Status> {
             nodes: count(state.nodes().len()),
             networks: count(state.networks().len()),
             endpoints: count(state.endpoints().len()),
+            warnings,
         })
     })
 }

@@ -12,8 +12,10 @@ use tonic::Status;
 
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
     let reachable = reachabilities(seat).await;
-    let nodes = seat.applied.read(|state| state.nodes().map(|node| shown(node, &reachable)).collect());
-    v1::ListNodesResponse { nodes }
+    seat.applied.read(|state| v1::ListNodesResponse {
+        nodes: state.nodes().map(|node| shown(node, &reachable)).collect(),
+        warnings: state.losses(|raft_id| reachable.hears(raft_id)).warnings(),
+    })
 }
 
 pub async fn get(seat: &Seat, request: &v1::GetNodeRequest) -> Result<v1::GetNodeResponse, Status> {

@@ -19,6 +19,10 @@ pub struct Reachabilities {
 }
 
 impl Reachabilities {
+    pub fn hears(&self, raft_id: u64) -> bool {
+        self.of(raft_id) != Reachability::Unreachable
+    }
+
     pub fn of(&self, raft_id: u64) -> Reachability {
         if self.leader == Some(raft_id) {
             Reachability::Leader
@@ -67,9 +71,16 @@ async fn ask(seat: &Seat, member: &Member) -> Option<BTreeSet<u64>> {
 
 /// The managers as this one sees them.
 pub async fn quorum(seat: &Seat) -> Quorum {
+    quorum_and_losses(seat).await.0
+}
+
+/// The same, and what of it an operator should know.
+pub async fn quorum_and_losses(seat: &Seat) -> (Quorum, Vec<String>) {
     // One status for all of it: a leader is shown with the term it leads in.
     let status = seat.raft.status();
-    counted(&status, &heard(seat, &status).await)
+    let reachable = heard(seat, &status).await;
+    let losses = seat.applied.read(|state| state.losses(|raft_id| reachable.hears(raft_id)));
+    (counted(&status, &reachable), losses.warnings())
 }
 
 /// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another.

@@ -11,6 +11,7 @@ use swarm_proto::v1;
 
 pub async fn run(socket: &Path, args: NodeLsArgs) -> Result<(), CliError> {
     filter::check(&args.filters, &filter::NODE_KEYS)?;
+    filter::check_node_values(&args.filters)?;
     let printer = Printer::<NodeRow>::list(&args.output)?;
     let client = Client::connect(socket).await?;
     let (mut control, mut local) = (client.control(), client.local());
@@ -19,6 +20,9 @@ pub async fn run(socket: &Path, args: NodeLsArgs) -> Result<(), CliError> {
         call(local.info(v1::InfoRequest {})),
     )?;
     shared_addresses(&nodes.nodes).iter().for_each(|warning| say(warning));
+    if !args.output.quiet {
+        nodes.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    }
     let rows = nodes.nodes.into_iter().map(|node| NodeRow::new(node, &info.node));
     let mut rows: Vec<_> = rows.filter(|row| filter::node(row, &args.filters)).collect();
     rows.sort_by(|a, b| natural(&a.hostname, &b.hostname).then_with(|| a.id.cmp(&b.id)));

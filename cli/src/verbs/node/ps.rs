@@ -15,7 +15,8 @@ pub async fn run(socket: &Path, mut args: NodePsArgs) -> Result<(), CliError> {
     if args.nodes.is_empty() {
         args.nodes.push("self".into());
     }
-    let networks = call(client.control().list_networks(v1::ListNetworksRequest {})).await?.networks;
+    let networks = call(client.control().list_networks(v1::ListNetworksRequest {})).await;
+    let networks = networks.map_err(|error| with_way_out(error, &args.nodes))?.networks;
     let (mut rows, mut several) = (Vec::new(), Several::default());
     for reference in &args.nodes {
         if several.is_hopeless() {
@@ -31,6 +32,16 @@ pub async fn run(socket: &Path, mut args: NodePsArgs) -> Result<(), CliError> {
     rows.dedup_by(|a, b| a.id == b.id);
     print(&printer.rows(&rows, false)?)?;
     several.finish()
+}
+
+/// Of this host itself, its own daemon knows what a manager would say.
+fn with_way_out(error: CliError, nodes: &[String]) -> CliError {
+    match error {
+        CliError::Unavailable(said) if nodes.iter().all(|node| node == "self") => {
+            CliError::Unavailable(format!("{said}; `swarmctl ps` lists what runs on this host"))
+        }
+        other => other,
+    }
 }
 
 async fn get(client: &Client, reference: &str) -> Result<v1::GetNodeResponse, CliError> {

@@ -5,6 +5,7 @@ extern crate std;
 mod bounds;
 mod build;
 mod endpoints;
+mod losses;
 mod networks;
 mod nodes;
 mod properties;
