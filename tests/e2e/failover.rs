@@ -45,14 +45,16 @@ fn s39_f01_another_leads_at_once_and_the_old_one_returns_as_a_follower() {
     scenario(Setup::hosts(3), |w| {
         w.form(&["manager", "manager"])?;
         let mut acknowledged = BTreeSet::new();
-        let ends: [(&str, fn(&Host) -> Result<()>); 3] =
-            [("stopped", Host::stop), ("killed", Host::kill), ("killed", Host::kill)];
-        for (round, (how, end)) in ends.into_iter().enumerate() {
+        for (round, how) in ["stopped", "killed", "killed"].into_iter().enumerate() {
             let old = w.leader()?;
             let asked = w.hosts().iter().find(|host| host.name != old.name).context("three hosts")?;
             let before = format!("before{round}");
             create(asked, &before)?;
-            end(old)?;
+            if how == "stopped" {
+                old.stop()?
+            } else {
+                old.kill()?
+            }
             let after = format!("after{round}");
             let written = asked.ctl(&format!("network create {after}"))?;
             ensure!(written.took < FAILOVER, "{written}");
