@@ -9,7 +9,6 @@ cd "$(dirname "$0")/.."
 patches=$PWD/tests/planted
 place=$PWD/target/planted
 source=$place/source
-log=$place/last.log
 
 # Which instrument finds it, how it is set, and the words it must use.
 instrument() {
@@ -37,7 +36,8 @@ finds() {
   cargo_in test --no-run --test "$program" || return 2
   (cd "$source" && env "$@" cargo test --locked --workspace --test "$program" "$test" -- --nocapture) >"$log" 2>&1 && return 1
   grep -m 3 -E "$words" "$log" && return 0
-  tail -n 20 "$log"
+  echo "it failed with other words than $words; all of it is in $log"
+  grep -m 1 -A 10 'panicked at' "$log"
   return 2
 }
 
@@ -70,6 +70,7 @@ export CARGO_TARGET_DIR=$place/build
 missed=0
 for name; do
   echo "--- $name"
+  log=$place/$name.log
   copy && git -C "$source" apply "$patches/$name.patch" && instrument "$name"
   case $? in
     0) echo "--- $name: found" ;;
