@@ -251,6 +251,7 @@ fn messages(state: &State) -> Vec<(&'static str, Vec<u8>)> {
         held: vec![id::<Endpoint>(21).to_string()],
         revision: 20,
         features: FEATURE_LEVEL,
+        ..v1::Register::default()
     };
     let issue = v1::IssueRequest {
         token: "SWMTKN-1-a-b".to_owned(),
