@@ -83,9 +83,8 @@ pub fn any_age<T>(question: T) -> Request<T> {
 pub async fn look<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
     let response = within(DEADLINE, answer).await?;
     if response.metadata().contains_key(STALE) {
-        say(
-            "warning: the managers have no quorum: this is what the one asked knew last, and may be out of date",
-        );
+        say("warning: the managers have no quorum, or the one asked is behind: this is what it knew last, \
+             and may be out of date");
     }
     Ok(response.into_inner())
 }

@@ -108,10 +108,9 @@ impl Local for LocalService {
 
     async fn list_local_networks(
         &self,
-        _: Request<pb::ListLocalNetworksRequest>,
+        request: Request<pb::ListLocalNetworksRequest>,
     ) -> Answer<pb::ListLocalNetworksResponse> {
-        let networks = crate::networks::list(&self.0).await?;
-        Ok(Response::new(pb::ListLocalNetworksResponse { networks }))
+        crate::networks::list(&self.0, request).await
     }
 }
 

@@ -36,7 +36,8 @@ fn f06_a_manager_whose_disk_fails_ends_and_its_peers_go_on() {
             let broken = if leads { leader } else { others(w, leader)[0] };
             let asked = others(w, broken)[0];
             create(asked, &format!("before{round}"))?;
-            shims[broken.number - 1].broken_disk(1)?;
+            // Whatever the daemon flushes first: it is Raft's flush that must end it.
+            shims[broken.number - 1].broken_disk(1_000)?;
             let name = format!("during{round}");
             let written = asked.ctl(&format!("network create {name}"))?;
             let code = broken.ended()?;
@@ -48,6 +49,7 @@ fn f06_a_manager_whose_disk_fails_ends_and_its_peers_go_on() {
                 knows(asked, &name)?;
             }
             eventually("the others go on", || create(asked, &format!("after{round}")))?;
+            shims[broken.number - 1].broken_disk(0)?;
             broken.start()?;
             w.settled(3)?;
             for host in w.hosts() {

@@ -58,13 +58,16 @@ impl ControlService {
         }
     }
 
-    /// As `fresh`, but whoever says that it will do gets an answer without a quorum too, marked as such.
+    /// As `fresh`, but whoever says that it will do gets an answer without a quorum too, or from a manager that cannot
+    /// keep up (its disk is full), marked as such.
     async fn look<R>(&self, method: Method, request: Request<R>) -> Result<(Authorized<R>, Age), Status> {
         let content = request.metadata().contains_key(ACCEPT_STALE);
         let permit = self.admit(method, request).await?;
         match self.seat.linearizer.barrier().await {
             Ok(()) => Ok((permit, Age::Fresh)),
-            Err(NotFresh::NoLeader) if content && self.door == Door::Local => Ok((permit, Age::Stale)),
+            Err(NotFresh::NoLeader | NotFresh::Behind) if content && self.door == Door::Local => {
+                Ok((permit, Age::Stale))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -145,8 +148,8 @@ impl Control for ControlService {
     }
 
     async fn list_networks(&self, request: Request<ListNetworksRequest>) -> Answer<ListNetworksResponse> {
-        self.fresh(Method::ListNetworks, request).await?;
-        Ok(Response::new(network::list(&self.seat)))
+        let (_, age) = self.look(Method::ListNetworks, request).await?;
+        Ok(age.mark(network::list(&self.seat)))
     }
 
     async fn get_network(&self, request: Request<GetNetworkRequest>) -> Answer<GetNetworkResponse> {
