@@ -17,21 +17,27 @@ pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
         Phase::Outside { .. } => Err(Status::failed_precondition("this node is not part of a swarm")),
         Phase::Joining(_) => forget(daemon),
         Phase::Member(running) => {
+            may_leave(&running, force)?;
             running.stop.cancel();
-            member(&running, force).await?;
+            member(&running).await?;
             forget(daemon)
         }
     }
 }
 
-async fn member(running: &Running, force: bool) -> Result<(), Status> {
+/// Before anything is stopped: who is refused goes on as what it is, and what follows the cluster's wishes with it.
+fn may_leave(running: &Running, force: bool) -> Result<(), Status> {
+    if running.is_manager() && !force {
+        return Err(Status::failed_precondition(
+            "this node is a manager: when it leaves, the others lose its vote, and the last one takes the cluster \
+             with it; use `swarmctl leave --force` if that is what you want",
+        ));
+    }
+    Ok(())
+}
+
+async fn member(running: &Running) -> Result<(), Status> {
     if running.is_manager() {
-        if !force {
-            return Err(Status::failed_precondition(
-                "this node is a manager: when it leaves, the others lose its vote, and the last one takes the cluster \
-                 with it; use `swarmctl leave --force` if that is what you want",
-            ));
-        }
         running.leave_as_manager().await?;
     }
     running.worker.leave().await?;

@@ -33,6 +33,7 @@ pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<
         let (addr, found) = find(&running, &remotes).await?;
         can_be_reached(&running, &addr, &member).await?;
         whereabouts::settle(daemon, &running, member.reached_by(&remotes)).await?;
+        running.worker.expect_epoch(found.epoch);
         turn_to(&running, remotes, &running.member());
         let answer = answer(&running, addr, &found);
         (running, answer)

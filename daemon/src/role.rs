@@ -88,6 +88,8 @@ impl Follower {
                     },
                     epoch = self.superseded() => {
                         tracing::warn!(epoch, "the cluster was recovered without this manager: it becomes a worker");
+                        // What is erased now would be joined again where it came from, while that still lives.
+                        self.running.worker.expect_epoch(epoch);
                         superseded = true;
                     }
                     () = adrift::cast_out(&self.running) => {

@@ -270,8 +270,9 @@ fn why_no_leader(missing: &str) -> String {
     match missing {
         "" => ": the managers answer, but have not agreed on one yet; try again shortly".to_owned(),
         missing => format!(
-            ", because more than half of the managers must be there ({missing}): start them again; if they are lost for \
-             good, `swarmctl init --force-new-cluster` goes on with this one"
+            ", because more than half of the managers must be there ({missing}): start them again; if addresses have \
+             changed, `swarmctl rejoin` says where they are now; if they are lost for good, `swarmctl init \
+             --force-new-cluster` goes on with this one"
         ),
     }
 }

@@ -30,7 +30,7 @@ fn holds(all: &[&Sandbox<'_>]) -> Result<()> {
     for here in all {
         let others: Vec<_> = all.iter().filter(|other| other.host.number != here.host.number).collect();
         let entry = |other: &&&Sandbox<'_>| Ok((other.mac()?.to_lowercase(), other.host.ip.clone()));
-        let forwards = others.iter().map(|o| entry(o)).collect::<Result<BTreeMap<_, _>>>()?;
+        let forwards = others.iter().map(entry).collect::<Result<BTreeMap<_, _>>>()?;
         let answers = others.iter().map(|o| Ok(o.ip()?.to_string())).collect::<Result<BTreeSet<_>>>()?;
         within(WITHIN, &format!("{}'s kernel is as it should be (I11)", here.host.name), || {
             let shown = in_overlay(here.host, "bridge fdb show dev $vx")?;

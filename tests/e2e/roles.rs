@@ -77,6 +77,17 @@ fn s24_demote_the_follower_of_two() {
 }
 
 #[test]
+fn a_manager_whose_leave_was_refused_still_follows_its_role() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["manager"])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h2.ctl("leave")?.refused_naming(&[code::FAILED], &["--force"])?;
+        h1.ctl("node demote h2")?.ok()?;
+        is_worker(h1, h2)
+    });
+}
+
+#[test]
 fn s25_demote_the_leader_of_three() {
     scenario(Setup::hosts(3), |w| {
         w.form(&["manager", "manager"])?;

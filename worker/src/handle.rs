@@ -106,7 +106,7 @@ impl WorkerHandle {
             self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
         WorkerStatus {
             revision: self.host.assignments.revision().unwrap_or_default(),
-            epoch: self.host.assignments.read(|a| a.defaults.epoch),
+            epoch: self.host.assignments.latest_epoch(),
             managers,
             session_manager: self.host.managers.session_manager(),
             session_error: self.host.managers.trouble(),
@@ -115,6 +115,11 @@ impl WorkerHandle {
             repairs: counters.repairs,
             last_error: counters.last_error.unwrap_or_default(),
         }
+    }
+
+    /// The cluster was met in this epoch: managers of an earlier one are turned down from now on.
+    pub fn expect_epoch(&self, epoch: u64) {
+        self.host.assignments.expect_epoch(epoch);
     }
 
     /// The role the cluster wants for this node, once a manager has said so.

@@ -6,7 +6,7 @@ use swarm_model::{ManagerPeer, NodeId, Revision};
 pub struct WorkerStatus {
     /// Of the assignment held; 0: none yet.
     pub revision: Revision,
-    /// Of the cluster, as the assignment says it.
+    /// The latest of the cluster that this host was told of.
     pub epoch: u64,
     pub managers: Vec<ManagerPeer>,
     /// The manager that holds the session; `None` while there is no session.

@@ -33,7 +33,7 @@ pub struct RunArgs {
     #[arg(short, long = "env", value_name = "KEY=VALUE", value_parser = env)]
     pub env: Vec<(String, String)>,
     /// The command and its arguments
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 
@@ -113,6 +113,6 @@ pub struct ExecArgs {
     #[arg(value_name = "SANDBOX", value_parser = reference)]
     pub sandbox: String,
     /// The command and its arguments
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }

@@ -59,6 +59,16 @@ fn every_form_of_the_contract_is_taken() {
 }
 
 #[test]
+fn a_flag_that_run_does_not_know_is_not_taken_for_the_command() {
+    for line in ["run --rm -- true", "run -d --nme x --network n -- sleep 1h", "exec -it web sh"] {
+        assert_eq!(parse(line).unwrap_err().kind(), clap::error::ErrorKind::UnknownArgument, "{line}");
+    }
+    for line in ["run ls -l", "run -d -- sh -c true", "exec web ls -l", "exec web -- ls -l"] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn bad_input_is_a_usage_error() {
     for line in [
         "",

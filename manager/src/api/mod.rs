@@ -68,6 +68,7 @@ impl ControlService {
             Err(NotFresh::NoLeader | NotFresh::Behind) if content && self.door == Door::Local => {
                 Ok((permit, Age::Stale))
             }
+            Err(NotFresh::NoLeader) => Err(self.seat.proposer.no_leader().await.into()),
             Err(error) => Err(error.into()),
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Assignments {
     pub(super) written: watch::Sender<Option<Revision>>,
     /// False while what is held came from the file alone and a manager may still say better.
     confirmed: AtomicBool,
+    /// The epoch in which the cluster was met otherwise than by an assignment.
+    expected_epoch: watch::Sender<u64>,
     /// The role wanted for this node, as a manager said it in this life: a file may be older than the certificate.
     role: watch::Sender<Option<Role>>,
 }
@@ -33,6 +35,7 @@ impl Assignments {
             revision: watch::Sender::new(revision),
             written: watch::Sender::new(revision),
             confirmed: AtomicBool::new(false),
+            expected_epoch: watch::Sender::new(0),
             role: watch::Sender::new(None),
         }
     }
@@ -53,6 +56,21 @@ impl Assignments {
         self.revision.send_replace(Some(held.revision));
         self.role.send_if_modified(|role| std::mem::replace(role, held.role) != held.role);
         Ok(())
+    }
+
+    pub(crate) fn expect_epoch(&self, epoch: u64) {
+        if epoch > self.latest_epoch() {
+            self.expected_epoch.send_replace(epoch);
+        }
+    }
+
+    pub(crate) fn watch_expected_epoch(&self) -> watch::Receiver<u64> {
+        self.expected_epoch.subscribe()
+    }
+
+    /// The latest of the cluster that this host was told of.
+    pub(crate) fn latest_epoch(&self) -> u64 {
+        self.held.read().defaults.epoch.max(*self.expected_epoch.borrow())
     }
 
     pub(crate) fn watch_role(&self) -> watch::Receiver<Option<Role>> {

@@ -68,10 +68,9 @@ impl Managers {
         self.called.subscribe()
     }
 
-    /// The turn of the first address that was called on.
-    pub(crate) fn turn_of_called(&self) -> usize {
-        let called = self.called.borrow().clone();
-        self.candidates().iter().position(|addr| called.contains(addr)).unwrap_or(0)
+    /// The addresses that were called on last.
+    pub(crate) fn called(&self) -> Vec<String> {
+        self.called.borrow().clone()
     }
 
     /// The connection of the session for the first attempt, then the others in turn.

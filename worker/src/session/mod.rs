@@ -4,6 +4,7 @@
 mod candidates;
 mod managers;
 mod pace;
+mod round;
 mod stream;
 
 pub(crate) use managers::Managers;

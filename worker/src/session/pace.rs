@@ -17,6 +17,11 @@ impl Pace {
         self.failures = 0;
     }
 
+    /// Whether the last attempt was a session that worked.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.failures == 0
+    }
+
     /// `random` is any number.
     pub(crate) fn failed(&mut self, random: u32) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);

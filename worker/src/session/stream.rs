@@ -3,6 +3,7 @@
 
 use super::managers::{Current, Managers};
 use super::pace::Pace;
+use super::round::Round;
 use crate::WorkerConfig;
 use crate::assignment::Assignments;
 use crate::config::Here;
@@ -46,12 +47,11 @@ pub(crate) async fn follow(
     registration: Registration,
     stop: CancellationToken,
 ) {
-    let (mut pace, mut behind, mut last, mut turn) = (Pace::default(), None, None, 0usize);
-    let mut calls = Calls::new(&managers, &registration);
+    let (mut pace, mut behind, mut last, mut round) = (Pace::default(), None, None, Round::default());
+    let mut calls = Calls::new(&managers, &registration, assignments.watch_expected_epoch());
     loop {
         calls.own.mark_unchanged();
-        let candidates = managers.candidates();
-        let addr = candidates.get(turn.checked_rem(candidates.len()).unwrap_or(0)).cloned();
+        let addr = round.next(&managers.candidates());
         let elsewhere = *calls.own.borrow() != addr;
         let mut session = Session {
             managers: &managers,
@@ -64,7 +64,7 @@ pub(crate) async fn follow(
         let why = tokio::select! {
             ended = session.hold(addr.as_deref()) => ended,
             call = calls.next(elsewhere) => {
-                turn = call.turn(&managers, turn);
+                call.turn(&managers, &mut round);
                 managers.lost(call.why().into());
                 continue;
             }
@@ -72,11 +72,11 @@ pub(crate) async fn follow(
         };
         tracing::info!("no session: {why}");
         managers.lost(why);
-        turn = turn.wrapping_add(1);
+        round.had(addr.as_deref().unwrap_or_default(), pace.has_worked());
         let wait = pace.failed(u32::from_ne_bytes(swarm_identity::random::bytes()));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            call = calls.next(true) => turn = call.turn(&managers, turn),
+            call = calls.next(true) => call.turn(&managers, &mut round),
             () = stop.cancelled() => return,
         }
     }
@@ -88,16 +88,18 @@ enum Call {
     OwnManager,
     Moved,
     Named,
+    Epoch,
 }
 
 impl Call {
-    /// The candidate to begin with.
-    fn turn(self, managers: &Managers, turn: usize) -> usize {
+    /// Whom to begin with.
+    fn turn(self, managers: &Managers, round: &mut Round) {
         match self {
             // This node's own manager is the first candidate.
-            Self::OwnManager => 0,
-            Self::Moved => turn,
-            Self::Named => managers.turn_of_called(),
+            Self::OwnManager => round.begin_with(Vec::new()),
+            // Whoever had the session is told, or found to be of the past.
+            Self::Moved | Self::Epoch => {}
+            Self::Named => round.begin_with(managers.called()),
         }
     }
 
@@ -106,6 +108,7 @@ impl Call {
             Self::OwnManager => "moving to this node's own manager",
             Self::Moved => "this node's address has changed",
             Self::Named => "an operator has named managers to go to",
+            Self::Epoch => "the cluster is at a later epoch",
         }
     }
 }
@@ -114,12 +117,13 @@ struct Calls {
     own: watch::Receiver<Option<String>>,
     here: watch::Receiver<Here>,
     named: watch::Receiver<Vec<String>>,
+    epoch: watch::Receiver<u64>,
 }
 
 impl Calls {
-    fn new(managers: &Managers, registration: &Registration) -> Self {
+    fn new(managers: &Managers, registration: &Registration, epoch: watch::Receiver<u64>) -> Self {
         let (own, named) = (managers.watch_own(), managers.watch_called());
-        Self { own, here: registration.here.clone(), named }
+        Self { own, here: registration.here.clone(), named, epoch }
     }
 
     /// `own_too`: whether the own manager is not the one in use already.
@@ -128,6 +132,7 @@ impl Calls {
             Ok(()) = self.own.changed(), if own_too => Call::OwnManager,
             Ok(()) = self.here.changed() => Call::Moved,
             Ok(()) = self.named.changed() => Call::Named,
+            Ok(()) = self.epoch.changed() => Call::Epoch,
             else => std::future::pending().await,
         }
     }
@@ -246,9 +251,10 @@ impl Session<'_> {
     /// Refuses, for a while, what is older than what is held: endpoints made a moment ago would be taken down.
     fn not_behind(&mut self, whole: &Assigned) -> Result<(), Ended> {
         let (epoch, held_epoch) = (whole.defaults.epoch, self.assignments.read(|a| a.defaults.epoch));
-        if epoch < held_epoch {
+        let latest = self.assignments.latest_epoch();
+        if epoch < latest {
             return Err(format!(
-                "it belongs to a past of this cluster: at epoch {epoch}, the cluster is at {held_epoch}"
+                "it belongs to a past of this cluster: at epoch {epoch}, the cluster is at {latest}"
             ));
         }
         let revision = whole.revision;

@@ -46,6 +46,22 @@ fn s76_a_gap_starts_the_session_again_from_the_whole() {
 }
 
 #[test]
+fn a_manager_of_the_past_is_left_once_the_cluster_was_met_in_a_later_epoch() {
+    on_a_host(|host| async move {
+        let past = Manager::start().await;
+        let present = Manager::start().await;
+        present.table.lock().assigned.defaults.epoch = 2;
+        let worker = host.worker(&[&past]).await;
+        until("a session with the past", || worker.status().revision > 0).await;
+        worker.expect_epoch(2);
+        worker.set_seeds(vec![past.addr.clone(), present.addr.clone()]);
+        until("a session with the present", || present.sessions() == 1).await;
+        assert_eq!((past.sessions(), worker.status().epoch), (0, 2));
+        worker.shutdown().await;
+    });
+}
+
+#[test]
 fn a_lost_manager_is_replaced_by_another_and_by_our_own() {
     on_a_host(|host| async move {
         let first = Manager::start().await;

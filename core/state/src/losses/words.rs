@@ -11,6 +11,10 @@ impl Losses {
     pub fn warnings(&self) -> Vec<String> {
         let mut said = Vec::new();
         said.extend(self.absence());
+        // Nothing can be promoted or moved before they decide again.
+        if !self.has_quorum() {
+            return said;
+        }
         said.extend(self.number());
         said.extend(self.placement());
         if !self.unplaced.is_empty() {

@@ -185,6 +185,13 @@ fn each_sentence_names_what_is_wrong_and_what_mends_it() {
 }
 
 #[test]
+fn while_nothing_can_be_changed_no_change_is_advised() {
+    let said = said("ma xb xb xb wc");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("quorum is lost") && !said[0].contains("promote"), "{said:?}");
+}
+
+#[test]
 fn hosts_are_named_in_the_order_people_count() {
     let host = |name: &'static str, part| Place { host: name, zone: None, part };
     let candidate = Part::Candidate;
