@@ -92,8 +92,10 @@ async fn serve(listener: Listener, manager: Manager, stop: CancellationToken) {
 /// A manager whose storage failed must not go on as if nothing were: the process ends, the data plane stays.
 async fn end_with_raft(daemon: Arc<Daemon>, manager: Manager, stop: CancellationToken) {
     tokio::select! {
+        // Looked at first: on a busy machine this may run only when Raft, which was told to stop, has ended already.
+        biased;
+        () = stop.cancelled() => {}
         reason = manager.twin() => daemon.set_broken(reason),
         reason = manager.stopped() => daemon.set_broken(format!("the manager stopped: {reason}")),
-        () = stop.cancelled() => {}
     }
 }
