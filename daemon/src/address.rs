@@ -231,7 +231,7 @@ fn pick(addresses: &[HostAddress]) -> Result<IpAddr, Vec<HostAddress>> {
 mod tests {
     use super::*;
 
-    fn host(addresses: &[(&str, &str)]) -> Vec<HostAddress> {
+    pub(super) fn host(addresses: &[(&str, &str)]) -> Vec<HostAddress> {
         let each = |(interface, ip): &(&str, &str)| HostAddress {
             interface: (*interface).into(),
             ip: ip.parse().unwrap(),

@@ -41,7 +41,7 @@ pub async fn restore(
     let backup = opened.map_err(|e| Status::internal(e.to_string()))?.map_err(unusable)?;
     let _turn = daemon.turn().await;
     daemon.must_be_outside()?;
-    let (summary, former) = (summary(&backup), backup.managers());
+    let (summary, former) = (backup.made.summary(&backup.state), backup.managers());
     match make(daemon, newcomer, backup).await {
         Ok(running) => {
             daemon.enter_member(running.clone());
@@ -132,20 +132,6 @@ async fn answer(
     let there = still_there(running.credentials.clone(), former).await;
     let still_there = there.iter().map(|f| format!("{} ({})", f.hostname, f.peer.addr)).collect();
     Ok(pb::RestoreResponse { node, join_token_worker, advertise_addr, backup: Some(backup), still_there })
-}
-
-fn summary(backup: &Restored) -> pb::BackupSummary {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let Restored { made, state } = backup;
-    pb::BackupSummary {
-        cluster: state.cluster().map(|cluster| cluster.id.to_string()).unwrap_or_default(),
-        made_ms: made.at_ms,
-        revision: state.revision(),
-        nodes: count(state.nodes().len()),
-        networks: count(state.networks().len()),
-        endpoints: count(state.endpoints().len()),
-        file_bytes: 0,
-    }
 }
 
 fn unusable(error: BackupError) -> Status {

@@ -88,6 +88,16 @@ impl Client {
         self.wait(ControlClient::new(self.channel.clone()).create_network(request)).map(drop)
     }
 
+    /// Sets one label of a node.
+    pub async fn label(channel: Channel, node: &str, label: (String, String)) -> Result<()> {
+        let request = v1::UpdateNodeRequest {
+            reference: node.to_owned(),
+            labels_add: [label].into(),
+            ..v1::UpdateNodeRequest::default()
+        };
+        Ok(ControlClient::new(channel).update_node(request).await.map(drop)?)
+    }
+
     pub fn set_role(&self, node: &str, role: v1::Role) -> Result<()> {
         let request = v1::UpdateNodeRequest {
             reference: node.to_owned(),

@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
 pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
-    let (hosts, engines) = (managers(rig)?, docker_managers(rig)?);
+    let (hosts, engines) = (rig.managers()?, docker_managers(rig)?);
     let etcd = Etcd::start(&rig.world, rig.spare(), &[])?;
     let (mut killed, mut docker, mut theirs) = (Sample::default(), Sample::default(), Sample::default());
     for round in 0..ROUNDS {
@@ -59,17 +59,6 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
         Row::time("promotion until voter", &promoted, 300.0),
         Row::time("worker killed until shown down", &lost, 5_000.0),
     ])
-}
-
-/// Our hosts as three managers.
-fn managers(rig: &Rig) -> Result<&[Host]> {
-    rig.ours().iter().try_for_each(Host::start)?;
-    let [first, others @ ..] = rig.ours() else { bail!("three hosts are needed") };
-    first.ctl("init")?.ok()?;
-    for other in others {
-        other.ctl(&format!("join --token {} {}:2377", first.token("manager")?, first.ip))?.ok()?;
-    }
-    Ok(rig.ours())
 }
 
 fn docker_managers(rig: &Rig) -> Result<&[Engine]> {
@@ -106,17 +95,22 @@ fn kill_leader(hosts: &[Host]) -> Result<Duration> {
     let at = leader(hosts)?;
     let client = Client::of(&hosts[(at + 1) % HOSTS])?;
     let lost = &hosts[at];
-    let took = std::thread::scope(|scope| {
-        let begun = Instant::now();
-        let killing = scope.spawn(|| lost.kill());
-        until(begun, || client.create_network(&fresh()))?;
-        let took = begun.elapsed();
-        killing.join().map_err(|_| anyhow::anyhow!("killing the leader failed"))??;
-        Ok::<_, anyhow::Error>(took)
-    })?;
+    let took = without(|| lost.kill(), || client.create_network(&fresh()))?;
     lost.start()?;
     leader(hosts)?;
     Ok(took)
+}
+
+/// How long, from the beginning of `kill`, until `write` succeeds.
+fn without(kill: impl Fn() -> Result<()> + Sync, write: impl FnMut() -> Result<()>) -> Result<Duration> {
+    std::thread::scope(|scope| {
+        let begun = Instant::now();
+        let killing = scope.spawn(&kill);
+        until(begun, write)?;
+        let took = begun.elapsed();
+        killing.join().map_err(|_| anyhow::anyhow!("killing the leader failed"))??;
+        Ok(took)
+    })
 }
 
 /// The longest time between two acknowledged writes while the leader stops in order.
@@ -175,14 +169,7 @@ fn kill_etcd_leader(etcd: &Etcd<'_>) -> Result<Duration> {
     let other = runtime.block_on(etcd.other(leader)?.channel())?;
     let put =
         || async { tokio::time::timeout(ETCD_ATTEMPT, etcd::put(other.clone(), "failover", "1")).await? };
-    let took = std::thread::scope(|scope| {
-        let begun = Instant::now();
-        let killing = scope.spawn(|| leader.kill());
-        until(begun, || runtime.block_on(put()))?;
-        let took = begun.elapsed();
-        killing.join().map_err(|_| anyhow::anyhow!("killing etcd's leader failed"))??;
-        Ok::<_, anyhow::Error>(took)
-    })?;
+    let took = without(|| leader.kill(), || runtime.block_on(put()))?;
     leader.spawn()?;
     etcd.leader()?;
     Ok(took)
@@ -267,10 +254,7 @@ fn losses(hosts: &[Host]) -> Result<Sample> {
 
 /// Whoever measures next finds daemons without a past.
 fn take_apart(hosts: &[Host], engines: &[Engine]) -> Result<()> {
-    for host in hosts {
-        host.ctl("leave --force")?.ok()?;
-        host.stop()?;
-    }
+    Rig::leave(hosts)?;
     engines.iter().try_for_each(|engine| engine.docker("swarm leave --force").map(drop))?;
     engines.iter().try_for_each(|engine| engine.stop().and_then(|()| engine.start()))
 }

@@ -8,13 +8,11 @@ use crate::report::Row;
 use crate::rig::Rig;
 use crate::stats::Sample;
 use anyhow::{Context, Result, ensure};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use swarm_proto::v1;
-use swarm_proto::v1::control_client::ControlClient;
 use swarm_raft::{Machine, MachineError, Member, RaftConfig, Seed, Seeded, StoreKey, export};
 use swarm_state::State;
 use swarm_tests::Host;
@@ -42,8 +40,7 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     host.start()?;
     let restarted = restarts(host)?;
     let tails = tails(host)?;
-    host.ctl("leave --force")?.ok()?;
-    host.stop()?;
+    Rig::leave(std::slice::from_ref(host))?;
     Ok(vec![
         Row::time(
             "manager with 100,000 endpoints: restart until a write succeeds",
@@ -79,16 +76,10 @@ fn tails(host: &Host) -> Result<Row> {
     let written: Arc<Mutex<Vec<(Instant, Duration)>>> = Arc::default();
     let (node, seen) = (host.name.clone(), written.clone());
     let ask = move |client: usize, turn: usize| {
-        let mut control = ControlClient::new(channel.clone());
-        let request = v1::UpdateNodeRequest {
-            reference: node.clone(),
-            labels_add: [(format!("key-{client}"), turn.to_string())].into(),
-            ..v1::UpdateNodeRequest::default()
-        };
-        let seen = seen.clone();
+        let (channel, node, seen) = (channel.clone(), node.clone(), seen.clone());
         async move {
             let begun = Instant::now();
-            control.update_node(request).await?;
+            Client::label(channel, &node, (format!("key-{client}"), turn.to_string())).await?;
             seen.lock().map_err(|_| anyhow::anyhow!("a client panicked"))?.push((begun, begun.elapsed()));
             Ok(())
         }
@@ -113,18 +104,15 @@ fn tails(host: &Host) -> Result<Row> {
 
 /// When new files appeared in a folder.
 fn appearing(folder: &Path, time: Duration) -> Result<Vec<Instant>> {
-    let names = || -> Result<BTreeMap<_, ()>> {
+    let names = || -> Result<BTreeSet<String>> {
         let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
-        Ok(names
-            .filter(|name| !name.starts_with('.') && !name.contains("tmp"))
-            .map(|name| (name, ()))
-            .collect())
+        Ok(names.filter(|name| !name.starts_with('.') && !name.contains("tmp")).collect())
     };
     let (begun, mut known, mut times) = (Instant::now(), names()?, Vec::new());
     while begun.elapsed() < time {
         let now = names()?;
-        if now.keys().any(|name| !known.contains_key(name)) {
+        if !now.is_subset(&known) {
             times.push(Instant::now());
         }
         known = now;

@@ -71,6 +71,20 @@ impl Rig {
         Ok(self.ours())
     }
 
+    /// Our hosts as three managers, which [`Rig::leave`] takes apart again.
+    pub fn managers(&self) -> Result<&[Host]> {
+        self.world.form_first(HOSTS, &["manager", "manager"])?;
+        Ok(self.ours())
+    }
+
+    /// Whoever measures next finds daemons without a past.
+    pub fn leave(hosts: &[Host]) -> Result<()> {
+        hosts.iter().try_for_each(|host| {
+            host.ctl("leave --force")?.ok()?;
+            host.stop()
+        })
+    }
+
     /// Docker's likewise.
     pub fn swarm(&self) -> Result<&[Engine]> {
         let engines = self.engines()?;

@@ -5,13 +5,11 @@ use crate::client::Client;
 use crate::load::{self, Load};
 use crate::peers::etcd::{self, Etcd, Member};
 use crate::report::Row;
-use crate::rig::{HOSTS, Rig};
+use crate::rig::Rig;
 use crate::stats::{Sample, in_turn};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
 use std::time::Duration;
-use swarm_proto::v1;
-use swarm_proto::v1::control_client::ControlClient;
-use swarm_tests::{Host, eventually};
+use swarm_tests::Host;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
@@ -46,44 +44,19 @@ pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
 
 /// Both sides started under `under`, measured in turn, and taken away.
 fn profile(rig: &Rig, under: &[&str], words: &str) -> Result<Vec<Row>> {
-    let hosts = managers(rig, under)?;
+    rig.ours().iter().for_each(|host| host.start_under(under));
+    let hosts = rig.managers()?;
     let etcd = Etcd::start(&rig.world, rig.spare(), under)?;
-    let sides = Sides::connect(&hosts[leader(hosts)?], etcd.leader()?)?;
+    let sides = Sides::connect(rig.world.leader()?, etcd.leader()?)?;
     let slow = !under.is_empty();
     let mut rows = Vec::new();
     for (clients, goal) in CLIENTS {
         rows.push(sides.row(clients, goal.filter(|_| !slow).or(slow.then_some(SLOW_GOAL)), words)?);
     }
     drop(etcd);
-    for host in hosts {
-        host.ctl("leave --force")?.ok()?;
-        host.stop()?;
-        host.start_under(&[]);
-    }
+    Rig::leave(hosts)?;
+    hosts.iter().for_each(|host| host.start_under(&[]));
     Ok(rows)
-}
-
-fn managers<'r>(rig: &'r Rig, under: &[&str]) -> Result<&'r [Host]> {
-    let hosts = rig.ours();
-    for host in hosts {
-        host.start_under(under);
-        host.start()?;
-    }
-    let [first, others @ ..] = hosts else { bail!("three hosts are needed") };
-    first.ctl("init")?.ok()?;
-    for other in others {
-        other.ctl(&format!("join --token {} {}:2377", first.token("manager")?, first.ip))?.ok()?;
-    }
-    Ok(hosts)
-}
-
-fn leader(hosts: &[Host]) -> Result<usize> {
-    eventually("three managers", || {
-        let nodes = hosts.first().context("no host")?.nodes()?;
-        ensure!(nodes.len() == HOSTS && nodes.iter().all(|n| n.status == "Ready"), "{nodes:?}");
-        let name = nodes.into_iter().find(|n| n.manager == "Leader").context("no leader")?.hostname;
-        hosts.iter().position(|host| host.name == name).context("the leader is none of ours")
-    })
 }
 
 /// Connections to both leaders.
@@ -128,14 +101,9 @@ impl Sides {
     fn ours(&self, clients: usize, round: usize) -> Result<Load> {
         let (channels, node) = (self.ours.clone(), self.node.clone());
         self.runtime.block_on(load::run(clients, TIME, move |client, turn| {
-            let mut control = ControlClient::new(channels[client % CONNECTIONS].clone());
+            let (channel, node) = (channels[client % CONNECTIONS].clone(), node.clone());
             let label = (format!("key-{}", client % KEYS), format!("{round}-{client}-{turn}"));
-            let request = v1::UpdateNodeRequest {
-                reference: node.clone(),
-                labels_add: [label].into(),
-                ..v1::UpdateNodeRequest::default()
-            };
-            async move { Ok(control.update_node(request).await.map(drop)?) }
+            async move { Client::label(channel, &node, label).await }
         }))
     }
 

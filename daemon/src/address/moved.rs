@@ -51,15 +51,8 @@ fn follow(given: &str, now: IpAddr, host: &[HostAddress]) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::host;
     use super::*;
-
-    fn host(addresses: &[(&str, &str)]) -> Vec<HostAddress> {
-        let each = |(interface, ip): &(&str, &str)| HostAddress {
-            interface: (*interface).into(),
-            ip: ip.parse().unwrap(),
-        };
-        addresses.iter().map(each).collect()
-    }
 
     fn wishes(advertise: &str, listen: &str, data_path: &str) -> Wishes {
         Wishes { advertise: advertise.into(), listen: listen.into(), data_path: data_path.into() }

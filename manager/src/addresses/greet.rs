@@ -40,7 +40,7 @@ pub async fn greeted(seat: &Seat, node: NodeId, said: Greeting) -> Result<Greeti
             seat.addresses.news.notify_one();
         }
     }
-    note_others(&seat.links, |node| is_other(seat, *node), said.others);
+    note_others(seat, said.others);
     Ok(greeting(seat))
 }
 

@@ -13,7 +13,6 @@ pub use book::{AddressBook, Whereabouts};
 pub use greet::greeted;
 pub use round::{Found, ask, greet_others, would_be_found};
 
-use crate::links::Links;
 use crate::seat::Seat;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -101,12 +100,12 @@ fn spelled(node: NodeId, said: Whereabouts) -> v1::Whereabouts {
 }
 
 /// Takes down what another manager said of those that are managers here too, but for this one.
-fn note_others(links: &Links, is_other: impl Fn(&NodeId) -> bool, said: Vec<v1::Whereabouts>) {
+fn note_others(seat: &Seat, said: impl IntoIterator<Item = v1::Whereabouts>) {
     for one in said {
         // What cannot be read is of no use, and no reason to refuse the rest.
         let (Ok(node), Ok(addr)) = (one.node.parse(), one.addr.parse()) else { continue };
-        if is_other(&node) && links.book().note(node, Whereabouts { addr, moves: one.moves }) {
-            links.forget(node);
+        if is_other(seat, node) && seat.links.book().note(node, Whereabouts { addr, moves: one.moves }) {
+            seat.links.forget(node);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Greeting the others: at the start, after a move, when there is news, and now and then.
 //! Knows: whom to greet and how often. Must not know: what an address is made durable by.
 
-use super::{Whereabouts, greeting, is_other, note_others, record, spelled};
+use super::{Whereabouts, greeting, note_others, record, spelled};
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,12 +122,7 @@ async fn greet(seat: &Seat, channel: Channel) -> Result<(), Status> {
             return Err(status);
         }
     };
-    let own = answer.own.unwrap_or_default();
-    let (Ok(node), Ok(addr)) = (own.node.parse::<NodeId>(), own.addr.parse()) else { return Ok(()) };
-    if is_other(seat, node) && seat.links.book().note(node, Whereabouts { addr, moves: own.moves }) {
-        seat.links.forget(node);
-    }
-    note_others(&seat.links, |node| is_other(seat, *node), answer.others);
+    note_others(seat, answer.own.into_iter().chain(answer.others));
     Ok(())
 }
 

@@ -42,7 +42,6 @@ impl Taken {
     /// Copies pointers: the state goes on.
     fn of(state: &State, term: u64) -> Option<Self> {
         let cluster = state.cluster()?;
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let made = Made {
             state_format: swarm_state::FORMAT,
             feature_level: cluster.feature_level,
@@ -50,15 +49,7 @@ impl Taken {
             at_ms: now_ms(),
             term,
         };
-        let summary = BackupSummary {
-            cluster: cluster.id.to_string(),
-            made_ms: made.at_ms,
-            revision: state.revision(),
-            nodes: count(state.nodes().len()),
-            networks: count(state.networks().len()),
-            endpoints: count(state.endpoints().len()),
-            file_bytes: 0,
-        };
+        let summary = made.summary(state);
         Some(Self { made, state: state.snapshot(), summary })
     }
 

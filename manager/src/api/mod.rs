@@ -53,8 +53,15 @@ impl ControlService {
     async fn barrier(&self) -> Result<(), Status> {
         match self.seat.linearizer.barrier().await {
             Ok(()) => Ok(()),
-            Err(NotFresh::NoLeader) => Err(self.seat.proposer.no_leader().await.into()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// Without a leader, who is missing belongs to the answer.
+    async fn explain(&self, error: NotFresh) -> Status {
+        match error {
+            NotFresh::NoLeader => self.seat.proposer.no_leader().await.into(),
+            other => other.into(),
         }
     }
 
@@ -68,8 +75,7 @@ impl ControlService {
             Err(NotFresh::NoLeader | NotFresh::Behind) if content && self.door == Door::Local => {
                 Ok((permit, Age::Stale))
             }
-            Err(NotFresh::NoLeader) => Err(self.seat.proposer.no_leader().await.into()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.explain(error).await),
         }
     }
 }

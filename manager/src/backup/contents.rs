@@ -5,6 +5,7 @@ use super::header::{BackupError, damaged};
 use crate::codec::{decode, encode};
 use serde::{Deserialize, Serialize};
 use swarm_model::FEATURE_LEVEL;
+use swarm_proto::v1::BackupSummary;
 use swarm_state::{FORMAT, Snapshot, State};
 use zeroize::Zeroizing;
 
@@ -18,6 +19,22 @@ pub struct Made {
     pub at_ms: u64,
     /// The term of the managers then; who goes on from here begins above it.
     pub term: u64,
+}
+
+impl Made {
+    /// What a person is told of a backup of this state; how long its file is, nobody knows here.
+    pub fn summary(&self, state: &State) -> BackupSummary {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        BackupSummary {
+            cluster: state.cluster().map(|cluster| cluster.id.to_string()).unwrap_or_default(),
+            made_ms: self.at_ms,
+            revision: state.revision(),
+            nodes: count(state.nodes().len()),
+            networks: count(state.networks().len()),
+            endpoints: count(state.endpoints().len()),
+            file_bytes: 0,
+        }
+    }
 }
 
 pub struct Contents {
