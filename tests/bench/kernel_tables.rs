@@ -128,7 +128,7 @@ impl Program {
         let mut outer = command.env("TMPDIR", dir).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = outer.stdin.take().context("no pipe")?;
         let output = BufReader::new(outer.stdout.take().context("no pipe")?);
-        let pid = only_child(outer.id())?;
+        let pid = only_child(&mut outer)?;
         Ok(Self { outer, input, output, pid })
     }
 

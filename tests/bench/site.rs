@@ -35,8 +35,8 @@ impl Site<'_> {
     pub fn start(&self, program: &str, args: &[&str]) -> Result<Started> {
         let mut command = self.host.space.command("nsenter");
         command.arg(format!("--net={}", self.netns)).arg(program).args(args);
-        let outer = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let pid = only_child(outer.id())?;
+        let mut outer = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let pid = only_child(&mut outer)?;
         Ok(Started { outer, pid })
     }
 }

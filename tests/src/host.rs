@@ -115,8 +115,8 @@ impl Host {
             .arg(self.state_dir())
             .args(flags)
             .envs(self.environment.lock().iter().cloned());
-        let nsenter = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let pid = only_child(nsenter.id())?;
+        let mut nsenter = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let pid = only_child(&mut nsenter).with_context(|| self.log_end(20))?;
         Ok(Daemon { nsenter, pid })
     }
 

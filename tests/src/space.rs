@@ -3,7 +3,7 @@
 
 use crate::poll::eventually;
 use crate::run::{MARK, Output, run, wait};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ impl Space {
         let stdout = unshare.stdout.take().context("no pipe")?;
         BufReader::new(stdout).read_line(&mut said)?;
         ensure!(said == "ready\n", "the namespaces could not be set up (their shell said why above)");
-        let holder = only_child(unshare.id())?;
+        let holder = only_child(&mut unshare)?;
         Ok(Self { unshare, hold, holder, mark: mark.to_owned() })
     }
 
@@ -128,11 +128,17 @@ impl Drop for Space {
     }
 }
 
-/// The process id of a process's one child.
-pub fn only_child(parent: u32) -> Result<i32> {
+/// The process id of a process's one child. An error at once when the parent ends: its child may have lived too short a
+/// time to be seen.
+pub fn only_child(parent: &mut Child) -> Result<i32> {
+    let children = format!("/proc/{0}/task/{0}/children", parent.id());
     eventually("the child process appears", || {
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
-        let child = children.split_whitespace().next().context("no child yet")?;
-        Ok(child.parse()?)
-    })
+        if let Some(child) = fs::read_to_string(&children)?.split_whitespace().next() {
+            return Ok(Ok(child.parse()?));
+        }
+        match parent.try_wait()? {
+            Some(status) => Ok(Err(anyhow!("it ended with {status} before it was seen"))),
+            None => bail!("no child yet"),
+        }
+    })?
 }

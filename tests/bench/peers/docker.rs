@@ -88,8 +88,8 @@ impl Engine {
             "--cgroup-parent",
             &format!("/{}", self.cgroup.0),
         ]);
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let pid = only_child(child.id())?;
+        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let pid = only_child(&mut child)?;
         *self.daemon.borrow_mut() = Some((child, pid));
         within(START_LIMIT, &format!("{} answers", self.name), || {
             self.alive()?;

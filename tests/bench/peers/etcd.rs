@@ -88,8 +88,8 @@ impl Member<'_> {
         command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
         command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
         let log = File::options().create(true).append(true).open(self.log())?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let pid = only_child(child.id())?;
+        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let pid = only_child(&mut child)?;
         *self.daemon.lock() = Some((child, pid));
         Ok(())
     }
