@@ -17,10 +17,21 @@ pub enum Leader {
     Nowhere,
 }
 
+/// Who leads by this status.
 pub fn leader(status: &Status) -> Leader {
-    match (status.role, &status.leader) {
+    of(status.role, status.id, status.leader.as_ref())
+}
+
+/// Who leads now.
+pub fn leader_now(raft: &RaftNode) -> Leader {
+    let (role, leader) = raft.leader();
+    of(role, raft.id(), leader.as_ref())
+}
+
+fn of(role: Role, me: u64, leader: Option<&(u64, Member)>) -> Leader {
+    match (role, leader) {
         (Role::Leader, _) => Leader::Here,
-        (_, Some((id, member))) if *id != status.id => Leader::There(member.clone()),
+        (_, Some((id, member))) if *id != me => Leader::There(member.clone()),
         _ => Leader::Nowhere,
     }
 }
@@ -49,7 +60,7 @@ pub async fn settle(raft: &RaftNode, deadline: Instant) -> bool {
         return false;
     }
     let pause = SETTLE.min(deadline - now);
-    if leader(&raft.status()) == Leader::Nowhere {
+    if leader_now(raft) == Leader::Nowhere {
         let mut status = raft.watch_status();
         // An error means that Raft has stopped; the next attempt says so.
         let _ =

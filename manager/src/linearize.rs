@@ -1,7 +1,7 @@
 //! The barrier in front of a fresh read: what was committed before the question is in the answer.
 //! Knows: read indexes and waiting for them. Must not know: what is read.
 
-use crate::leadership::{Leader, leader, settle, while_it_leads};
+use crate::leadership::{Leader, leader_now, settle, while_it_leads};
 use crate::links::Links;
 use std::time::Duration;
 use swarm_proto::v1;
@@ -89,7 +89,7 @@ impl Linearizer {
     }
 
     async fn attempt(&self, deadline: Instant) -> Attempt {
-        match leader(&self.raft.status()) {
+        match leader_now(&self.raft) {
             Leader::Here => self.here().await,
             Leader::There(member) => self.there(&member, deadline).await,
             Leader::Nowhere => Attempt::NotNow,

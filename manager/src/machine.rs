@@ -5,7 +5,7 @@ use crate::applied::AppliedState;
 use crate::codec::{CodecError, decode, encode};
 use std::sync::Arc;
 use swarm_raft::{Machine, MachineError};
-use swarm_state::{Entry, Snapshot, State};
+use swarm_state::{Entry, Reply, Snapshot, State};
 
 /// Raft's side of [`AppliedState`].
 pub struct StateMachine {
@@ -16,11 +16,12 @@ pub struct StateMachine {
 
 impl Machine for StateMachine {
     fn apply(&mut self, index: u64, entry: &[u8]) -> Result<Vec<u8>, MachineError> {
-        let entry: Entry = decode("a change", entry).map_err(|e| stop(index, &e))?;
-        self.understands(index, entry.command.since())?;
-        let reply = self.applied.apply(index, &entry);
-        self.keeps_up(index)?;
+        let reply = self.decide(index, entry)?;
         encode("a reply", &reply).map_err(|e| stop(index, &e))
+    }
+
+    fn replay(&mut self, index: u64, entry: &[u8]) -> Result<(), MachineError> {
+        self.decide(index, entry).map(drop)
     }
 
     fn snapshot(&self) -> Box<dyn FnOnce() -> Vec<u8> + Send> {
@@ -38,6 +39,14 @@ impl Machine for StateMachine {
 }
 
 impl StateMachine {
+    fn decide(&self, index: u64, entry: &[u8]) -> Result<Reply, MachineError> {
+        let entry: Entry = decode("a change", entry).map_err(|e| stop(index, &e))?;
+        self.understands(index, entry.command.since())?;
+        let reply = self.applied.apply(index, &entry);
+        self.keeps_up(index)?;
+        Ok(reply)
+    }
+
     /// What comes after the cluster has risen to a level may be in words that only those of that level know.
     fn keeps_up(&self, index: u64) -> Result<(), MachineError> {
         let level = self.applied.read(|state| state.cluster().map_or(1, |cluster| cluster.feature_level));

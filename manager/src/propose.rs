@@ -6,7 +6,7 @@ use crate::authorise::Authorized;
 use crate::caller::FORWARDED;
 use crate::codec::{CodecError, decode, encode};
 use crate::leader::too_old;
-use crate::leadership::{Leader, leader, settle, while_it_leads};
+use crate::leadership::{Leader, leader_now, settle, while_it_leads};
 use crate::links::Links;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl Proposer {
     }
 
     async fn attempt(&self, permit: &Authorized<Command>, request: RequestId, deadline: Instant) -> Attempt {
-        match leader(&self.raft.status()) {
+        match leader_now(&self.raft) {
             Leader::Here => self.here(permit, request).await,
             Leader::There(member) => self.there(&member, permit, request, deadline).await,
             Leader::Nowhere => Attempt::NotNow,

@@ -17,6 +17,10 @@ pub trait Machine: Send + 'static {
     /// Applies the command at `index` and returns the reply for its proposer. An error means this manager cannot
     /// go on (an undecodable or unknown command): it stops, and nothing later is applied.
     fn apply(&mut self, index: u64, entry: &[u8]) -> Result<Vec<u8>, MachineError>;
+    /// The same where nobody waits for the reply, as on every manager but the leader: it need not be spelled.
+    fn replay(&mut self, index: u64, entry: &[u8]) -> Result<(), MachineError> {
+        self.apply(index, entry).map(drop)
+    }
     /// Captures the state as it is now; the closure encodes it later, beside further applies.
     fn snapshot(&self) -> Box<dyn FnOnce() -> Vec<u8> + Send>;
     /// Replaces the whole state with a snapshot that covers everything up to and including `index`.

@@ -7,14 +7,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
-use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::api::{Machine, MachineError};
 use crate::snapshots::Snapshots;
-use crate::types::{LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, Types};
+use crate::types::{Entry, LogId, Reply, Snapshot, SnapshotMeta, StoredMembership, Types};
+
+/// Answers held back at most, so that those who wait are told together.
+const REPLIES: usize = 64;
+
+type Replies = Vec<(ApplyResponder<Types>, Reply)>;
 
 /// The machine, how far it has got, and where its snapshots lie.
 pub struct Applier {
@@ -40,25 +45,46 @@ impl Applier {
         Self { machine: Mutex::new(machine), applied, membership, snapshots, progress, full }
     }
 
-    fn apply_entry(
-        &mut self,
-        index: u64,
-        payload: EntryPayload<crate::types::Command, u64, crate::Member>,
-        id: LogId,
-    ) -> io::Result<Reply> {
-        let reply = match payload {
-            EntryPayload::Normal(command) => {
-                self.machine.get_mut().apply(index, &command.0).map_err(|e| stop(index, e))?
-            }
-            EntryPayload::Blank => Vec::new(),
+    /// `None` where nobody waits for a reply.
+    fn apply_entry(&mut self, entry: Entry, awaited: bool) -> io::Result<Option<Reply>> {
+        let index = entry.log_id.index;
+        let machine = self.machine.get_mut();
+        let reply = match entry.payload {
+            EntryPayload::Normal(command) if awaited => Some(machine.apply(index, &command.0)),
+            EntryPayload::Normal(command) => machine.replay(index, &command.0).map(|()| None).transpose(),
+            EntryPayload::Blank => awaited.then(|| Ok(Vec::new())),
             EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(id), membership);
-                Vec::new()
+                self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                awaited.then(|| Ok(Vec::new()))
             }
         };
-        self.applied = Some(id);
-        self.progress.send_replace(index);
-        Ok(Reply(reply))
+        let reply = reply.transpose().map_err(|e| stop(index, e))?;
+        self.applied = Some(entry.log_id);
+        Ok(reply.map(Reply))
+    }
+
+    /// Applies what comes; `replies` are for those who wait. An error leaves both as far as it got.
+    async fn apply_all<Strm>(&mut self, mut entries: Strm, replies: &mut Replies) -> io::Result<()>
+    where
+        Strm: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
+    {
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let reply = self.apply_entry(entry, responder.is_some())?;
+            replies.extend(responder.zip(reply));
+            if replies.len() >= REPLIES {
+                self.tell(replies);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says how far the machine is, and answers those whose entries it has applied.
+    fn tell(&self, replies: &mut Replies) {
+        if let Some(applied) = self.applied {
+            let moved = |told: &mut u64| std::mem::replace(told, applied.index) != applied.index;
+            self.progress.send_if_modified(moved);
+        }
+        replies.drain(..).for_each(|(responder, reply)| responder.send(reply));
     }
 }
 
@@ -76,17 +102,14 @@ impl RaftStateMachine<Types> for Applier {
         Ok((self.applied, self.membership.clone()))
     }
 
-    async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
+    async fn apply<Strm>(&mut self, entries: Strm) -> io::Result<()>
     where
         Strm: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
-        while let Some((entry, responder)) = entries.try_next().await? {
-            let reply = self.apply_entry(entry.log_id.index, entry.payload, entry.log_id)?;
-            if let Some(responder) = responder {
-                responder.send(reply);
-            }
-        }
-        Ok(())
+        let mut replies = Vec::new();
+        let applied = self.apply_all(entries, &mut replies).await;
+        self.tell(&mut replies);
+        applied
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {

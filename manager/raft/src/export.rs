@@ -97,7 +97,7 @@ impl<M: Machine> Replay<M> {
         match entry.payload {
             EntryPayload::Normal(command) => {
                 self.machine
-                    .apply(index, &command.0)
+                    .replay(index, &command.0)
                     .map_err(|e| format!("entry {index} of the log cannot be applied: {e}"))?;
             }
             EntryPayload::Membership(members) => {

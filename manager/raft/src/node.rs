@@ -87,7 +87,7 @@ impl RaftNode {
         if *self.inner.full.borrow() {
             return Err(match self.inner.is_leader() {
                 true => ProposeError::DiskFull,
-                false => ProposeError::NotLeader(self.status().leader),
+                false => ProposeError::NotLeader(self.leader().1),
             });
         }
         let write = self.inner.raft.client_write(Command(command.into()));
@@ -184,6 +184,18 @@ impl RaftNode {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         status::status(&metrics, self.inner.progress(), &self.inner.timing)
+    }
+
+    /// This manager's own Raft id.
+    pub fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// This manager's part and who leads, without the cost of a whole status: every call asks.
+    pub fn leader(&self) -> (Role, Option<(u64, Member)>) {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (status::role(&metrics), status::leader(&metrics))
     }
 
     /// Changes of [`RaftNode::status`], the last value always being available. Closed when Raft has stopped.

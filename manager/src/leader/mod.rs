@@ -9,7 +9,7 @@ mod stale;
 #[cfg(test)]
 pub mod testing;
 
-use crate::leadership::{Leader, leader};
+use crate::leadership::{Leader, leader, leader_now};
 use crate::recovery;
 use crate::seat::Seat;
 pub use corrections::{corrections, members};
@@ -169,7 +169,7 @@ async fn let_go(seat: &Seat) {
             Ok(()) => tracing::info!(?departure, "a manager is being let go"),
             Err(e) => return tracing::warn!(?departure, reason = %e, "a manager could not be let go yet"),
         }
-        if leader(&seat.raft.status()) != Leader::Here {
+        if leader_now(&seat.raft) != Leader::Here {
             return;
         }
     }

@@ -10,7 +10,7 @@ use crate::caller::{Caller, FORWARDED};
 use crate::codec::{decode, encode};
 use crate::failure::member;
 use crate::gate::{Admitted, Door};
-use crate::leadership::{Leader, leader};
+use crate::leadership::{Leader, leader, leader_now};
 use crate::method::Method;
 use crate::seat::{Seat, request_id};
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Membership for MembershipService {
 impl MembershipService {
     /// The leader's client when that is another manager. What was handed on once is not handed on again.
     async fn elsewhere(&self, forwarded: bool) -> Result<Option<MembershipClient<Channel>>, Status> {
-        match leader(&self.seat.raft.status()) {
+        match leader_now(&self.seat.raft) {
             Leader::Here => Ok(None),
             Leader::There(member) if !forwarded => {
                 let client = self.seat.links.membership(&member).await;

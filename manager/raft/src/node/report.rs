@@ -2,17 +2,21 @@
 //!
 //! Knows: when to look again. Must not know: what makes up a status.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::{RaftMetrics, ServerState};
 use tokio::sync::watch;
 
 use super::status::{self, Progress};
 use crate::api::Status;
 use crate::config::Timing;
 use crate::log::LogWatch;
-use crate::types::Raft;
+use crate::types::{LogId, Raft, Types};
 use crate::wire::Links;
+
+/// How far apart reports are that tell of progress only: under load that is made thousands of times a second.
+const CALM: Duration = Duration::from_millis(10);
 
 /// What the report needs besides Raft's own metrics.
 pub struct Reporter {
@@ -23,7 +27,8 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Keeps a status up to date until Raft stops; once a heartbeat at least, because silence makes others unheard.
+    /// Keeps a status up to date until Raft stops: at once when its role, leader or members change, once a heartbeat at
+    /// least, because silence makes others unheard.
     pub fn run(self, raft: &Raft, mut applied: watch::Receiver<u64>) -> watch::Receiver<Status> {
         let mut metrics = raft.metrics();
         let progress = move |applied: &watch::Receiver<u64>| Progress {
@@ -34,7 +39,7 @@ impl Reporter {
         let (sender, receiver) = watch::channel(first);
         let pause = Duration::from_millis(self.timing.heartbeat_ms);
         tokio::spawn(async move {
-            let mut followed = None;
+            let (mut passed, mut told) = (None, Instant::now());
             loop {
                 let running = tokio::select! {
                     changed = metrics.changed() => changed.is_ok(),
@@ -43,10 +48,12 @@ impl Reporter {
                 };
                 let now = {
                     let metrics = metrics.borrow_watched();
-                    if followed != *metrics.membership_config.log_id() {
-                        followed = *metrics.membership_config.log_id();
-                        self.links.follow(&metrics.membership_config);
+                    let here = Some(Landmark::of(&metrics));
+                    if running && here == passed && told.elapsed() < CALM {
+                        continue;
                     }
+                    self.links.follow(&metrics.membership_config);
+                    (passed, told) = (here, Instant::now());
                     status::status(&metrics, progress(&applied), &self.timing)
                 };
                 sender.send_if_modified(|status| {
@@ -60,5 +67,27 @@ impl Reporter {
             }
         });
         receiver
+    }
+}
+
+/// What is told at once when it changes.
+#[derive(PartialEq, Eq)]
+struct Landmark {
+    term: u64,
+    state: ServerState,
+    leader: Option<u64>,
+    membership: Option<LogId>,
+    stopped: bool,
+}
+
+impl Landmark {
+    fn of(metrics: &RaftMetrics<Types>) -> Self {
+        Self {
+            term: metrics.current_term,
+            state: metrics.state,
+            leader: metrics.current_leader,
+            membership: *metrics.membership_config.log_id(),
+            stopped: metrics.running_state.is_err(),
+        }
     }
 }

@@ -24,11 +24,10 @@ pub fn status(metrics: &RaftMetrics<Types>, progress: Progress, timing: &Timing)
     let nodes = membership.nodes().map(|(id, member)| (*id, member.clone()));
     let (voters, learners): (BTreeMap<u64, Member>, BTreeMap<u64, Member>) =
         nodes.partition(|(id, _)| voter_ids.contains(id));
-    let leader = metrics.current_leader.and_then(|id| Some((id, membership.get_node(&id)?.clone())));
     Status {
         id: metrics.id,
         term: metrics.current_term,
-        leader,
+        leader: leader(metrics),
         role: role(metrics),
         applied: progress.applied,
         last_index: progress.last.map_or(0, |id| id.index),
@@ -38,6 +37,12 @@ pub fn status(metrics: &RaftMetrics<Types>, progress: Progress, timing: &Timing)
         heard: heard(metrics, Duration::from_millis(timing.election_max_ms)),
         stopped: metrics.running_state.as_ref().err().map(fatal_reason),
     }
+}
+
+/// The leader as this manager knows it.
+pub fn leader(metrics: &RaftMetrics<Types>) -> Option<(u64, Member)> {
+    let id = metrics.current_leader?;
+    Some((id, metrics.membership_config.get_node(&id)?.clone()))
 }
 
 pub fn role(metrics: &RaftMetrics<Types>) -> Role {
