@@ -38,7 +38,7 @@ pub struct Etcd<'w> {
 impl<'w> Etcd<'w> {
     /// A fresh cluster, one member on each host; `under` is what they are started under, as `strace …`.
     pub fn start(world: &'w World, hosts: &'w [Host], under: &[&str]) -> Result<Self> {
-        let all: Vec<String> = hosts.iter().map(|h| format!("{}=http://{}:{PEERS}", h.name, h.ip)).collect();
+        let all: Vec<String> = hosts.iter().map(|h| format!("{}=https://{}:{PEERS}", h.name, h.ip)).collect();
         let member = |host: &'w Host| {
             let data = tempfile::Builder::new().prefix("etcd-").tempdir_in(world.dir())?;
             let under = under.iter().map(|word| (*word).to_owned()).collect();
@@ -80,10 +80,10 @@ impl Member<'_> {
     pub fn spawn(&self) -> Result<()> {
         interrupt::check()?;
         let (name, ip) = (&self.host.name, &self.host.ip);
-        let (clients, peers) = (format!("http://{ip}:{CLIENTS}"), format!("http://{ip}:{PEERS}"));
+        let (clients, peers) = (format!("http://{ip}:{CLIENTS}"), format!("https://{ip}:{PEERS}"));
         let mut words = self.under.iter().map(String::as_str).chain(["etcd"]);
         let mut command = self.host.space.command(words.next().unwrap_or("etcd"));
-        command.args(words).args(["--name", name, "--log-level", "error", "--data-dir"]);
+        command.args(words).args(["--name", name, "--log-level", "error", "--peer-auto-tls", "--data-dir"]);
         command.arg(self.data.path().join("data")).args(["--initial-cluster", &self.cluster]);
         command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
         command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
