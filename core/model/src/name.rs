@@ -89,8 +89,10 @@ impl PartialOrd for DnsName {
 }
 impl Ord for DnsName {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        let lower = |s: &Self| s.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<alloc::vec::Vec<_>>();
-        lower(self).cmp(&lower(other))
+        fn lower(name: &DnsName) -> impl Iterator<Item = u8> + '_ {
+            name.0.bytes().map(|byte| byte.to_ascii_lowercase())
+        }
+        lower(self).cmp(lower(other))
     }
 }
 impl<'de> Deserialize<'de> for DnsName {
@@ -136,5 +138,22 @@ pub fn check_labels(labels: &Labels) -> Result<(), LabelsError> {
         Err(LabelsError::EmptyKey)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_and_equal_as_in_lower_case() {
+        let all = ["a", "A", "a-b", "A-B", "ab", "aB", "b", "B", "a1", "A1", "Z", "z"];
+        let names: alloc::vec::Vec<DnsName> = all.iter().map(|text| text.parse().unwrap()).collect();
+        for one in &names {
+            for other in &names {
+                assert_eq!(one.cmp(other), one.key().cmp(&other.key()), "{one} {other}");
+                assert_eq!(one == other, one.cmp(other).is_eq(), "{one} {other}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::pool::{Leases, is_reserved};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use swarm_model::{Endpoint, Network, NodeState, overlaps};
 
@@ -15,10 +16,15 @@ type Problems = Vec<String>;
 impl State {
     /// `Err` lists everything that is wrong. Costs as much as rebuilding the indices.
     pub fn check_invariants(&self) -> Result<(), Vec<String>> {
-        let mut problems = Problems::new();
         if self.indices != Indices::of(&self.tables) {
-            problems.push("the indices do not match the tables".into());
+            return Err(vec!["the indices do not match the tables".into()]);
         }
+        self.check_tables()
+    }
+
+    /// The same where the indices have just been made of the tables.
+    pub(crate) fn check_tables(&self) -> Result<(), Vec<String>> {
+        let mut problems = Problems::new();
         self.check_limits(&mut problems);
         self.check_nodes(&mut problems);
         self.check_networks(&mut problems);

@@ -54,10 +54,10 @@ impl State {
         Snapshot { format: FORMAT, tables: self.tables.clone() }
     }
 
-    /// Rebuilds the indices and checks every invariant before anybody may rely on it.
+    /// Builds the indices and checks every invariant of the tables before anybody may rely on them.
     pub fn from_snapshot(snapshot: Snapshot) -> Result<Self, SnapshotError> {
         let state = Self::from_tables(snapshot.tables);
-        state.check_invariants().map_err(|problems| SnapshotError { problems })?;
+        state.check_tables().map_err(|problems| SnapshotError { problems })?;
         Ok(state)
     }
 }

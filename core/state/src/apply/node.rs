@@ -70,12 +70,17 @@ pub fn put(step: &mut Step<'_>, node: Node) -> Reply {
     step.state.tables.nodes.get(&id).map_or(Reply::Done, |node| Reply::Node(Arc::clone(node)))
 }
 
-/// A member that has not left.
+/// A member that has not left, to be changed.
 pub fn member(step: &Step<'_>, id: NodeId) -> Result<Node, Refusal> {
-    let node = step.state.node(&id).ok_or_else(|| Refusal::NodeNotFound(id.to_string()))?;
+    look_at_member(step, id).map(|node| Node::clone(&node))
+}
+
+/// A member that has not left.
+pub fn look_at_member(step: &Step<'_>, id: NodeId) -> Result<Arc<Node>, Refusal> {
+    let node = step.state.tables.nodes.get(&id).ok_or_else(|| Refusal::NodeNotFound(id.to_string()))?;
     match node.status.state {
         NodeState::Disconnected => Err(Refusal::NodeLeft(id)),
-        NodeState::Pending | NodeState::Ready | NodeState::Unknown | NodeState::Down => Ok(node.clone()),
+        NodeState::Pending | NodeState::Ready | NodeState::Unknown | NodeState::Down => Ok(Arc::clone(node)),
     }
 }
 

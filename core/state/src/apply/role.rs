@@ -2,7 +2,7 @@
 //! is refused here, where two requests at once cannot both pass. Must not know who is reachable: that the records say
 //! as well as they can, and the leader looks again before it changes Raft.
 
-use super::node::{check_features, member, put};
+use super::node::{check_features, look_at_member, put};
 use super::{Step, size};
 use crate::{Refusal, Reply, UpdateNode};
 use alloc::string::{String, ToString};
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use swarm_model::{Node, NodeId, NodeState, NodeUpdate, Role, check_labels};
 
 pub fn update(step: &mut Step<'_>, asked: &UpdateNode) -> Result<Reply, Refusal> {
-    let before = member(step, asked.node)?;
+    let before = look_at_member(step, asked.node)?;
     if let Some(expected) = asked.if_revision.filter(|expected| *expected != before.revision) {
         let host = before.hostname.clone();
         return Err(Refusal::NodeChanged { host, expected, found: before.revision });
@@ -22,11 +22,11 @@ pub fn update(step: &mut Step<'_>, asked: &UpdateNode) -> Result<Reply, Refusal>
         (Role::Worker, Role::Manager) => check_features(step, &node.hostname, node.features)?,
         (Role::Manager, Role::Manager) | (Role::Worker, Role::Worker) => {}
     }
-    if node != before {
-        node.revision = step.index;
-        return Ok(put(step, node));
+    if node == *before {
+        return Ok(Reply::Node(before));
     }
-    Ok(step.state.tables.nodes.get(&asked.node).cloned().map_or(Reply::Done, Reply::Node))
+    node.revision = step.index;
+    Ok(put(step, node))
 }
 
 fn changed(before: &Node, update: &NodeUpdate) -> Result<Node, Refusal> {
