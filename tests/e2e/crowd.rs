@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use swarm_tests::space::Space;
 use swarm_tests::{Host, Setup, eventually, run, scenario};
 
@@ -64,9 +64,8 @@ fn s86_a_thousand_attach_and_detach_leak_nothing() {
     });
 }
 
-/// Starts `count` sandboxes at once; all must come up. Answers how long until the last command ended.
-fn start_many(host: &Host, network: &str, count: usize) -> Result<Duration> {
-    let begun = Instant::now();
+/// Starts `count` sandboxes at once; all must come up.
+fn start_many(host: &Host, network: &str, count: usize) -> Result<()> {
     let start = |i: usize| -> Result<Child> {
         let name = format!("{network}-{i}");
         let mut command =
@@ -78,7 +77,7 @@ fn start_many(host: &Host, network: &str, count: usize) -> Result<Duration> {
         let code = run::wait(child, Duration::from_secs(120))?;
         ensure!(code == 0, "the {i}th of {count} ended with {code}");
     }
-    Ok(begun.elapsed())
+    Ok(())
 }
 
 #[test]
@@ -86,15 +85,9 @@ fn b12_two_hundred_at_once() {
     scenario(Setup::hosts(1).alone(), |w| {
         w.form(&[])?;
         let h1 = w.host(1);
-        for network in ["few", "many"] {
-            h1.ctl(&format!("network create --attachable {network}"))?.ok()?;
-        }
-        let few = start_many(h1, "few", 50)?;
-        for i in 0..50 {
-            h1.ctl(&format!("rm -f few-{i}"))?.ok()?;
-        }
-        let many = start_many(h1, "many", 200)?;
-        ensure!(many <= few * 4 * 3 / 2, "50 took {few:?}, 200 took {many:?}: more than linear");
+        h1.ctl("network create --attachable many")?.ok()?;
+        // How long they take stands in the benchmarks.
+        start_many(h1, "many", 200)?;
         let listed = h1.ctl("ps --format json")?.ok()?;
         let mut addresses = BTreeSet::new();
         for sandbox in swarm_tests::view::lines(&listed)? {
