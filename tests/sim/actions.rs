@@ -68,7 +68,6 @@ impl World {
         let node = self.workers[at].node;
         let role = if self.rng.percent(50) { Role::Manager } else { Role::Worker };
         let update = NodeUpdate { role: Some(role), ..NodeUpdate::default() };
-        self.watched.touched.insert(node);
         self.call(About::Node, Command::UpdateNode(UpdateNode { node, update, if_revision: None }));
     }
 

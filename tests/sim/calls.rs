@@ -126,7 +126,8 @@ impl World {
         let skew_ms = self.leader().map_or(0, |leader| leader.skew_ms);
         let now_ms = self.now_ms.saturating_add_signed(skew_ms);
         let verb = command.verb();
-        let reply = self.log.append(Entry { request: Some(request), now_ms, command })?;
+        let reply = self.log.append(Entry { request: Some(request), now_ms, command: command.clone() })?;
+        self.note_moved(&command);
         let told = match &reply {
             Reply::Refused(refusal) => format!("refused: {refusal}"),
             _ => "done".to_owned(),

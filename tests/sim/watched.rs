@@ -19,8 +19,8 @@ pub struct Watched {
     reads: Vec<Reading>,
     /// What was last read of a node.
     seen: BTreeMap<NodeId, (Revision, Option<String>)>,
-    /// Nodes with another role than once: their revision tells more than their label.
-    pub touched: BTreeSet<NodeId>,
+    /// When a node's revision went on last for another reason than its label.
+    moved: BTreeMap<NodeId, Revision>,
     /// Goes on with everything that is noted.
     now: u64,
 }
@@ -58,7 +58,9 @@ impl Watched {
     pub fn answered(&mut self, request: &RequestId, reply: &Reply) {
         let Some(Asked { node, op, begun }) = self.asked.remove(request) else { return };
         match reply {
-            Reply::Refused(Refusal::NodeChanged { .. }) if !self.touched.contains(&node) => {
+            Reply::Refused(Refusal::NodeChanged { expected, .. })
+                if self.moved.get(&node).is_none_or(|moved| moved <= expected) =>
+            {
                 self.note(node, op, (begun, Some(Answer::Refused)));
             }
             // Nothing was changed, for a reason that the label has no part in.
@@ -87,6 +89,16 @@ impl Watched {
 }
 
 impl World {
+    /// Of the newest entry: whose revision it moved, unless all it did was to write a label.
+    pub fn note_moved(&mut self, command: &Command) {
+        if matches!(command, Command::UpdateNode(asked) if asked.update.role.is_none()) {
+            return;
+        }
+        let end = self.log.end();
+        let moved = self.log.truth.nodes().filter(|node| node.revision == end);
+        self.watched.moved.extend(moved.map(|node| (node.id, end)));
+    }
+
     pub fn write_label(&mut self) {
         let at = self.rng.below(self.workers.len());
         let node = self.workers[at].node;
