@@ -63,6 +63,22 @@ pub struct Chosen {
     pub data_path: IpAddr,
 }
 
+impl Chosen {
+    /// An address that is only advertised may be in front of this host (NAT), or a slip that nobody notices until others
+    /// look for this node.
+    pub fn warning(&self, host: &[HostAddress]) -> Option<String> {
+        let ip = self.advertise.ip();
+        let ours = ip.is_loopback() || host.iter().any(|address| address.ip == ip);
+        (!ours).then(|| {
+            format!(
+                "{ip} is advertised, and is no address of this host (it has {}): others reach this node only if \
+                 something in front of it passes their connections on",
+                list(host)
+            )
+        })
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Typed<'a> {
     pub advertise: &'a str,
@@ -302,6 +318,12 @@ mod tests {
             (behind_nat.advertise.to_string(), behind_nat.data_path.to_string()),
             ("10.9.9.9:2377".into(), "10.1.0.1".into())
         );
+        let warning = behind_nat.warning(&one).unwrap();
+        assert!(
+            warning.contains("10.9.9.9 is advertised") && warning.contains("10.1.0.1 on eth0"),
+            "{warning}"
+        );
+        assert_eq!(chosen("").unwrap().warning(&addresses), None);
         assert!(chosen("10.1.0.2:80").unwrap_err().to_string().contains("takes no port"));
     }
 

@@ -129,7 +129,10 @@ impl Daemon {
 }
 
 fn not_a_manager(running: &Running) -> String {
-    let managers: Vec<String> = running.managers().iter().map(ToString::to_string).collect();
+    // Right after a demotion this host still stands on its own list.
+    let own = running.member().advertise;
+    let others = running.managers().into_iter().filter(|addr| *addr != own);
+    let managers: Vec<String> = others.map(|addr| addr.to_string()).collect();
     format!(
         "this node is not a manager: run the command on one of its managers ({})",
         if managers.is_empty() { "none known".to_owned() } else { managers.join(", ") }

@@ -40,7 +40,8 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     match made {
         Ok(running) => {
             daemon.enter_member(running);
-            answer(daemon, chosen.advertise).await
+            let warnings = chosen.warning(&host::addresses()).into_iter().collect();
+            Ok(pb::InitResponse { warnings, ..answer(daemon, chosen.advertise).await? })
         }
         Err(status) => {
             if let Err(error) = daemon.state.forget() {
@@ -153,6 +154,7 @@ pub async fn answer(daemon: &Daemon, advertise: SocketAddr) -> Result<pb::InitRe
         node: running.member().node.to_string(),
         join_token_worker: token,
         advertise_addr: advertise.to_string(),
+        warnings: Vec::new(),
     })
 }
 

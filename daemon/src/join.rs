@@ -100,7 +100,9 @@ async fn run(daemon: Arc<Daemon>, joining: Arc<Joining>, pending: PendingJoin) {
             Ok(running) => {
                 let member = running.member();
                 let role = pb::Role::from(member.role).into();
-                let answer = pb::JoinResponse { role, node: member.node.to_string(), ..Default::default() };
+                let warnings = member.chosen().warning(&crate::host::addresses()).into_iter().collect();
+                let node = member.node.to_string();
+                let answer = pb::JoinResponse { role, node, warnings, ..Default::default() };
                 daemon.enter_member(running);
                 joining.outcome.send_replace(Some(Ok(answer)));
                 return;

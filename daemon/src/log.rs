@@ -1,7 +1,7 @@
 //! Where log lines go: stderr, as text or JSON, through a thread of its own with a bounded queue, so that nobody
 //! waits for whoever reads them. When the queue is full, lines are dropped.
 
-use crate::args::{Config, LogFormat};
+use crate::args::LogFormat;
 use anyhow::Context;
 use std::io::{self, Write};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -11,31 +11,40 @@ use tracing_subscriber::fmt::MakeWriter;
 
 const QUEUED_LINES: usize = 4096;
 
+/// What a level means.
+///
 /// # Errors
-/// The level is none, or a subscriber is set already.
-pub fn start(config: &Config) -> anyhow::Result<()> {
+/// It is none.
+pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     // A lone word that is no level would be taken for a module of that name, and everything else be silent.
-    let lone_word =
-        !config.log_level.contains(['=', ',']) && config.log_level.parse::<LevelFilter>().is_err();
-    let directives = if lone_word { "=".into() } else { directives(&config.log_level) };
-    let filter = EnvFilter::builder().parse(directives).with_context(|| {
-        format!("log level {:?} is not known: expected error, warn, info, debug or trace", config.log_level)
-    })?;
+    let lone_word = !level.contains(['=', ',']) && level.parse::<LevelFilter>().is_err();
+    let directives = if lone_word { "=".into() } else { directives(level) };
+    EnvFilter::builder().parse(directives).with_context(|| {
+        format!("log level {level:?} is not known: expected error, warn, info, debug or trace")
+    })
+}
+
+/// # Errors
+/// A subscriber is set already.
+pub fn start(format: LogFormat, filter: EnvFilter) -> anyhow::Result<()> {
     let lines = Lines::start();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
-    match config.log_format {
+    match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     }
     .map_err(|e| anyhow::anyhow!("cannot start logging: {e}"))
 }
 
-/// A bare level is meant for us; what libraries say at that level is for whoever asks for it by name.
+/// A bare level is meant for us; what libraries say at that level is for whoever asks for it by name. `openraft::raft` tells
+/// at level error that a call found Raft ended, as whoever calls while it is being stopped does; the caller is told anyway.
 fn directives(level: &str) -> String {
     match level {
         "error" | "warn" => level.to_owned(),
         "info" | "debug" | "trace" => {
-            format!("{level},openraft=error,h2=warn,hyper=warn,tower=warn,rustls=warn,sled=warn")
+            format!(
+                "{level},openraft=error,openraft::raft=off,h2=warn,hyper=warn,tower=warn,rustls=warn,sled=warn"
+            )
         }
         filter => filter.to_owned(),
     }

@@ -39,21 +39,36 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// As the command-line parser ends.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(()) => ExitCode::SUCCESS,
+    let said = |error: anyhow::Error| eprintln!("swarmd: {error:#}");
+    let typed = args::Args::parse().resolve().and_then(|config| {
+        let filter = log::filter(&config.log_level)?;
+        Ok((config, filter))
+    });
+    let done = match typed {
+        Ok((config, filter)) => start(config, filter),
         Err(error) => {
-            eprintln!("swarmd: {error:#}");
-            ExitCode::FAILURE
+            said(error);
+            return ExitCode::from(USAGE);
         }
-    }
+    };
+    done.map_or_else(
+        |error| {
+            said(error);
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
-fn start() -> anyhow::Result<()> {
-    let config = args::Args::parse().resolve()?;
+fn start(config: args::Config, filter: EnvFilter) -> anyhow::Result<()> {
     privileges::check()?;
-    log::start(&config)?;
+    log::start(config.log_format, filter)?;
     let claim = claim::Claim::take(&config.state_dir, &config.run_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("swarmd").build()?;
     let outcome = runtime.block_on(run(config));

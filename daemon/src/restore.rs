@@ -127,7 +127,7 @@ async fn answer(
     running: &Running,
     (backup, former): (pb::BackupSummary, Vec<Former>),
 ) -> Result<pb::RestoreResponse, Status> {
-    let pb::InitResponse { node, join_token_worker, advertise_addr } =
+    let pb::InitResponse { node, join_token_worker, advertise_addr, .. } =
         crate::init::answer(daemon, running.member().advertise).await?;
     let there = still_there(running.credentials.clone(), former).await;
     let still_there = there.iter().map(|f| format!("{} ({})", f.hostname, f.peer.addr)).collect();

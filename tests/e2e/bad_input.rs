@@ -93,8 +93,10 @@ fn flags_of_the_daemon_that_make_no_sense_are_refused() {
     scenario(Setup::hosts(1), |w| {
         let h1 = w.host(1);
         h1.swarmd(&["--no-such-flag"])?.refused(&[code::USAGE])?;
-        h1.swarmd(&["--config", "/no/such/file"])?.refused_naming(&code::BAD_INPUT, &["/no/such/file"])?;
-        h1.swarmd(&["--log-format", "smoke"])?.refused(&code::BAD_INPUT)?;
+        h1.swarmd(&["--config", "/no/such/file"])?.refused_naming(&[code::USAGE], &["/no/such/file"])?;
+        h1.swarmd(&["--log-format", "smoke"])?.refused(&[code::USAGE])?;
+        h1.swarmd(&["--log-level", "smoke"])?
+            .refused_naming(&[code::USAGE], &["smoke", "error, warn, info"])?;
         h1.swarmd(&["--state-dir", "/proc/no"])?.refused_naming(&[code::FAILED], &["/proc/no"]).map(drop)
     });
 }

@@ -1,7 +1,7 @@
 //! `init`, `join`, `join-token`, `leave`, `rejoin`, `backup`, `restore` and `info` as typed.
 
 use super::output::OneOutput;
-use super::values::{address, duration_ms, label};
+use super::values::{address, duration_ms, label, manager};
 use clap::{Args, ValueEnum};
 use ipnet::Ipv4Net;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ pub struct JoinArgs {
     #[command(flatten)]
     pub addresses: AddressArgs,
     /// Managers of the cluster, tried in turn
-    #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
+    #[arg(value_name = "HOST:PORT", required = true, value_parser = manager)]
     pub managers: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ pub struct RejoinArgs {
     #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
     pub advertise_addr: Option<String>,
     /// Where other managers of the cluster are now; one that answers is enough
-    #[arg(value_name = "HOST:PORT", required = true, value_parser = address)]
+    #[arg(value_name = "HOST:PORT", required = true, value_parser = manager)]
     pub managers: Vec<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Single values as typed: durations, labels, sockets. Knows their syntax; must not know which flag they belong to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 /// `unix:///path/to/socket`.
@@ -24,10 +25,11 @@ pub fn duration_ms(given: &str) -> Result<u64, String> {
         total += number.parse::<f64>().map_err(|_| wrong())? * unit_ms(unit).ok_or_else(wrong)?;
         rest = next;
     }
-    // A hundred years is beyond every limit these flags have, and far from where floating point gets coarse.
+    // A hundred years is beyond every limit these flags have, and far from where floating point gets coarse. Nothing at
+    // all is a duration too: how long it must be, each flag says.
     const MOST_MS: f64 = 100.0 * 365.0 * 86_400_000.0;
     let whole = total.round();
-    match (1.0..=MOST_MS).contains(&whole) {
+    match !given.is_empty() && (0.0..=MOST_MS).contains(&whole) {
         true => Ok(whole as u64),
         false => Err(wrong()),
     }
@@ -87,6 +89,28 @@ pub fn address(given: &str) -> Result<String, String> {
     }
 }
 
+/// `HOST:PORT`, or `HOST` alone: where a manager is. What a name stands for, the daemon finds out.
+pub fn manager(given: &str) -> Result<String, String> {
+    let text = address(given)?;
+    let whole = text.parse::<Ipv6Addr>().is_ok() || text.ends_with(']');
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !whole => (host, Some(port)),
+        _ => (text.as_str(), None),
+    };
+    if port.is_some_and(|port| port.starts_with('+') || port.parse::<NonZeroU16>().is_err()) {
+        return Err("expected HOST:PORT with a port from 1 to 65535".into());
+    }
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let known = match bracketed {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && (port.is_none() || !host.contains(':')),
+    };
+    match known {
+        true => Ok(text),
+        false => Err("expected HOST:PORT, an IPv6 address in brackets, as in [2001:db8::1]:2377".into()),
+    }
+}
+
 /// A name or id as typed.
 pub fn reference(given: &str) -> Result<String, String> {
     match given {
@@ -105,8 +129,8 @@ mod tests {
         assert_eq!(duration_ms("30d"), Ok(30 * 24 * 3_600_000));
         assert_eq!(duration_ms("1h30m"), Ok(5_400_000));
         assert_eq!(duration_ms("1.5s"), Ok(1_500));
-        assert_eq!(duration_ms("500ms"), Ok(500));
-        for bad in ["", "5", "s", "-5s", "5 s", "1y", "0s", "1e9h", "..s", "999999999999999999999d", "5s5"] {
+        assert_eq!((duration_ms("500ms"), duration_ms("0s")), (Ok(500), Ok(0)));
+        for bad in ["", "5", "s", "-5s", "5 s", "1y", "1e9h", "..s", "999999999999999999999d", "5s5"] {
             assert!(duration_ms(bad).is_err(), "{bad:?} was taken");
         }
     }
@@ -116,6 +140,20 @@ mod tests {
         assert_eq!(host("unix:///run/x.sock"), Ok("/run/x.sock".into()));
         for bad in ["", "unix://", "unix://x", "tcp://10.0.0.1:2377", "/run/x.sock"] {
             assert!(host(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn managers_are_hosts_with_or_without_a_port() {
+        for fine in
+            ["10.0.0.1", "10.0.0.1:2377", "m_1.example:1", "fd00::1", "[fd00::1]", "[fd00::1]:2377", " m "]
+        {
+            assert_eq!(manager(fine).as_deref(), Ok(fine.trim()), "{fine:?}");
+        }
+        for bad in
+            ["", ":", ":2377", "m:", "m:0", "m:99999", "m:+1", "m:bar", "a:b:1", "[fd00::1", "[x]:1", "[]:1"]
+        {
+            assert!(manager(bad).is_err(), "{bad:?} was taken");
         }
     }
 

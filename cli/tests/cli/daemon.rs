@@ -206,10 +206,14 @@ answers! {
             Ok(Response::new(data::restored(file)))
         }
     }
-    init(InitRequest) -> InitResponse = |_, _| Ok(v1::InitResponse {
+    init(InitRequest) -> InitResponse = |_, request| Ok(v1::InitResponse {
         node: data::OWN.into(),
         join_token_worker: "SWMTKN-1-digest-secret".into(),
         advertise_addr: "192.0.2.1:2377".into(),
+        warnings: match request.advertise_addr.as_str() {
+            "" => Vec::new(),
+            given => vec![format!("{given} is advertised, and is no address of this host")],
+        },
     });
     join(JoinRequest) -> JoinResponse = |_, request| Ok(match request.token.as_str() {
         "slow" => v1::JoinResponse {

@@ -36,6 +36,13 @@ async fn swarm() {
         &Daemon::manager(),
         &[
             "init",
+            "init --advertise-addr 198.51.100.1",
+            "init --data-path-port 80",
+            "init --cert-expiry 1s",
+            "init --dispatcher-heartbeat 0s",
+            "init --default-addr-pool-mask-length 31",
+            "join --token worker 192.0.2.1:99999",
+            "rejoin :",
             "join --token worker 192.0.2.1:2377",
             "join --token manager 192.0.2.1:2377",
             "join --token slow 192.0.2.9:2377",

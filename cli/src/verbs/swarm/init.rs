@@ -4,7 +4,7 @@ use super::join_command;
 use crate::args::swarm::InitArgs;
 use crate::client::{Client, call};
 use crate::error::CliError;
-use crate::verbs::print;
+use crate::verbs::{print, say};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -16,6 +16,7 @@ pub async fn run(socket: &Path, args: InitArgs) -> Result<(), CliError> {
     let request = request(args)?;
     let client = Client::connect(socket).await?;
     let answer = call(client.local().init(request)).await?;
+    answer.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     print(&if recovering { recovered(&answer) } else { welcome(&answer) })
 }
 
@@ -76,7 +77,7 @@ fn check(args: &InitArgs) -> Result<(), CliError> {
         max_snapshots: args.max_snapshots.unwrap_or(0),
         autolock: false,
     };
-    settings.check().map_err(|e| CliError::Failed(e.to_string()))?;
+    settings.check().map_err(|e| CliError::Usage(e.to_string()))?;
     let labels = args.addresses.labels.iter().cloned().collect();
-    check_labels(&labels).map_err(|e| CliError::Failed(e.to_string()))
+    check_labels(&labels).map_err(|e| CliError::Usage(e.to_string()))
 }

@@ -29,6 +29,7 @@ pub async fn run(socket: &Path, args: JoinArgs) -> Result<(), CliError> {
     if answer.pending {
         return Err(CliError::Unavailable(pending(&answer.message)));
     }
+    answer.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     match v1::Role::try_from(answer.role) {
         Ok(v1::Role::Manager) => print("This node joined a swarm as a manager.\n"),
         _ => print("This node joined a swarm as a worker.\n"),
