@@ -18,8 +18,9 @@ use swarm_state::{Command, Entry, Refusal, Reply};
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
-/// Longest a change waits for a leader before its caller is told.
-const PROPOSE_DEADLINE: Duration = Duration::from_secs(4);
+/// Longest a change waits for a leader before its caller is told; the others are asked then who is missing, and all of it
+/// takes less than five seconds, for a worker too that came by another manager first.
+const PROPOSE_DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// A change that is in the log and applied on the leader.
 #[derive(Debug, Clone)]

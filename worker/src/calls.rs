@@ -3,6 +3,9 @@
 
 use crate::WorkerError;
 use crate::session::Managers;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +13,17 @@ use swarm_model::{Endpoint, EndpointId, RequestId, Revision};
 use swarm_proto::v1;
 use swarm_proto::v1::attachments_client::AttachmentsClient;
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-/// A leader that is lost is replaced within two seconds; this bears several.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
-/// One manager's time to answer before the next is asked.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// Whoever waits is told within five seconds; a leader that is lost is replaced within two.
+const DEADLINE: Duration = Duration::from_millis(4_900);
+/// One manager's time to answer before the next is asked as well. Short, because one without a leader takes most of the
+/// deadline to say so, and who is missing.
+const HEDGE: Duration = Duration::from_millis(300);
+/// How many are asked at a time.
+const AT_ONCE: usize = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
@@ -69,37 +75,59 @@ impl Calls {
         self.call(deadline, call).await.map(drop)
     }
 
-    /// Asks one manager after the other until one answers or refuses, or the time is up.
+    /// Asks one manager, and after a moment without an answer others as well, until one answers or refuses, or the time is
+    /// up. All are asked the same thing under the same request id, so it does not matter who was first.
     async fn call<T, F>(&self, within: Duration, ask: impl Fn(Channel) -> F) -> Result<T, WorkerError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + within;
-        let mut last = String::new();
-        for attempt in 0.. {
-            let asked = tokio::time::timeout_at(end.min(Instant::now() + ATTEMPT), async {
-                let channel = self.managers.connect(attempt).await.map_err(Status::unavailable)?;
-                ask(channel).await
-            });
-            match asked.await {
-                Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                Ok(Err(status)) if is_answer(status.code()) => return Err(status.into()),
-                Ok(Err(status)) => last = status.message().to_owned(),
-                Err(_) => last = format!("no answer within {} s", ATTEMPT.as_secs()),
+        let (mut said, mut trouble) = (None, String::new());
+        let (mut asked, mut attempts) = (FuturesUnordered::new(), 0..);
+        while Instant::now() < end {
+            if asked.len() < AT_ONCE {
+                asked.extend(attempts.next().map(|attempt| self.ask_one(attempt, &ask)));
             }
-            if Instant::now() + PAUSE >= end {
-                break;
+            match timeout_at(end.min(Instant::now() + HEDGE), asked.next()).await {
+                Ok(Some(Ok(answer))) => return Ok(answer),
+                Ok(Some(Err(Failed::Answer(status)))) => return Err(status.into()),
+                Ok(Some(Err(Failed::NotNow(why)))) => said = Some(why),
+                Ok(Some(Err(Failed::Silent(why)))) => trouble = why,
+                Ok(None) | Err(_) => continue,
             }
-            tokio::time::sleep(PAUSE).await;
+            sleep_until(end.min(Instant::now() + PAUSE)).await;
         }
-        Err(WorkerError::Unavailable(self.nobody(within, &last)))
+        // A manager that cannot have it done knows who is missing.
+        Err(WorkerError::Unavailable(said.unwrap_or_else(|| self.nobody(&trouble))))
     }
 
-    fn nobody(&self, within: Duration, last: &str) -> String {
+    async fn ask_one<T, F>(&self, attempt: usize, ask: impl Fn(Channel) -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let channel = self.managers.connect(attempt).await.map_err(Failed::Silent)?;
+        ask(channel).await.map(Response::into_inner).map_err(|status| match status.source() {
+            _ if is_answer(status.code()) => Failed::Answer(status),
+            // Made on this side of the connection.
+            Some(_) => Failed::Silent(status.message().to_owned()),
+            None => Failed::NotNow(status.message().to_owned()),
+        })
+    }
+
+    fn nobody(&self, trouble: &str) -> String {
         let known = self.managers.candidates();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        format!("no manager answered within {} s ({last}); the managers known are: {known}", within.as_secs())
+        let why = if trouble.is_empty() { String::new() } else { format!(" ({trouble})") };
+        format!("no manager answered in time{why}; the managers known are: {known}")
     }
+}
+
+enum Failed {
+    /// Decided; nobody else would say anything different.
+    Answer(Status),
+    /// A manager's word that it cannot be done now.
+    NotNow(String),
+    Silent(String),
 }
 
 fn fresh_request() -> String {

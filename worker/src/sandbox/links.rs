@@ -7,13 +7,15 @@ use super::record::{Link, Phase, Sandbox};
 use super::request::{Wanted, refuse_local};
 use super::select::select;
 use crate::WorkerError;
-use crate::calls::DEADLINE;
 use crate::host::Host;
 use std::sync::Arc;
+use std::time::Duration;
 use swarm_model::{EndpointId, Revision, SandboxId};
 use swarm_netns::NetNs;
 use swarm_proto::v1;
 
+/// A manager that has answered sends the assignment at once; a lost one is replaced by the next session meanwhile.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 /// Most interfaces that are tried until a free name is found.
 const MOST_NUMBERS: usize = 1_000;
 
@@ -138,12 +140,12 @@ fn ask(sandbox: &Sandbox, link: &Link) -> v1::NewEndpoint {
 
 /// Waits for the assignment a manager's answer spoke of.
 pub(crate) async fn await_revision(host: &Host, revision: Revision) -> Result<(), WorkerError> {
-    if revision == 0 || host.assignments.reached(revision, DEADLINE).await {
+    if revision == 0 || host.assignments.reached(revision, TOLD_WITHIN).await {
         return Ok(());
     }
     Err(WorkerError::Unavailable(format!(
         "the addresses are allocated, but no manager sent revision {revision} within {} s: {}",
-        DEADLINE.as_secs(),
+        TOLD_WITHIN.as_secs(),
         host.managers.trouble()
     )))
 }

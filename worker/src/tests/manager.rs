@@ -45,6 +45,8 @@ pub(super) struct Table {
     /// Answers to the next `CreateEndpoints` calls, before they are done (false) or after (true).
     pub(super) failures: Vec<(bool, Status)>,
     pub(super) creates: u64,
+    /// So many of the next `CreateEndpoints` calls are not answered at all.
+    pub(super) silent_creates: u64,
     /// The answer to whoever wants a session.
     pub(super) refuse_sessions: Option<Status>,
     pub(super) refused: u64,
@@ -344,9 +346,18 @@ impl Attachments for Manager {
         &self,
         request: Request<v1::CreateEndpointsRequest>,
     ) -> Result<Response<v1::CreateEndpointsResponse>, Status> {
-        let failure = {
+        let silent = {
             let mut table = self.table.lock();
             table.creates += 1;
+            let silent = table.silent_creates > 0;
+            table.silent_creates -= u64::from(silent);
+            silent
+        };
+        if silent {
+            std::future::pending::<()>().await;
+        }
+        let failure = {
+            let mut table = self.table.lock();
             (!table.failures.is_empty()).then(|| table.failures.remove(0))
         };
         match failure {

@@ -349,23 +349,6 @@ fn the_hosts_file_names_the_addresses_of_the_moment() {
 }
 
 #[test]
-fn a_manager_that_stumbles_is_asked_again_and_nothing_is_doubled() {
-    on_a_host(|host| async move {
-        let manager = Manager::start().await;
-        manager.network(1, "net", |_| {});
-        let worker = host.worker(&[&manager]).await;
-        let no_leader = || Status::unavailable("no leader at the moment");
-        manager.table.lock().failures =
-            vec![(false, no_leader()), (true, Status::deadline_exceeded("unknown"))];
-        let (path, _ns) = host.foreign("a");
-        worker.attach(attach("a", &path, "net")).await.unwrap();
-        assert_eq!(manager.endpoints().len(), 1);
-        assert_eq!(manager.table.lock().creates, 3);
-        worker.leave().await.unwrap();
-    });
-}
-
-#[test]
 fn many_at_once() {
     on_a_host(|host| async move {
         let manager = Manager::start().await;
