@@ -20,15 +20,18 @@ close_pipes() {
 }
 
 cleanup() {
-  local code=$? n
+  local code=$? n said
   trap - EXIT INT TERM
   if [ "$code" -ne 0 ] && [ -n "$dir" ]; then
     for n in $(seq "$hosts"); do
       [ -s "$dir/host$n.log" ] && { printf -- '--- the end of host%s: swarmd\n' "$n"; tail -n 20 "$dir/host$n.log"; } >&2
     done
   fi
+  # The shell has a line for each child that is killed, and they all are.
+  exec {said}>&2 2>/dev/null
   close_pipes
-  wait 2>/dev/null || true
+  wait || true
+  exec 2>&"$said"
   [ -n "$dir" ] && rm -rf "$dir"
   [ "$code" -eq 0 ] || echo "demo: failed; everything it made is gone again" >&2
   exit "$code"
