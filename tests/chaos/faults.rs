@@ -3,7 +3,7 @@
 
 use crate::plan::{Fault, Step, Target};
 use crate::roles::Roles;
-use crate::work::Site;
+use crate::work::{self, Site};
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -15,6 +15,9 @@ use swarm_tests::poll::pause;
 use swarm_tests::shim::Shim;
 use swarm_tests::wire::{self, Wire};
 use swarm_tests::{Host, World};
+
+/// For questions to be on their way before a sleeper wakes.
+const ASKED_BEFORE: Duration = Duration::from_millis(30);
 
 pub struct Injector<'w> {
     pub world: &'w World,
@@ -87,7 +90,9 @@ impl<'w> Injector<'w> {
         match step.fault {
             Fault::Kill(target) => self.process(target, "kill -9", lasts, (Host::kill, Host::start)),
             Fault::Restart(target) => self.process(target, "SIGTERM", lasts, (Host::stop, Host::start)),
-            Fault::Freeze(target) => self.process(target, "SIGSTOP", lasts, (Host::freeze, Host::thaw)),
+            Fault::Freeze(target) => {
+                self.process(target, "SIGSTOP", lasts, (Host::freeze, |host| self.wake(host)))
+            }
             Fault::KillManagers => self.kill_managers(lasts),
             Fault::Isolate(target) => self.on_host(target, |host| {
                 self.on_wire(
@@ -205,6 +210,19 @@ impl<'w> Injector<'w> {
             self.tell(&format!("{}: is back", host.name));
             self.busy.lock().remove(&host.number);
             done.with_context(|| format!("{what} on {}", host.name))
+        })
+    }
+
+    /// A manager that wakes may believe for a moment that it leads still: questions are waiting for it, asked after the
+    /// others have gone on.
+    fn wake(&self, host: &Host) -> Result<()> {
+        let manager = self.site.managers.iter().find(|manager| manager.host == host.number);
+        thread::scope(|scope| {
+            if let Some(manager) = manager {
+                scope.spawn(|| self.roles.runtime.block_on(work::look_everywhere(self.site, manager)));
+                pause(ASKED_BEFORE);
+            }
+            host.thaw()
         })
     }
 

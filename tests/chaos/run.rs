@@ -93,6 +93,7 @@ fn play(world: &World, seed: u64, plan: &[Step]) -> Result<()> {
         rest::logs_are_calm(world),
         kernel::judge(world, &talkers),
         kernel::nothing_left(world, talkers),
+        noticed(&site),
         judged(&site, seed),
     ];
     let problems: Vec<String> =
@@ -199,10 +200,14 @@ fn under_watch<T: Send>(world: &World, act: impl FnOnce() -> T + Send) -> (T, Ta
     (done, taken)
 }
 
-/// The history is kept when it is not linearizable.
-fn judged(site: &Site, seed: u64) -> Result<()> {
+fn noticed(site: &Site) -> Result<()> {
     let problems = site.recorder.problems();
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    Ok(())
+}
+
+/// The history is kept when it is not linearizable.
+fn judged(site: &Site, seed: u64) -> Result<()> {
     let history = site.recorder.history();
     match judge(&history) {
         Ok(judged) => {

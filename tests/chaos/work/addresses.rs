@@ -159,7 +159,7 @@ pub async fn look(site: &Site, client: u32, manager: &Caller, asked: &[String]) 
 }
 
 /// The addresses of this generation and the last.
-fn hot(site: &Site) -> Vec<String> {
+pub fn hot(site: &Site) -> Vec<String> {
     let generation = site.generation();
     (generation.saturating_sub(1)..=generation).flat_map(of_generation).collect()
 }

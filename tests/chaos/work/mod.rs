@@ -27,6 +27,9 @@ const NOBODY: Duration = Duration::from_millis(50);
 /// After so long, clients go on to new keys: a history with many open calls is costly to judge.
 const GENERATION_US: u64 = 8_000_000;
 
+/// A client's number for what is asked of a manager that sleeps.
+const WAKER: u32 = 2_000;
+
 pub struct Site {
     pub managers: Vec<Caller>,
     pub workers: Vec<Caller>,
@@ -80,6 +83,15 @@ impl Site {
     pub fn any_manager(&self, rng: &mut Rng) -> &Caller {
         &self.managers[rng.below(self.managers.len())]
     }
+}
+
+/// Everything that clients change now is asked of one manager, all at once.
+pub async fn look_everywhere(site: &Site, manager: &Caller) {
+    let (names, places) = (networks::hot(site), addresses::hot(site));
+    tokio::join!(
+        networks::look(site, WAKER, manager, &names),
+        addresses::look(site, WAKER, manager, &places),
+    );
 }
 
 /// One client's name, chance, and count of what it did.

@@ -75,7 +75,7 @@ pub async fn look(site: &Site, client: u32, manager: &Caller, names: &[String]) 
     true
 }
 
-fn hot(site: &Site) -> Vec<String> {
+pub fn hot(site: &Site) -> Vec<String> {
     let generation = site.generation();
     let generations = generation.saturating_sub(1)..=generation;
     generations.flat_map(|g| (0..NAMES).map(move |n| format!("{PREFIX}{g}-{n}"))).collect()
