@@ -28,7 +28,7 @@ enum Step {
     /// Everything is as wanted.
     Rest,
     BecomeManager,
-    /// It serves, and Raft does not know it (any more): it lost its files, or was stopped half way up.
+    /// It serves, and has no vote: it lost its files, or it or the leader was stopped half way up.
     JoinRaft,
     /// Raft has let go of it while it was away, and it is wanted again: it comes back as a new member.
     BeginAnew,
@@ -41,8 +41,8 @@ struct Condition {
     role: Role,
     certificate: Role,
     serving: bool,
-    /// Serving with the cluster's state.
-    has_cluster: bool,
+    /// It has the cluster's state, and a vote as far as it knows.
+    has_joined: bool,
     /// Another manager, which holds the session, does not count this host among the managers.
     let_go: bool,
 }
@@ -52,7 +52,7 @@ fn next(now: &Condition) -> Step {
         Role::Manager if now.role != Role::Manager || now.certificate != Role::Manager || !now.serving => {
             Step::BecomeManager
         }
-        Role::Manager if !now.has_cluster => Step::JoinRaft,
+        Role::Manager if !now.has_joined => Step::JoinRaft,
         Role::Manager if now.let_go => Step::BeginAnew,
         Role::Worker if now.role != Role::Worker || now.certificate != Role::Worker || now.serving => {
             Step::BecomeWorker
@@ -136,7 +136,7 @@ impl Follower {
             wanted,
             role: self.running.member().role,
             certificate: self.running.credentials.peer().role,
-            has_cluster: serving.as_ref().is_some_and(|s| s.manager.has_cluster()),
+            has_joined: serving.as_ref().is_some_and(|s| s.manager.has_joined()),
             let_go: self.let_go(),
             serving: serving.is_some(),
         })
@@ -252,8 +252,8 @@ mod tests {
     use super::*;
     use Role::{Manager, Worker};
 
-    fn step(wanted: Role, (role, certificate): (Role, Role), (serving, has_cluster): (bool, bool)) -> Step {
-        next(&Condition { wanted, role, certificate, serving, has_cluster, let_go: false })
+    fn step(wanted: Role, (role, certificate): (Role, Role), (serving, has_joined): (bool, bool)) -> Step {
+        next(&Condition { wanted, role, certificate, serving, has_joined, let_go: false })
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
             role: Manager,
             certificate: Manager,
             serving: true,
-            has_cluster: true,
+            has_joined: true,
             let_go: true,
         };
         assert_eq!(next(&now(Manager)), Step::BeginAnew);

@@ -153,6 +153,14 @@ impl Manager {
         self.seat.applied.read(|state| state.cluster().is_some())
     }
 
+    /// Whether this manager has come all the way into Raft. A learner has the cluster's state too; whoever was about to make
+    /// it a voter may be lost.
+    pub fn has_joined(&self) -> bool {
+        let status = self.seat.raft.status();
+        // Before Raft has read its log it tells of no voters at all.
+        self.has_cluster() && (status.voters.is_empty() || status.voters.contains_key(&status.id))
+    }
+
     /// Returns, with the later epoch, when this manager meets another one that lives in it: the cluster was recovered
     /// without this manager. `None`: this manager was stopped.
     pub async fn superseded(&self) -> Option<u64> {

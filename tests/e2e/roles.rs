@@ -3,7 +3,7 @@
 use crate::code;
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use swarm_tests::{Host, Setup, World, eventually, poll::within, scenario, view};
+use swarm_tests::{Host, Setup, World, eventually, poll::within, scenario, shim, view};
 
 fn manager_status(asked: &Host, name: &str) -> Result<String> {
     let row = asked.nodes()?.into_iter().find(|n| n.hostname == name);
@@ -281,6 +281,34 @@ fn a_manager_demoted_and_promoted_while_it_was_away_comes_back_as_a_new_member()
         h1.ctl("node promote h3")?.ok()?;
         h3.start()?;
         within(Duration::from_secs(30), "h3 is a manager again", || is_manager(h1, "h3"))?;
+        eventually("it serves", || writes(h3, "by_h3"))?;
+        w.settled(3)
+    });
+}
+
+/// As a learner it had the cluster's state, and took that for the end of its way. Both it and the leader, which was about to
+/// give it a vote, are killed there; flushes that take long make the moment long.
+#[test]
+fn a_promotion_that_was_cut_off_half_way_is_finished() {
+    scenario(Setup::hosts(3), |w| {
+        let shims = shim::everywhere(w)?;
+        w.form(&["manager", "worker"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        ensure!(manager_status(h2, "h1")? == "Leader");
+        shims[0].slow_disk(Duration::from_millis(700))?;
+        let mut asked = h1.ctl_command(&["node", "promote", "h3"])?.spawn()?;
+        eventually("h3 has the cluster's state, and no vote yet", || {
+            ensure!(h3.log().contains("listening for nodes"), "it does not serve yet");
+            ensure!(h3.ctl("network ls")?.code == 0, "it has no state yet");
+            Ok(())
+        })?;
+        h1.kill()?;
+        h3.kill()?;
+        shims[0].slow_disk(Duration::ZERO)?;
+        swarm_tests::run::wait(&mut asked, Duration::from_secs(40))?;
+        h1.start()?;
+        h3.start()?;
+        within(Duration::from_secs(30), "h3 is a manager", || is_manager(h2, "h3"))?;
         eventually("it serves", || writes(h3, "by_h3"))?;
         w.settled(3)
     });

@@ -52,14 +52,10 @@ impl World {
         self.advance(at, most)
     }
 
-    /// A host goes on with its role, or a manager with its way into Raft.
+    /// A host goes on with its role.
     fn roles_one(&mut self) -> Result<(), String> {
-        let (worker, replica) = (self.rng.below(self.workers.len()), self.rng.below(self.replicas.len()));
-        self.follow(worker)?;
-        if !self.replicas[replica].gone {
-            self.join_step(replica);
-        }
-        Ok(())
+        let worker = self.rng.below(self.workers.len());
+        self.follow(worker).map(drop)
     }
 
     /// An operator promotes or demotes somebody.

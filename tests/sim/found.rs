@@ -23,7 +23,7 @@ impl World {
         let nodes: Vec<NodeId> = (0..REPLICAS).map(|_| self.rng.id()).collect();
         for node in &nodes {
             let raft_id = self.fresh_raft_id();
-            self.replicas.push(Replica::new(*node, raft_id));
+            self.replicas.push(Replica::voter(*node, raft_id));
             let addr = self.fresh_addr();
             self.workers.push(Worker { features, admitted: true, ..Worker::new(*node, addr) });
             let member = Member { node: node.to_string(), addr: manager_addr(raft_id) };

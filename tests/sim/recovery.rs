@@ -29,7 +29,7 @@ impl World {
             self.replicas[at].past = true;
         }
         let raft_id = self.fresh_raft_id();
-        self.replicas[survivor].raft_id = raft_id;
+        (self.replicas[survivor].raft_id, self.replicas[survivor].voted) = (raft_id, true);
         self.group.voters =
             [(raft_id, Member { node: node.to_string(), addr: manager_addr(raft_id) })].into();
         self.group.learners.clear();

@@ -17,6 +17,8 @@ pub struct Replica {
     pub past: bool,
     /// Nothing of it is left: the host is no manager any more, or another one.
     pub gone: bool,
+    /// It had a vote once.
+    pub voted: bool,
     pub state: State,
     /// The last snapshot on its disk, as bytes.
     disk: Option<(Revision, Vec<u8>)>,
@@ -35,8 +37,23 @@ pub enum Step {
 
 impl Replica {
     pub fn new(node: NodeId, raft_id: u64) -> Self {
-        let (cut, past, gone) = (false, false, false);
-        Self { node, raft_id, up: true, cut, past, gone, state: State::default(), disk: None, skew_ms: 0 }
+        let (cut, past, gone, voted) = (false, false, false, false);
+        Self {
+            node,
+            raft_id,
+            up: true,
+            cut,
+            past,
+            gone,
+            voted,
+            state: State::default(),
+            disk: None,
+            skew_ms: 0,
+        }
+    }
+
+    pub fn voter(node: NodeId, raft_id: u64) -> Self {
+        Self { voted: true, ..Self::new(node, raft_id) }
     }
 
     /// By the other managers that are reached.

@@ -28,13 +28,17 @@ impl World {
                 self.serve(node);
                 Ok(true)
             }
-            (Some(Role::Manager), Some(own)) if self.replicas[own].state.cluster().is_none() => {
-                Ok(self.join_step(own))
-            }
+            (Some(Role::Manager), Some(own)) if !self.has_joined(own) => Ok(self.join_step(own)),
             (Some(Role::Worker), Some(own)) => self.step_down(own),
             (_, Some(own)) if self.is_let_go(at) || self.hears_nothing(at, own) => self.step_down(own),
             (_, Some(_)) | (Some(Role::Worker) | None, None) => Ok(false),
         }
+    }
+
+    /// It has the cluster's state, and a vote as far as it knows: what became of that later, the others tell it.
+    fn has_joined(&self, own: usize) -> bool {
+        let Replica { state, voted, .. } = &self.replicas[own];
+        state.cluster().is_some() && *voted
     }
 
     /// In no session, or in one with itself while Raft tells it nothing: only the others know what it is.
@@ -86,8 +90,11 @@ impl World {
             return due;
         }
         if !self.group.learners.contains_key(&id) {
-            return self.is_admitted(&node)
+            let done = self.is_admitted(&node)
                 && self.group.change(&heard, |group| drop(group.learners.insert(id, member)));
+            // Whatever it was before, the log tells it that it is a learner.
+            self.replicas[own].voted &= !done;
+            return done;
         }
         let caught_up = self.replicas[own].state.revision() == self.log.end();
         caught_up && self.promote(id, &heard)
@@ -98,6 +105,8 @@ impl World {
             group.voters.extend(group.learners.remove_entry(&id));
         });
         if done {
+            let promoted = self.replicas.iter_mut().filter(|replica| replica.raft_id == id);
+            promoted.for_each(|replica| replica.voted = true);
             self.count("voter made");
             self.tell(format_args!("raft {id} votes"));
         }

@@ -64,9 +64,6 @@ impl World {
         for at in 0..self.workers.len() {
             idle &= !self.follow(at)?;
         }
-        for at in 0..self.replicas.len() {
-            idle &= self.replicas[at].gone || !self.join_step(at);
-        }
         self.answer_reads();
         self.check_managers()?;
         Ok(idle)
