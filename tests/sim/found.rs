@@ -20,6 +20,7 @@ impl World {
     /// Managers, workers and two networks, before anything goes wrong.
     pub fn found(&mut self) -> Result<(), String> {
         let features = if self.rng.percent(30) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
+        self.features = features;
         let nodes: Vec<NodeId> = (0..REPLICAS).map(|_| self.rng.id()).collect();
         for node in &nodes {
             let raft_id = self.fresh_raft_id();
@@ -67,7 +68,9 @@ impl World {
 
     pub fn new_worker(&mut self) {
         let (node, addr) = (self.rng.id(), self.fresh_addr());
-        let features = if self.rng.percent(20) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
+        // A cluster that is being upgraded has many hosts that are not yet.
+        let old = if self.features < FEATURE_LEVEL { 60 } else { 20 };
+        let features = if self.rng.percent(old) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
         let role = if self.rng.percent(15) { Role::Manager } else { Role::Worker };
         self.workers.push(Worker { features, ..Worker::new(node, addr) });
         let admit = AdmitNode { data_path_addr: addr, addr, features, ..admission(node, role, 0) };

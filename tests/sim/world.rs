@@ -30,6 +30,8 @@ pub struct World {
     pub late: Vec<(RequestId, Command)>,
     pub watched: Watched,
     pub faults: bool,
+    /// What the first managers knew.
+    pub features: u32,
     /// How often what happened.
     pub tally: BTreeMap<String, u64>,
     story: VecDeque<String>,
@@ -51,6 +53,7 @@ impl World {
             late: Vec::new(),
             watched: Watched::default(),
             faults: false,
+            features: 0,
             tally: BTreeMap::new(),
             story: VecDeque::new(),
         }
