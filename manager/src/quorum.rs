@@ -11,6 +11,7 @@ pub struct Quorum {
     pub reachable: u32,
     pub leader: Option<NodeId>,
     pub term: u64,
+    /// 0: it has just started, and does not know yet how far it was.
     pub applied: u64,
 }
 

@@ -41,8 +41,12 @@ impl Terms {
         if quorum.term < before {
             return Some(format!("h{host} went back from term {before} to {} (I5)", quorum.term));
         }
-        let applied = self.applied.insert(host, quorum.applied).unwrap_or_default();
-        if quorum.applied < applied {
+        // Likewise: it knows that it was further once, and not how far.
+        let applied = self.applied.get(&host).copied().unwrap_or_default();
+        if quorum.applied > 0 {
+            self.applied.insert(host, quorum.applied);
+        }
+        if quorum.applied > 0 && quorum.applied < applied {
             return Some(format!("h{host} went back from entry {applied} to {} (I5)", quorum.applied));
         }
         if quorum.leader.is_empty() {
@@ -144,6 +148,8 @@ fn two_leaders_of_one_term_and_what_goes_back_are_seen() {
     let applied = |applied| v1::Quorum { applied, ..quorum(5, "") };
     assert_eq!(terms.see(4, &applied(9)), None);
     assert!(terms.see(4, &applied(8)).is_some_and(|said| said.contains("I5")));
+    assert_eq!(terms.see(4, &applied(0)), None);
+    assert!(terms.see(4, &applied(7)).is_some_and(|said| said.contains("I5")));
     terms.forget(4);
     assert_eq!(terms.see(4, &applied(3)), None);
 }

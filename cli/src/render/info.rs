@@ -214,7 +214,11 @@ impl ClusterView {
             lines.indented(1, "Warning", warning);
         }
         lines.indented(1, "Leader", leader);
-        lines.indented(1, "Raft", format!("term {}, applied {}", self.raft_term, self.raft_applied));
+        let applied = match self.raft_applied {
+            0 => "how much is applied is not known yet".to_owned(),
+            applied => format!("applied {applied}"),
+        };
+        lines.indented(1, "Raft", format!("term {}, {applied}", self.raft_term));
         lines.indented(1, "Nodes", self.nodes).indented(1, "Networks", self.networks);
         lines.indented(1, "Endpoints", self.endpoints).indented(1, "Created at", &self.created_at);
         let pools = self.default_addr_pool.join(", ");

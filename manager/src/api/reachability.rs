@@ -76,11 +76,16 @@ pub async fn quorum(seat: &Seat) -> Quorum {
 
 /// The same, and what of it an operator should know.
 pub async fn quorum_and_losses(seat: &Seat) -> (Quorum, Vec<String>) {
+    // Looked at first: what the status tells is only more than it was then.
+    let recovered = seat.raft.wait_recovered(Duration::ZERO).await.is_ok();
     // One status for all of it: a leader is shown with the term it leads in.
     let status = seat.raft.status();
     let reachable = heard(seat, &status).await;
     let losses = seat.applied.read(|state| state.losses(|raft_id| reachable.hears(raft_id)));
-    (counted(&status, &reachable), losses.warnings())
+    let quorum = counted(&status, &reachable);
+    // It may have shown more before it was started anew: how far it is, it does not know yet.
+    let applied = if recovered { quorum.applied } else { 0 };
+    (Quorum { applied, ..quorum }, losses.warnings())
 }
 
 /// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another.
