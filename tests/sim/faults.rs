@@ -26,6 +26,7 @@ impl World {
             18 if self.rng.percent(25) => self.leave(worker),
             19 if self.rng.percent(25) => self.new_worker(),
             20..=21 => self.replicas[replica].cut ^= true,
+            22 if self.features < FEATURE_LEVEL => self.upgrade_managers()?,
             22..=24 => self.upgrade(worker)?,
             25 if self.rng.percent(20) => self.lose_managers()?,
             _ if self.rng.percent(70) => {}
@@ -69,6 +70,16 @@ impl World {
         if self.group.voters.contains_key(&replica.raft_id) && replica.is_reached() && self.decides() {
             self.group.lead(replica.raft_id);
         }
+    }
+
+    /// An operator takes one manager after the other, and the rest later.
+    fn upgrade_managers(&mut self) -> Result<(), String> {
+        let votes = |at: &usize| {
+            let own = self.replica_of(&self.workers[*at].node);
+            own.is_some_and(|own| self.replicas[own].voted)
+        };
+        let managers: Vec<usize> = (0..self.workers.len()).filter(votes).collect();
+        managers.into_iter().try_for_each(|at| self.upgrade(at))
     }
 
     /// A host comes back with a newer daemon.

@@ -69,9 +69,9 @@ impl World {
     pub fn new_worker(&mut self) {
         let (node, addr) = (self.rng.id(), self.fresh_addr());
         // A cluster that is being upgraded has many hosts that are not yet.
-        let old = if self.features < FEATURE_LEVEL { 60 } else { 20 };
+        let (old, managers) = if self.features < FEATURE_LEVEL { (60, 40) } else { (20, 15) };
         let features = if self.rng.percent(old) { FEATURE_LEVEL - 1 } else { FEATURE_LEVEL };
-        let role = if self.rng.percent(15) { Role::Manager } else { Role::Worker };
+        let role = if self.rng.percent(managers) { Role::Manager } else { Role::Worker };
         self.workers.push(Worker { features, ..Worker::new(node, addr) });
         let admit = AdmitNode { data_path_addr: addr, addr, features, ..admission(node, role, 0) };
         self.call(About::Join { worker: self.workers.len() - 1 }, Command::AdmitNode(admit));

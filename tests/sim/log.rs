@@ -11,7 +11,7 @@ pub struct Log {
     replies: Vec<Reply>,
     /// Entries up to here are gone; who is behind needs a snapshot.
     pub floor: Revision,
-    /// The highest level of any command in it.
+    /// What whoever reads it must know: the highest level of any command in it, and the one the cluster has risen to.
     pub level: u32,
     pub truth: State,
     pub ledger: Ledger,
@@ -27,7 +27,8 @@ impl Log {
         if index.is_multiple_of(16) {
             self.check_invariants()?;
         }
-        self.level = self.level.max(entry.command.level());
+        let risen = self.truth.cluster().map_or(1, |cluster| cluster.feature_level);
+        self.level = self.level.max(entry.command.level()).max(risen);
         self.entries.push(entry);
         self.replies.push(applied.reply.clone());
         Ok(applied.reply)
