@@ -22,7 +22,7 @@ instrument() {
     address-reuse) finds sim every_seed 'given out unasked' SIM_SEEDS=200 ;;
     silent-removal) finds sim every_seed 'endpoints by events|holds something else' SIM_SEEDS=200 ;;
     erased-too-early) finds sim every_seed 'Raft counts on it' SIM_SEEDS=200 ;;
-    level-too-early) finds sim every_seed 'cannot read commands' SIM_SEEDS=2000 ;;
+    level-too-early) finds sim every_seed 'cannot read commands' SIM_SEEDS=200 ;;
     *) echo "no instrument is named for $1 in $0" >&2; return 2 ;;
   esac
 }
