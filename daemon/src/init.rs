@@ -73,6 +73,7 @@ async fn make(
         names: Vec::new(),
         wishes: Some(wishes),
         moves: 0,
+        former: Vec::new(),
     };
     let first = FirstNode {
         hostname: daemon.config.hostname.clone(),

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use swarm_identity::{NodeIdentity, random};
-use swarm_manager::StoreKey;
+use swarm_manager::{StoreKey, was_superseded};
 use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
 use zeroize::Zeroizing;
 
@@ -41,6 +41,9 @@ pub struct Member {
     /// How often `advertise` has changed: others believe the later of two addresses.
     #[serde(default)]
     pub moves: u64,
+    /// Where the other managers were found when this one went on without them.
+    #[serde(default)]
+    pub former: Vec<SocketAddr>,
 }
 
 /// Names an operator gave that are kept; the latest stay.
@@ -157,13 +160,29 @@ impl StateDir {
         Ok(StoreKey::new(key))
     }
 
-    /// Raft's folder, and what a recovery keeps of an older one or was making when it was cut short.
-    fn raft_dirs(&self) -> [PathBuf; 3] {
-        [self.raft(), self.0.join("raft.old"), self.0.join("raft.new")]
+    /// What is kept of a Raft that the cluster has gone on without.
+    fn old_raft(&self) -> PathBuf {
+        self.0.join("raft.old")
     }
 
-    /// Everything of Raft goes: this host is no manager, or comes back as a new one.
-    pub fn forget_raft(&self) -> io::Result<()> {
+    /// Raft's folder, and what a recovery keeps of an older one or was making when it was cut short. The folder itself last:
+    /// while it is there, what is to go has not gone.
+    fn raft_dirs(&self) -> [PathBuf; 3] {
+        [self.old_raft(), self.0.join("raft.new"), self.raft()]
+    }
+
+    /// This host is no manager, or comes back as a new one. Of a Raft that the cluster has gone on without, what only this
+    /// host may know is kept beside, with its key; of any other, and of what was kept before, nothing is left. Asked again
+    /// after a crash, it goes on.
+    pub fn end_raft(&self) -> io::Result<()> {
+        if was_superseded(&self.raft()) {
+            remove_dir(&self.old_raft())?;
+            std::fs::rename(self.raft(), self.old_raft())?;
+        }
+        if !self.raft().try_exists()? && was_superseded(&self.old_raft()) {
+            remove_dir(&self.0.join("raft.new"))?;
+            return sync(&self.0);
+        }
         // The key first: what it sealed is worth nothing from then on, also if the rest is cut short.
         remove(&self.0.join("raft.key"))?;
         self.raft_dirs().iter().try_for_each(|dir| remove_dir(dir))?;
@@ -244,6 +263,7 @@ mod tests {
             names: vec![],
             wishes: Some(Wishes::default()),
             moves: 3,
+            former: vec![],
         }
     }
 
@@ -264,7 +284,7 @@ mod tests {
     fn a_file_from_before_addresses_were_followed_is_read() {
         let mut old = serde_json::to_value(member()).unwrap();
         let fields = old.as_object_mut().unwrap();
-        for field in ["listed_ms", "names", "wishes", "moves"] {
+        for field in ["listed_ms", "names", "wishes", "moves", "former"] {
             fields.remove(field).unwrap();
         }
         let read: Member = serde_json::from_value(old).unwrap();

@@ -9,8 +9,8 @@ use crate::running::{self, Running, Snapshots, Start};
 use crate::serving::Serving;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_manager::{Recovered, Successor, recover};
-use swarm_model::{Availability, Labels, ManagerPeer};
+use swarm_manager::{Others, Recovered, Successor, recover};
+use swarm_model::{Availability, Labels};
 use swarm_proto::v1 as pb;
 use tonic::Status;
 
@@ -28,10 +28,10 @@ pub async fn force_new_cluster(daemon: &Arc<Daemon>, advertise: &str) -> Result<
         ));
     };
     let member = readdressed(running.member(), advertise)?;
-    judge(&running).await?;
+    let others = judge(&running).await?;
     running.stop_serving().await;
     running.set_serving(None);
-    let gone_on = go_on_alone(daemon, &running, member.clone()).await;
+    let gone_on = go_on_alone(daemon, &running, (member.clone(), others)).await;
     // Also after a failure: as the manager it was.
     let serving = start(daemon, &running).await;
     gone_on?;
@@ -50,7 +50,7 @@ fn readdressed(member: Member, advertise: &str) -> Result<Member, Status> {
 }
 
 /// Whatever is lost by going on from here must be lost already.
-async fn judge(running: &Running) -> Result<(), Status> {
+async fn judge(running: &Running) -> Result<Others, Status> {
     let Some(serving) = running.serving() else {
         return Err(Status::failed_precondition(
             "this node is not a manager: run --force-new-cluster on one that was, with its state folder",
@@ -67,20 +67,14 @@ async fn judge(running: &Running) -> Result<(), Status> {
             "the managers have a quorum and decide: use `swarmctl node demote` and `node rm` to be rid of some of them",
         ));
     }
-    match serving.manager.who_knows_more().await.as_slice() {
-        [] => Ok(()),
-        more => Err(Status::failed_precondition(format!(
-            "another manager that can be reached knows more than this one: {}; run --force-new-cluster there, \
-             or stop swarmd there to go on from here all the same",
-            more.iter()
-                .map(|ManagerPeer { node, addr }| format!("{node} at {addr}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ))),
-    }
+    serving.manager.may_go_alone().await.map_err(Status::failed_precondition)
 }
 
-async fn go_on_alone(daemon: &Arc<Daemon>, running: &Running, member: Member) -> Result<(), Status> {
+async fn go_on_alone(
+    daemon: &Arc<Daemon>,
+    running: &Running,
+    (member, others): (Member, Others),
+) -> Result<(), Status> {
     let internal = |e: String| Status::internal(e);
     let snapshots = Snapshots::of(&pb::ClusterSettings::default());
     let config = running::manager_config(daemon, &member, snapshots)?;
@@ -95,11 +89,15 @@ async fn go_on_alone(daemon: &Arc<Daemon>, running: &Running, member: Member) ->
     };
     let recovered: Recovered = recover(&config, &survivor).await.map_err(|e| internal(e.to_string()))?;
     let epoch = recovered.cluster.epoch;
+    // What took a while to build may be too late.
+    let again = others.look_again(running.credentials.clone()).await;
+    again.map_err(|reason| Status::failed_precondition(format!("{reason}; nothing was changed")))?;
     recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
-    let member = Member { managers: vec![member.advertise], ..member };
+    let former = others.peers().map(|peer| peer.addr).collect();
+    let member = Member { managers: vec![member.advertise], former, ..member };
     daemon.state.set_member(&member).map_err(|e| internal(format!("node.json could not be stored: {e}")))?;
     let kept = recovered.replace().await.map_err(|e| internal(e.to_string()))?;
-    tracing::warn!(epoch, kept = %kept.display(), "this manager goes on alone; its old files are kept");
+    tracing::warn!(%epoch, kept = %kept.display(), "this manager goes on alone; its old files are kept");
     running.set_member(member);
     Ok(())
 }

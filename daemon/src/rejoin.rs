@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::Dialler;
 use swarm_manager::{Found, ask};
+use swarm_model::{Kin, Lineage};
 use swarm_proto::v1 as pb;
 use tonic::{Code, Status};
 
@@ -33,7 +34,7 @@ pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<
         let (addr, found) = find(&running, &remotes).await?;
         can_be_reached(&running, &addr, &member).await?;
         whereabouts::settle(daemon, &running, member.reached_by(&remotes)).await?;
-        running.worker.expect_epoch(found.epoch);
+        follow(&running, &found.lineage);
         turn_to(&running, remotes, &running.member());
         let answer = answer(&running, addr, &found);
         (running, answer)
@@ -99,14 +100,23 @@ fn believe(running: &Running, addr: &str, found: Found) -> Result<Found, Status>
             "{addr} is this node itself: give the address of a manager on another host"
         )));
     }
-    let own = running.latest_epoch();
-    if found.epoch < own {
-        return Err(Status::failed_precondition(format!(
-            "{addr} belongs to a past of this cluster: it is at epoch {}, and this node has seen {own}",
-            found.epoch
-        )));
+    let own = running.lineage();
+    match own.refusal(&found.lineage) {
+        // A worker decides nothing: whose word it takes is an operator's to say.
+        Some(_) if own.sees(&found.lineage) == Kin::Apart && !running.is_manager() => Ok(found),
+        Some(reason) => Err(Status::permission_denied(format!("{addr} is not joined again: {reason}"))),
+        None => Ok(found),
     }
-    Ok(found)
+}
+
+/// From here on this host keeps to the epoch of the manager that an operator has named, whoever decides here.
+fn follow(running: &Running, theirs: &Lineage) {
+    if let Some(serving) = running.serving()
+        && running.lineage().sees(theirs) == Kin::Later
+    {
+        serving.manager.follow(theirs.clone());
+    }
+    running.worker.expect(theirs.clone());
 }
 
 /// A manager that nobody reaches where it says would be a vote that is missing.
@@ -130,9 +140,11 @@ fn turn_to(running: &Running, remotes: Vec<String>, member: &Member) {
 
 /// Whether the managers can decide by now; a worker need not know.
 async fn has_quorum(running: &Running) -> bool {
-    let Some(serving) = running.serving() else { return true };
     let decides = async {
-        while !serving.manager.has_quorum().await {
+        // One that follows another epoch is a worker soon.
+        while let Some(serving) = running.serving()
+            && !serving.manager.has_quorum().await
+        {
             tokio::time::sleep(POLL).await;
         }
     };

@@ -98,6 +98,7 @@ impl Newcomer {
             names: Vec::new(),
             wishes: Some(self.wishes.clone()),
             moves: 0,
+            former: Vec::new(),
         }
     }
 }
@@ -117,7 +118,7 @@ async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Res
     let credentials = running::stored_credentials(&daemon.state)?;
     let epoch = recovered.cluster.epoch;
     recovered.install().await.map_err(|e| internal(e.to_string()))?;
-    tracing::warn!(epoch, cluster = %cluster.id, made_by, "this host goes on with a cluster from a backup");
+    tracing::warn!(%epoch, cluster = %cluster.id, made_by, "this host goes on with a cluster from a backup");
     let data_path_port = cluster.settings.data_path_port;
     running::restored(daemon, Start { member, credentials, data_path_port, snapshots }).await
 }

@@ -13,7 +13,7 @@ use crate::running::{self, Running, Snapshots, Start};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::Role;
+use swarm_model::{Lineage, Role};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
@@ -86,10 +86,10 @@ impl Follower {
                         // Only the end of the worker ends its word.
                         Err(_) => return,
                     },
-                    epoch = self.superseded() => {
-                        tracing::warn!(epoch, "the cluster was recovered without this manager: it becomes a worker");
-                        // What is erased now would be joined again where it came from, while that still lives.
-                        self.running.worker.expect_epoch(epoch);
+                    later = self.superseded() => {
+                        tracing::warn!(epoch = %later, "the cluster went on without this manager: it becomes a worker");
+                        // What ends now would be joined again where it came from, while that still lives.
+                        self.running.worker.expect(later);
                         superseded = true;
                     }
                     () = adrift::cast_out(&self.running) => {
@@ -113,13 +113,13 @@ impl Follower {
     }
 
     /// Returns, with its epoch, when the cluster is found to have gone on without the manager on this host.
-    async fn superseded(&self) -> u64 {
+    async fn superseded(&self) -> Lineage {
         loop {
             // One that was stopped may have been followed by another.
             if let Some(serving) = self.running.serving()
-                && let Some(epoch) = serving.manager.superseded().await
+                && let Some(later) = serving.manager.superseded().await
             {
-                return epoch;
+                return later;
             }
             tokio::time::sleep(LONGEST_PAUSE).await;
         }
@@ -217,7 +217,8 @@ impl Follower {
         }
     }
 
-    /// From here on a restart begins as a worker, and nothing of Raft is left here.
+    /// From here on a restart begins as a worker. Nothing of Raft is left here, unless the cluster has gone on without what
+    /// is in it: then it is kept, out of the way.
     async fn stop_manager(&self, managers: Vec<SocketAddr>) -> Result<(), Status> {
         self.remember(Member { role: Role::Worker, managers, ..self.running.member() })?;
         if let Some(serving) = self.running.serving() {
@@ -226,8 +227,8 @@ impl Follower {
         }
         self.daemon
             .state
-            .forget_raft()
-            .map_err(|e| Status::internal(format!("Raft's files could not be removed: {e}")))
+            .end_raft()
+            .map_err(|e| Status::internal(format!("Raft's files could not be cleared away: {e}")))
     }
 
     fn remember(&self, member: Member) -> Result<(), Status> {

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster};
-use swarm_model::{Availability, ClusterSettings, ManagerPeer, Role};
+use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
 use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
@@ -126,7 +126,7 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
         bail!("{} belongs to another node than node.json", dir.display());
     }
     if member.role == Role::Worker {
-        daemon.state.forget_raft().context("cannot remove what is left of this host's time as a manager")?;
+        daemon.state.end_raft().context("cannot clear what is left of this host's time as a manager")?;
     }
     let credentials = Credentials::new(identity)?;
     if member.role == Role::Manager {
@@ -231,6 +231,7 @@ pub fn manager_config(
         keep_snapshots: usize::try_from(snapshots.keep).unwrap_or(0),
         host_routes: Arc::new(crate::host::routes),
         moves: member.moves,
+        former: member.former.clone(),
         features: daemon.config.features,
         ..ManagerConfig::new(daemon.state.raft(), key, member.advertise)
     })
@@ -292,10 +293,14 @@ impl Running {
         }
     }
 
-    /// The latest epoch of the cluster that this host has heard of.
-    pub fn latest_epoch(&self) -> u64 {
-        let met = self.serving().map_or(0, |serving| serving.manager.latest_epoch());
-        met.max(self.worker.status().epoch)
+    /// The epoch of the cluster that this host keeps to. That of its own manager, until it follows another.
+    pub fn lineage(&self) -> Lineage {
+        let worker = self.worker.status().lineage;
+        match self.serving().filter(|serving| serving.manager.has_cluster()) {
+            Some(serving) => Some(serving.manager.lineage()).filter(|own| own.sees(&worker) != Kin::Later),
+            None => None,
+        }
+        .unwrap_or(worker)
     }
 
     /// As the cluster has it on record; known to managers alone.

@@ -18,6 +18,8 @@ pub struct ManagerConfig {
     pub advertise: SocketAddr,
     /// How often that has changed: of two addresses that others hear of, the one with more moves is the later.
     pub moves: u64,
+    /// Where those were found whom this manager went on without, if it did.
+    pub former: Vec<SocketAddr>,
     pub timing: Timing,
     /// Log entries between two snapshots, and older snapshots kept: as the cluster's settings say.
     pub snapshot_interval: u64,
@@ -35,6 +37,7 @@ impl ManagerConfig {
             key,
             advertise,
             moves: 0,
+            former: Vec::new(),
             timing: Timing::default(),
             snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
             keep_snapshots: 0,

@@ -46,7 +46,10 @@ pub use backup::{BackupError, Passphrase};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};
 pub use quorum::Quorum;
-pub use recovery::{Former, RecoverError, Recovered, Restored, Successor, recover, restore, still_there};
+pub use recovery::{
+    Former, Others, RecoverError, Recovered, Restored, Successor, recover, restore, still_there,
+    was_superseded,
+};
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};
 

@@ -17,13 +17,13 @@ use crate::member_file::{MemberFileError, load_or_make};
 use crate::membership::MembershipService;
 use crate::quorum::Quorum;
 use crate::raft_door::{check_sender, managers_only};
-use crate::recovery::{self, RecoveryService};
+use crate::recovery::{self, Met, Others, RecoveryService};
 use crate::seat::Seat;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::{Credentials, Dialler};
-use swarm_model::{ManagerPeer, Role};
+use swarm_model::{Lineage, ManagerPeer, Role};
 use swarm_proto::MAX_MESSAGE_BYTES;
 use swarm_proto::v1::attachments_server::AttachmentsServer;
 use swarm_proto::v1::ca_server::CaServer;
@@ -76,6 +76,7 @@ impl Manager {
         }
         let applied = Arc::new(AppliedState::default());
         let links = Links::new(Dialler::new(credentials.clone()));
+        let (dir, former) = (config.dir.clone(), config.former);
         let raft = RaftNode::start(
             RaftConfig {
                 timing: config.timing,
@@ -88,16 +89,18 @@ impl Manager {
         )
         .await?;
         let addresses = Addresses::new(config.advertise, config.moves);
+        let met = Met::load(dir);
         let seat = Arc::new(Seat::new(
             applied,
             raft,
-            (links, addresses),
+            (links, addresses, met),
             (credentials, config.host_routes, config.features),
         ));
         let stop = CancellationToken::new();
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
         seat.tasks.spawn(greet_others(seat.clone(), stop.clone()));
         seat.tasks.spawn(end_stale_sessions(seat.clone(), stop.clone()));
+        seat.tasks.spawn(recovery::look_out(seat.clone(), former, stop.clone()));
         let ca = CaService::new(seat.clone());
         Ok(Self { seat, ca, stop })
     }
@@ -161,17 +164,18 @@ impl Manager {
         self.has_cluster() && (status.voters.is_empty() || status.voters.contains_key(&status.id))
     }
 
-    /// Returns, with the later epoch, when this manager meets another one that lives in it: the cluster was recovered
-    /// without this manager. `None`: this manager was stopped.
-    pub async fn superseded(&self) -> Option<u64> {
+    /// Returns, with the later epoch, when the cluster was found to have gone on without this manager and those it decides
+    /// with, if any. `None`: this manager was stopped.
+    pub async fn superseded(&self) -> Option<Lineage> {
         self.stop.run_until_cancelled(recovery::superseded(self.seat.clone())).await
     }
 
-    /// The reachable managers that know more than this one, whose state a recovery from here would lose.
-    pub async fn who_knows_more(&self) -> Vec<ManagerPeer> {
-        let own = recovery::own(&self.seat);
-        let others = recovery::others(&self.seat).await.into_iter();
-        others.filter(|(_, survey)| recovery::knows_more(survey, &own)).map(|(peer, _)| peer).collect()
+    /// Asks the others whether a recovery from here would lose what one of them knows, or would not be the only one.
+    ///
+    /// # Errors
+    /// A sentence that says who is in the way.
+    pub async fn may_go_alone(&self) -> Result<Others, String> {
+        recovery::may_go_alone(&self.seat).await
     }
 
     /// Whether a majority of the managers is there to decide.
@@ -204,14 +208,14 @@ impl Manager {
         self.seat.addresses.twin().await
     }
 
-    /// The epoch of the cluster that this manager lives in.
-    pub fn epoch(&self) -> u64 {
-        recovery::epoch(&self.seat)
+    /// The epoch of the cluster that this manager keeps to: the one it lives in, or a later one that it is about to follow.
+    pub fn lineage(&self) -> Lineage {
+        self.seat.met.follows().unwrap_or_else(|| recovery::lineage(&self.seat))
     }
 
-    /// The latest epoch that any manager who was met lives in.
-    pub fn latest_epoch(&self) -> u64 {
-        self.epoch().max(self.seat.addresses.latest_epoch())
+    /// An operator says that the cluster goes on there, and not with this manager and those it decides with.
+    pub fn follow(&self, later: Lineage) {
+        self.seat.met.follow(later);
     }
 
     /// The managers on record: where workers and joiners may go.

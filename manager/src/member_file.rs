@@ -29,7 +29,7 @@ pub fn load_or_make(dir: &Path) -> Result<u64, MemberFileError> {
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let id = fresh_id();
-            write(dir, &path, id).map_err(failed)?;
+            write(dir, id).map_err(failed)?;
             Ok(id)
         }
         Err(e) => Err(failed(e)),
@@ -38,8 +38,7 @@ pub fn load_or_make(dir: &Path) -> Result<u64, MemberFileError> {
 
 /// The id of a directory that is being made.
 pub fn write_id(dir: &Path, id: u64) -> Result<(), MemberFileError> {
-    let path = dir.join(NAME);
-    write(dir, &path, id).map_err(|source| MemberFileError::Io { path, source })
+    write(dir, id).map_err(|source| MemberFileError::Io { path: dir.join(NAME), source })
 }
 
 /// Never used before. 63 bits: an id stays a positive number wherever it is printed or stored.
@@ -47,14 +46,18 @@ pub fn fresh_id() -> u64 {
     (u64::from_be_bytes(random::bytes()) >> 1).max(1)
 }
 
-/// Old or new at any moment, never half of it.
-fn write(dir: &Path, path: &Path, id: u64) -> io::Result<()> {
+fn write(dir: &Path, id: u64) -> io::Result<()> {
+    write_whole(dir, NAME, format!("{id}\n").as_bytes())
+}
+
+/// A small file beside Raft's: old or new at any moment, never half of it.
+pub fn write_whole(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let temporary = dir.join(".member.new");
+    let temporary = dir.join(format!(".{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    writeln!(file, "{id}")?;
+    file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    fs::rename(&temporary, dir.join(name))?;
     File::open(dir)?.sync_all()
 }
 

@@ -41,7 +41,8 @@ impl ManagersOnly {
     }
 }
 
-fn leads(status: &swarm_raft::Status) -> bool {
+/// A leader with its majority.
+pub fn leads(status: &swarm_raft::Status) -> bool {
     let heard = status.voters.keys().filter(|id| status.heard.contains(id)).count();
     status.role == swarm_raft::Role::Leader && heard > status.voters.len() / 2
 }

@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::linearize::Linearizer;
 use crate::links::Links;
 use crate::propose::{Done, Proposer};
+use crate::recovery::Met;
 use ipnet::IpNet;
 use std::sync::Arc;
 use swarm_identity::{Credentials, random};
@@ -26,6 +27,8 @@ pub struct Seat {
     pub raft: RaftNode,
     pub links: Links,
     pub addresses: Addresses,
+    /// Of other epochs of this cluster.
+    pub met: Met,
     pub gate: Gate,
     pub linearizer: Linearizer,
     pub proposer: Proposer,
@@ -45,7 +48,7 @@ impl Seat {
     pub fn new(
         applied: Arc<AppliedState>,
         raft: RaftNode,
-        (links, addresses): (Links, Addresses),
+        (links, addresses, met): (Links, Addresses, Met),
         (credentials, host_routes, features): (Credentials, HostRoutes, u32),
     ) -> Self {
         let linearizer = Linearizer::new(raft.clone(), links.clone());
@@ -59,6 +62,7 @@ impl Seat {
             raft,
             links,
             addresses,
+            met,
             linearizer,
             credentials,
             host_routes,

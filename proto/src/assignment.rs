@@ -1,5 +1,6 @@
 //! Assignments and their parts on the wire and in the model.
 
+use crate::cluster::{lineage, past};
 use crate::convert::{ConvertError, ID, IP, SOCKET, each, inner, narrow, parse, required};
 use crate::enums::{word, word_or_none};
 use crate::v1;
@@ -45,8 +46,13 @@ impl TryFrom<v1::Peer> for model::Peer {
 
 impl From<&model::DriverDefaults> for v1::DriverDefaults {
     fn from(defaults: &model::DriverDefaults) -> Self {
-        let model::DriverDefaults { data_path_port, heartbeat_ms, epoch } = *defaults;
-        Self { data_path_port: data_path_port.into(), heartbeat_ms, epoch }
+        let model::DriverDefaults { data_path_port, heartbeat_ms, lineage } = defaults;
+        Self {
+            data_path_port: (*data_path_port).into(),
+            heartbeat_ms: *heartbeat_ms,
+            epoch: lineage.epoch.as_u64(),
+            past: past(lineage),
+        }
     }
 }
 
@@ -55,7 +61,8 @@ impl TryFrom<v1::DriverDefaults> for model::DriverDefaults {
 
     fn try_from(defaults: v1::DriverDefaults) -> Result<Self, ConvertError> {
         let data_path_port = narrow("data_path_port", defaults.data_path_port, "a port: 1024 to 49151")?;
-        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, epoch: defaults.epoch })
+        let lineage = lineage(defaults.epoch, &defaults.past);
+        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, lineage })
     }
 }
 

@@ -11,10 +11,22 @@ impl From<&model::Cluster> for v1::Cluster {
             created_ms: cluster.created_ms,
             settings: Some((&cluster.settings).into()),
             root_ca_cert: cluster.root_ca_cert.clone(),
-            epoch: cluster.epoch,
+            epoch: cluster.epoch.as_u64(),
             feature_level: cluster.feature_level,
         }
     }
+}
+
+/// An epoch and those it came from, as several messages carry them: the fields `epoch` and `past`.
+pub fn lineage(epoch: u64, past: &[u64]) -> model::Lineage {
+    let surplus = past.len().saturating_sub(model::MOST_PAST);
+    let past = past.iter().skip(surplus).copied().map(model::Epoch::from_u64).collect();
+    model::Lineage { epoch: model::Epoch::from_u64(epoch), past }
+}
+
+/// The field `past` of such a message.
+pub fn past(lineage: &model::Lineage) -> Vec<u64> {
+    lineage.past.iter().map(|epoch| epoch.as_u64()).collect()
 }
 
 impl From<&model::ClusterSettings> for v1::ClusterSettings {

@@ -11,6 +11,7 @@ mod enums;
 mod network;
 mod node;
 
+pub use cluster::{lineage, past};
 pub use convert::{ConvertError, optional, parse, parse_all, required};
 pub use enums::{word, word_or, word_or_none};
 

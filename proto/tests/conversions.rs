@@ -121,10 +121,9 @@ fn peer() -> impl Strategy<Value = Peer> {
     })
 }
 fn defaults() -> impl Strategy<Value = DriverDefaults> {
-    any::<(u16, u64, u64)>().prop_map(|(data_path_port, heartbeat_ms, epoch)| DriverDefaults {
-        data_path_port,
-        heartbeat_ms,
-        epoch,
+    let past = proptest::collection::vec(any::<u64>(), 0..3);
+    (any::<(u16, u64, u64)>(), past).prop_map(|((data_path_port, heartbeat_ms, epoch), past)| {
+        DriverDefaults { data_path_port, heartbeat_ms, lineage: swarm_proto::lineage(epoch, &past) }
     })
 }
 fn role() -> impl Strategy<Value = Role> {

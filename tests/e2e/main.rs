@@ -5,6 +5,7 @@
 mod addresses;
 mod backup;
 mod bad_input;
+mod branches;
 mod clocks;
 mod contract;
 mod copies;

@@ -47,7 +47,9 @@ impl World {
             version: record.version.clone(),
             features: record.features,
         };
-        let replace = ReplaceManagers { survivor, manager };
+        // Two seeds of one history draw the same.
+        let drawn = raft_id as u32;
+        let replace = ReplaceManagers { survivor, manager, drawn };
         let request = self.fresh_request();
         self.propose(request, Command::ReplaceManagers(Box::new(replace))).map(drop)
     }

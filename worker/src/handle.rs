@@ -6,7 +6,7 @@ use crate::start::Tasks;
 use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{Role, SandboxId};
+use swarm_model::{Lineage, Role, SandboxId};
 use swarm_proto::v1;
 use tokio::sync::watch;
 
@@ -106,7 +106,7 @@ impl WorkerHandle {
             self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
         WorkerStatus {
             revision: self.host.assignments.revision().unwrap_or_default(),
-            epoch: self.host.assignments.latest_epoch(),
+            lineage: self.host.assignments.lineage(),
             managers,
             session_manager: self.host.managers.session_manager(),
             session_error: self.host.managers.trouble(),
@@ -117,9 +117,9 @@ impl WorkerHandle {
         }
     }
 
-    /// The cluster was met in this epoch: managers of an earlier one are turned down from now on.
-    pub fn expect_epoch(&self, epoch: u64) {
-        self.host.assignments.expect_epoch(epoch);
+    /// The cluster goes on in this epoch: managers of an earlier one, or of another branch, are turned down from now on.
+    pub fn expect(&self, lineage: Lineage) {
+        self.host.assignments.expect(lineage);
     }
 
     /// The role the cluster wants for this node, once a manager has said so.

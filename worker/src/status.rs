@@ -1,13 +1,13 @@
 //! What `info` shows of the worker.
 
-use swarm_model::{ManagerPeer, NodeId, Revision};
+use swarm_model::{Lineage, ManagerPeer, NodeId, Revision};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerStatus {
     /// Of the assignment held; 0: none yet.
     pub revision: Revision,
-    /// The latest of the cluster that this host was told of.
-    pub epoch: u64,
+    /// The epoch of the cluster that this host keeps to.
+    pub lineage: Lineage,
     pub managers: Vec<ManagerPeer>,
     /// The manager that holds the session; `None` while there is no session.
     pub session_manager: Option<NodeId>,

@@ -4,7 +4,7 @@
 //! the one they result in. A revision is the Raft index the assignment was derived at, so it means the same on
 //! every manager.
 
-use crate::{Endpoint, EndpointId, Network, NetworkId, NodeId, Role};
+use crate::{Endpoint, EndpointId, Lineage, Network, NetworkId, NodeId, Role};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,9 +36,9 @@ pub struct Assigned {
 pub struct DriverDefaults {
     pub data_path_port: u16,
     pub heartbeat_ms: u64,
-    /// The cluster's epoch: a manager that names a lower one belongs to a past of the cluster.
+    /// The cluster's epoch: a manager that names one from before it belongs to a past of the cluster.
     #[serde(default)]
-    pub epoch: u64,
+    pub lineage: Lineage,
 }
 
 /// Where a manager is reached.

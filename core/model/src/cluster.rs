@@ -1,6 +1,6 @@
 //! The cluster as one object: its settings and the secrets new members show.
 
-use crate::ClusterId;
+use crate::{ClusterId, Epoch, Lineage};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,13 +17,26 @@ pub struct Cluster {
     pub root_ca_cert: String,
     /// PEM (PKCS#8). Secret; replicated so that any manager can issue certificates, encrypted at rest.
     pub root_ca_key: String,
-    /// Raised whenever the managers were replaced by one survivor or by a backup. Who meets a higher one than its own
-    /// belongs to a past of this cluster, and may decide nothing more.
+    /// Another one whenever the managers were replaced by one survivor or by a backup. Who meets one that came from its own
+    /// belongs to a past of this cluster.
     #[serde(default)]
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Commands above this level are not proposed: a manager that votes may not know them.
     #[serde(default = "first_level")]
     pub feature_level: u32,
+    /// The epochs this one came from.
+    #[serde(default)]
+    pub past: Vec<Epoch>,
+}
+
+impl Cluster {
+    pub fn lineage(&self) -> Lineage {
+        Lineage { epoch: self.epoch, past: self.past.clone() }
+    }
+
+    pub fn enter(&mut self, lineage: Lineage) {
+        Lineage { epoch: self.epoch, past: self.past } = lineage;
+    }
 }
 
 /// The highest feature level this version knows. Raised with every release that adds commands to the log; a manager

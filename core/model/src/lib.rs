@@ -10,6 +10,7 @@ mod address;
 mod assignment;
 mod cluster;
 mod endpoint;
+mod epoch;
 mod id;
 mod name;
 mod network;
@@ -20,6 +21,7 @@ pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
+pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
 pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
 pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,

@@ -81,7 +81,7 @@ impl State {
         self.cluster().map_or_else(DriverDefaults::default, |cluster| DriverDefaults {
             data_path_port: cluster.settings.data_path_port,
             heartbeat_ms: cluster.settings.heartbeat_ms,
-            epoch: cluster.epoch,
+            lineage: cluster.lineage(),
         })
     }
 

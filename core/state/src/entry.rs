@@ -12,8 +12,9 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarm_model::{
-    Availability, ClusterId, ClusterSettings, DnsName, EndpointId, JoinSecrets, Labels, MacAddr, ManagerInfo,
-    NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId, SessionId,
+    Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
+    ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
+    SessionId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +93,11 @@ pub enum Command {
 /// level it becomes everybody's: from there on nothing is decided by what only some of them have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The feature level of each node; one not named here has to say it again.
     pub features: BTreeMap<NodeId, u32>,
+    #[serde(default)]
+    pub past: Vec<Epoch>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +187,10 @@ pub struct ReplaceManagers {
     /// A node on record, which is changed to this, or a new one.
     pub survivor: AdmitNode,
     pub manager: ManagerInfo,
+    /// What tells the new epoch from that of another survivor who goes on alone: drawn at random by whoever proposes this, not 0.
+    /// 0 from one too old to draw.
+    #[serde(default)]
+    pub drawn: u32,
 }
 
 /// All or none of the endpoints of one node.

@@ -170,6 +170,7 @@ fn accept(
         names: pending.remotes.iter().filter(|remote| is_name(remote)).cloned().collect(),
         wishes: pending.wishes.clone(),
         moves: 0,
+        former: Vec::new(),
     };
     identity.store(&daemon.state.certificates()).map_err(|e| Status::internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| Status::internal(e.to_string()))?;

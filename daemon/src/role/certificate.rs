@@ -3,7 +3,7 @@
 use crate::running::Running;
 use std::time::Duration;
 use swarm_identity::{Dialler, NodeIdentity, NodeKey, new_key_and_csr};
-use swarm_model::{ManagerPeer, Role};
+use swarm_model::{Kin, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::ca_client::CaClient;
 use swarm_proto::v1::recovery_client::RecoveryClient;
@@ -62,9 +62,14 @@ async fn ask(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::Issu
     let dialler = Dialler::new(running.credentials.clone());
     let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
     let survey = RecoveryClient::new(channel.clone()).survey(pb::SurveyRequest {}).await?.into_inner();
-    if survey.epoch < running.latest_epoch() {
+    let (own, theirs) = (running.lineage(), swarm_proto::lineage(survey.epoch, &survey.past));
+    if let Some(reason) = own.refusal(&theirs) {
+        return Err(Status::aborted(format!("the word of {addr} counts for nothing: {reason}")));
+    }
+    // A manager follows a later epoch for reasons of its own, and keeps to it from then on.
+    if running.is_manager() && own.sees(&theirs) == Kin::Later {
         return Err(Status::aborted(format!(
-            "{addr} belongs to a past of the cluster: its word counts for nothing"
+            "{addr} is at the later epoch {theirs}, and this manager at {own}"
         )));
     }
     Ok(CaClient::new(channel).renew(pb::RenewRequest { csr_der }).await?.into_inner())

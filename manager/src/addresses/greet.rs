@@ -2,6 +2,7 @@
 //! Knows: what to make sure of before that is believed. Must not know: how often anybody is greeted.
 
 use super::{Whereabouts, greeting, is_other, note_others};
+use crate::recovery;
 use crate::seat::Seat;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,15 +23,13 @@ const COPY_DEADLINE: Duration = Duration::from_millis(1_500);
 /// # Errors
 /// It belongs to a past of the cluster, cannot be reached where it says, or is a copy of one that is there.
 pub async fn greeted(seat: &Seat, node: NodeId, said: Greeting) -> Result<Greeting, Status> {
-    let (epoch, own_epoch) = (said.epoch, crate::recovery::epoch(seat));
-    seat.addresses.meet(epoch);
-    if epoch < own_epoch {
-        return Err(Status::failed_precondition(format!(
-            "this greeting comes from a past of the cluster: from epoch {epoch}, the cluster is at {own_epoch}"
-        )));
-    }
     let own = said.own.unwrap_or_default();
     let addr: SocketAddr = parse("own.addr", &own.addr, "an address as in 192.0.2.1:2377")?;
+    let lineage = swarm_proto::lineage(said.epoch, &said.past);
+    recovery::hear(seat, &lineage, (Some(node), &addr.to_string()));
+    if let Some(reason) = recovery::lineage(seat).refusal(&lineage) {
+        return Err(Status::failed_precondition(format!("this greeting counts for nothing: {reason}")));
+    }
     let word = Whereabouts { addr, moves: own.moves };
     if is_other(seat, node) && seat.links.book().is_news(node, word) {
         tokio::try_join!(not_a_copy(seat, node, (word, said.life)), answers_there(seat, node, addr))?;

@@ -16,7 +16,6 @@ pub use round::{Found, ask, greet_others, would_be_found};
 use crate::seat::Seat;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use swarm_identity::random;
 use swarm_model::NodeId;
 use swarm_proto::v1;
@@ -28,8 +27,6 @@ pub struct Addresses {
     seeds: Mutex<Vec<String>>,
     /// Tells this run of the manager from a copy of its files that runs elsewhere.
     life: u64,
-    /// The latest epoch met anywhere.
-    epoch: AtomicU64,
     /// Why another run under this manager's name is the one that counts.
     twin: watch::Sender<Option<String>>,
     news: Notify,
@@ -41,7 +38,6 @@ impl Addresses {
             own: watch::Sender::new(Whereabouts { addr: own, moves }),
             seeds: Mutex::default(),
             life: u64::from_be_bytes(random::bytes()),
-            epoch: AtomicU64::new(0),
             twin: watch::Sender::new(None),
             news: Notify::new(),
         }
@@ -63,16 +59,6 @@ impl Addresses {
         self.news.notify_one();
     }
 
-    /// Somebody lives in this epoch.
-    pub fn meet(&self, epoch: u64) {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed);
-    }
-
-    /// The latest epoch that anybody who was met lives in.
-    pub fn latest_epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
-    }
-
     /// Returns, with the reason, when another run under this manager's name turned out to be the one that counts.
     pub async fn twin(&self) -> String {
         let mut twin = self.twin.subscribe();
@@ -87,8 +73,10 @@ impl Addresses {
 /// What this manager says of itself and of the others.
 pub fn greeting(seat: &Seat) -> v1::Greeting {
     let others = seat.links.book().all().into_iter();
+    let lineage = crate::recovery::lineage(seat);
     v1::Greeting {
-        epoch: crate::recovery::epoch(seat),
+        epoch: lineage.epoch.as_u64(),
+        past: swarm_proto::past(&lineage),
         own: Some(spelled(seat.me().node, seat.addresses.own())),
         life: seat.addresses.life,
         others: others.map(|(node, said)| spelled(node, said)).collect(),

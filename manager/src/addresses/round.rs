@@ -2,11 +2,12 @@
 //! Knows: whom to greet and how often. Must not know: what an address is made durable by.
 
 use super::{Whereabouts, greeting, note_others, record, spelled};
+use crate::recovery;
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::Dialler;
-use swarm_model::NodeId;
+use swarm_model::{Lineage, NodeId};
 use swarm_proto::v1;
 use swarm_proto::v1::membership_client::MembershipClient;
 use swarm_proto::v1::recovery_client::RecoveryClient;
@@ -28,7 +29,7 @@ const CALM: Duration = Duration::from_secs(30);
 pub struct Found {
     /// `None`: it is too old to say.
     pub node: Option<NodeId>,
-    pub epoch: u64,
+    pub lineage: Lineage,
 }
 
 /// Runs until stopped.
@@ -79,7 +80,7 @@ async fn round(seat: &Seat) -> Heard {
     let others = managers.into_iter().filter(|peer| peer.node != seat.me().node);
     let named = others.map(|peer| async move {
         let channel = seat.links.find(peer.node, peer.addr).await.map_err(Status::unavailable)?;
-        greet(seat, channel).await
+        greet(seat, &peer.addr.to_string(), channel).await
     });
     let seeded = seeds.into_iter().map(|addr| async move { greet_at(seat, &addr).await });
     let (named, _) = tokio::join!(
@@ -93,7 +94,7 @@ async fn greet_at(seat: &Seat, addr: &str) -> Result<(), Status> {
     if *addr == seat.addresses.own().addr.to_string() {
         return Ok(());
     }
-    greet(seat, dial(seat, addr).await?).await
+    greet(seat, addr, dial(seat, addr).await?).await
 }
 
 async fn dial(seat: &Seat, addr: &str) -> Result<Channel, Status> {
@@ -101,11 +102,12 @@ async fn dial(seat: &Seat, addr: &str) -> Result<Channel, Status> {
 }
 
 /// Says where this manager is found, and hears where the others are.
-async fn greet(seat: &Seat, channel: Channel) -> Result<(), Status> {
+async fn greet(seat: &Seat, addr: &str, channel: Channel) -> Result<(), Status> {
     // Answered to former managers too: they learn by it that they are that.
     let survey = RecoveryClient::new(channel.clone()).survey(v1::SurveyRequest {}).await?.into_inner();
-    seat.addresses.meet(survey.epoch);
-    if survey.epoch != crate::recovery::epoch(seat) {
+    let said = recovery::lineage_of(&survey);
+    recovery::hear(seat, &said, (survey.node.parse().ok(), addr));
+    if said.epoch != recovery::lineage(seat).epoch {
         return Err(Status::failed_precondition("it lives in another epoch of the cluster"));
     }
     let answer = match MembershipClient::new(channel).greet(greeting(seat)).await {
@@ -153,7 +155,7 @@ pub async fn ask(dialler: &Dialler, addr: &str) -> Result<Found, Status> {
         let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
         let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await?.into_inner();
         let node = swarm_proto::optional("node", &survey.node, "an id: 25 characters of 0-9a-z")?;
-        Ok(Found { node, epoch: survey.epoch })
+        Ok(Found { node, lineage: recovery::lineage_of(&survey) })
     };
     timeout(DEADLINE, asked).await.map_err(|_| late(addr))?
 }

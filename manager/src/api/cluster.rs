@@ -4,6 +4,7 @@
 use crate::api::reachability::quorum_and_losses;
 use crate::authorise::Authorized;
 use crate::failure::unexpected;
+use crate::recovery;
 use crate::seat::{Seat, request_id};
 use swarm_identity::{CaDigest, JoinToken, random};
 use swarm_model::{Cluster, Role};
@@ -12,7 +13,8 @@ use swarm_state::{Command, Reply, RotateJoinSecret};
 use tonic::Status;
 
 pub async fn get(seat: &Seat) -> Result<v1::GetClusterResponse, Status> {
-    let (quorum, warnings) = quorum_and_losses(seat).await;
+    let (quorum, mut warnings) = quorum_and_losses(seat).await;
+    warnings.extend(seat.met.warnings(&recovery::lineage(seat)));
     seat.applied.read(|state| {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(v1::GetClusterResponse {

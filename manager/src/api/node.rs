@@ -12,9 +12,10 @@ use tonic::Status;
 
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
     let reachable = reachabilities(seat).await;
+    let branches = seat.met.warnings(&recovery::lineage(seat));
     seat.applied.read(|state| v1::ListNodesResponse {
         nodes: state.nodes().map(|node| shown(node, &reachable)).collect(),
-        warnings: state.losses(|raft_id| reachable.hears(raft_id)).warnings(),
+        warnings: [state.losses(|raft_id| reachable.hears(raft_id)).warnings(), branches].concat(),
     })
 }
 

@@ -108,6 +108,9 @@ async fn register(
 ) -> Result<SessionId, Status> {
     seat.linearizer.barrier().await?;
     let (node, me) = (registration.node, seat.me().node);
+    if let Some(reason) = registration.lives_elsewhere(&crate::recovery::lineage(seat)) {
+        return Err(Status::failed_precondition(reason));
+    }
     refuse_copy(seat, registration)?;
     let known = seat.applied.read(|state| {
         let record = state.node(&node)?;

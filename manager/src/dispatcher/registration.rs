@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use swarm_model::{EndpointId, Node, NodeId, NodeState, Revision, SessionId};
+use swarm_model::{EndpointId, Kin, Lineage, Node, NodeId, NodeState, Revision, SessionId};
 use swarm_proto::{ConvertError, optional, parse_all, v1};
 use swarm_state::{RegisterNode, Session};
 
@@ -20,6 +20,8 @@ pub struct Registration {
     pub listed_at: Revision,
     /// The session this very process had last; `None` from a worker too old to say.
     pub last: Option<LastSession>,
+    /// The epoch the node keeps to; the first from a worker too old to say.
+    pub lineage: Lineage,
 }
 
 /// A worker's last session, as its process remembers it.
@@ -36,6 +38,7 @@ impl Registration {
         let last = given.last_session.as_deref().map(|id| optional("register.last_session", id, "an id"));
         Ok(Self {
             last: last.transpose()?.map(LastSession),
+            lineage: swarm_proto::lineage(given.epoch, &given.past),
             node,
             hostname: given.hostname,
             addr,
@@ -67,6 +70,15 @@ impl Registration {
         let (Some(last), Some(session)) = (self.last, session) else { return false };
         let lives = node.status.state == NodeState::Ready && (session.manager != me || open_here);
         lives && last.0 != Some(session.id)
+    }
+
+    /// Why this node is not served by one who lives in `own`: it would turn down what it is told, and stand on record as here
+    /// until then.
+    pub fn lives_elsewhere(&self, own: &Lineage) -> Option<String> {
+        match own.sees(&self.lineage) {
+            Kin::Same | Kin::Past => None,
+            Kin::Later | Kin::Apart => self.lineage.refusal(own),
+        }
     }
 
     /// Another node that is here and says it has the same data-path address: what is sent to one arrives at the other.

@@ -4,7 +4,7 @@
 use crate::recovery;
 use crate::seat::Seat;
 use std::collections::{BTreeMap, BTreeSet};
-use swarm_model::{Node, NodeId};
+use swarm_model::{Kin, Lineage, Node, NodeId};
 use swarm_raft::Status;
 use swarm_state::{Command, Settled, State};
 
@@ -21,10 +21,14 @@ pub async fn raise(seat: &Seat, status: &Status) {
         .filter_map(|(_, member)| member.node.parse().ok())
         .collect();
     let me = seat.me().node;
-    let mut said = vec![Said { node: me, epoch: 0, features: seat.features }];
+    let mut said = vec![Said { node: me, lineage: Lineage::default(), features: seat.features }];
     // A record may be wrong either way: a manager that was too old until now has dropped what it did not know.
     for (peer, survey) in recovery::those(seat, |node| node != me && heard.contains(&node)).await {
-        said.push(Said { node: peer.node, epoch: survey.epoch, features: survey.features });
+        said.push(Said {
+            node: peer.node,
+            lineage: recovery::lineage_of(&survey),
+            features: survey.features,
+        });
     }
     let Some((level, settled)) = seat.applied.read(|state| rise(state, &said, seat.features)) else { return };
     match seat.propose_own(Command::SetFeatureLevel { level, settled: Some(settled) }).await {
@@ -34,10 +38,10 @@ pub async fn raise(seat: &Seat, status: &Status) {
 }
 
 /// What a manager says of itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Said {
     pub node: NodeId,
-    pub epoch: u64,
+    pub lineage: Lineage,
     /// 0: too old to say.
     pub features: u32,
 }
@@ -50,9 +54,13 @@ pub fn rise(state: &State, said: &[Said], own: u32) -> Option<(u32, Settled)> {
         said.iter().filter(|said| said.features > 0).map(|said| (said.node, said.features)).collect();
     let features = |node: &Node| said_of.get(&node.id).copied().unwrap_or(node.features);
     let level = state.nodes().filter(|node| node.reads_log()).map(features).min()?.min(own);
-    let epoch = said.iter().map(|said| said.epoch).fold(cluster.epoch, u64::max);
+    let later = |latest: Lineage, said: &Said| match latest.sees(&said.lineage) {
+        Kin::Later => said.lineage.clone(),
+        Kin::Same | Kin::Past | Kin::Apart => latest,
+    };
+    let Lineage { epoch, past } = said.iter().fold(cluster.lineage(), later);
     let features = state.nodes().map(|node| (node.id, features(node))).collect();
-    (cluster.feature_level < level).then_some((level, Settled { epoch, features }))
+    (cluster.feature_level < level).then_some((level, Settled { epoch, features, past }))
 }
 
 /// `h3 (level 1)` of every manager that is in the way of a command of this level; `said`: what managers say themselves.
@@ -70,7 +78,7 @@ mod tests {
     use crate::leader::testing::{node_id, of_level};
 
     fn said(number: u8, features: u32) -> Said {
-        Said { node: node_id(number), epoch: 0, features }
+        Said { node: node_id(number), lineage: Lineage::default(), features }
     }
 
     #[test]
@@ -93,9 +101,9 @@ mod tests {
     #[test]
     fn f36_with_the_level_everybody_has_what_the_newest_knows() {
         let state = of_level(1, &[(1, 0), (2, 2)]);
-        let later = Said { epoch: 3, ..said(2, 2) };
+        let later = Said { lineage: Lineage::default().follow(7), ..said(2, 2) };
         let (_, settled) = rise(&state, &[said(1, 2), later], 2).unwrap();
-        assert_eq!(settled.epoch, 3);
+        assert_eq!((settled.epoch.number(), settled.past.len()), (1, 1));
         assert_eq!(settled.features.into_values().collect::<Vec<_>>(), [2, 2]);
     }
 }

@@ -19,7 +19,9 @@ pub async fn end_stale_sessions(seat: Arc<Seat>, stop: CancellationToken) {
         let mut alone_since = None;
         loop {
             tokio::time::sleep(heartbeat(&seat)).await;
-            if quorum(&seat).await.leader.is_some() {
+            let decides = quorum(&seat).await.leader.is_some();
+            seat.met.quorum_is(decides);
+            if decides {
                 alone_since = None;
                 continue;
             }

@@ -10,7 +10,7 @@ use crate::member_file::{self, MemberFileError};
 use crate::propose::now_ms;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use swarm_identity::{NodeIdentity, RootCa, Subject, Validity, new_key_and_csr};
+use swarm_identity::{NodeIdentity, RootCa, Subject, Validity, new_key_and_csr, random};
 use swarm_model::{Availability, Cluster, Labels, ManagerInfo, MemberState, NodeId, Role};
 use swarm_raft::{Member, RaftConfig, Seed, SeedError, Seeded, StartError};
 use swarm_state::{AdmitNode, Command, Entry, ReplaceManagers, Reply, State};
@@ -118,7 +118,9 @@ fn alone(
         version: successor.version.clone(),
         features,
     };
-    let command = Command::ReplaceManagers(Box::new(ReplaceManagers { survivor, manager }));
+    // Not 0, which stands for nothing drawn.
+    let drawn = u32::from_be_bytes(random::bytes()).max(1);
+    let command = Command::ReplaceManagers(Box::new(ReplaceManagers { survivor, manager, drawn }));
     let entry = Entry { request: None, now_ms: now_ms(), command };
     match swarm_state::apply(&mut state, index, &entry).reply {
         Reply::Node(_) => Ok(state),

@@ -1,14 +1,15 @@
 //! What managers tell each other of themselves without a quorum: the epoch they live in, and how far their log goes.
-//! Knows: asking, answering, and what a higher epoch means. Must not know: what is done about it.
+//! Knows: asking and answering. Must not know: what is done about it.
 
 use crate::applied::AppliedState;
 use crate::links::Links;
 use crate::method::Method;
+use crate::raft_door::leads;
 use crate::seat::Seat;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{ManagerPeer, Node, NodeId, Role};
+use swarm_model::{Cluster, Epoch, Kin, Lineage, ManagerPeer, Node, NodeId, Role};
 use swarm_proto::v1;
 use swarm_proto::v1::recovery_client::RecoveryClient;
 use swarm_proto::v1::recovery_server::Recovery;
@@ -20,6 +21,8 @@ use tonic::{Request, Response, Status};
 const ANSWER_DEADLINE: Duration = Duration::from_millis(900);
 /// Between two rounds: a manager of the past is to notice within seconds of meeting the present.
 const PAUSE: Duration = Duration::from_secs(2);
+/// And while there is no quorum: the past is to be known as that before its managers have elected anybody.
+const EAGER: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub struct RecoveryService {
@@ -39,9 +42,13 @@ impl Recovery for RecoveryService {
 
 /// What this manager would answer.
 pub fn own(seat: &Seat) -> v1::SurveyResponse {
-    let status = seat.raft.status();
+    let (status, lineage) = (seat.raft.status(), lineage(seat));
     v1::SurveyResponse {
-        epoch: epoch(seat),
+        epoch: lineage.epoch.as_u64(),
+        past: swarm_proto::past(&lineage),
+        going_alone: seat.met.is_going_alone(),
+        leads: leads(&status),
+        stayed: seat.met.stayed().into_iter().map(Epoch::as_u64).collect(),
         last_log_term: status.last_term,
         last_log_index: status.last_index,
         node: seat.me().node.to_string(),
@@ -49,9 +56,25 @@ pub fn own(seat: &Seat) -> v1::SurveyResponse {
     }
 }
 
-/// The epoch this manager lives in; 0 before it has received the cluster's state.
-pub fn epoch(seat: &Seat) -> u64 {
-    seat.applied.read(|state| state.cluster().map_or(0, |cluster| cluster.epoch))
+/// The epoch this manager lives in; the first before it has received the cluster's state.
+pub fn lineage(seat: &Seat) -> Lineage {
+    seat.applied.read(|state| state.cluster().map(Cluster::lineage)).unwrap_or_default()
+}
+
+/// The epoch in which whoever answers lives.
+pub fn lineage_of(survey: &v1::SurveyResponse) -> Lineage {
+    swarm_proto::lineage(survey.epoch, &survey.past)
+}
+
+/// The manager at `addr`, by its host's name if that is on record, says that it lives in `said`.
+pub fn hear(seat: &Seat, said: &Lineage, (node, addr): (Option<NodeId>, &str)) {
+    // Before it has the cluster's state it cannot tell.
+    if seat.applied.read(|state| state.cluster().is_none()) {
+        return;
+    }
+    let host = node.and_then(|node| seat.applied.read(|state| Some(state.node(&node)?.hostname.clone())));
+    let who = host.map_or_else(|| addr.to_owned(), |host| format!("{host} ({addr})"));
+    seat.met.hear(&lineage(seat), said.clone(), &who);
 }
 
 /// Asks the other managers on record, all at once; who does not answer in time is left out.
@@ -113,7 +136,7 @@ pub async fn can_do_without(seat: &Seat, leaving: NodeId) -> Result<(), String> 
 }
 
 /// The managers on record that are wanted, with their host names.
-fn named(state: &State, wanted: impl Fn(&Node) -> bool) -> Vec<(ManagerPeer, String)> {
+pub fn named(state: &State, wanted: impl Fn(&Node) -> bool) -> Vec<(ManagerPeer, String)> {
     let named = |peer: ManagerPeer| {
         let node = state.node(&peer.node).filter(|node| wanted(node))?;
         Some((peer, node.hostname.clone()))
@@ -132,23 +155,37 @@ async fn silent(links: &Links, managers: &[(ManagerPeer, String)], me: NodeId) -
 
 /// Whether `other` knows something that `own` may not.
 pub fn knows_more(other: &v1::SurveyResponse, own: &v1::SurveyResponse) -> bool {
-    let end = |survey: &v1::SurveyResponse| (survey.epoch, survey.last_log_term, survey.last_log_index);
-    end(other) > end(own)
+    let end = |survey: &v1::SurveyResponse| (survey.last_log_term, survey.last_log_index);
+    match lineage_of(own).sees(&lineage_of(other)) {
+        Kin::Later => true,
+        Kin::Same => end(other) > end(own),
+        Kin::Past | Kin::Apart => false,
+    }
 }
 
-/// Returns when another manager lives in a later epoch: the cluster went on without this one, which must decide nothing
-/// more.
-pub async fn superseded(seat: Arc<Seat>) -> u64 {
+/// Returns when the cluster is found to have gone on without this manager, which must decide nothing more.
+pub async fn superseded(seat: Arc<Seat>) -> Lineage {
     loop {
-        let others = others(&seat).await.into_iter().map(|(_, survey)| survey.epoch);
-        // Also of those who are found where the record does not look for them.
-        let later = others.max().unwrap_or(0).max(seat.addresses.latest_epoch());
-        seat.addresses.meet(later);
-        if later > epoch(&seat) && seat.applied.read(|state| state.cluster().is_some()) {
+        // Without the record it is not known whom to ask, nor which epoch is its own.
+        if seat.applied.read(|state| state.cluster().is_some())
+            && let Some(later) = look(&seat).await
+        {
             return later;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(if seat.met.decides() { PAUSE } else { EAGER }).await;
     }
+}
+
+async fn look(seat: &Seat) -> Option<Lineage> {
+    let own = lineage(seat);
+    for (peer, survey) in others(seat).await {
+        let said = lineage_of(&survey);
+        if said.epoch == own.epoch {
+            seat.met.hear_stayed(survey.stayed.iter().copied().map(Epoch::from_u64));
+        }
+        hear(seat, &said, (Some(peer.node), &peer.addr.to_string()));
+    }
+    seat.met.looked(&own)
 }
 
 #[cfg(test)]
@@ -168,5 +205,7 @@ mod tests {
         for less in [survey(0, 5, 100), survey(0, 5, 99), survey(0, 4, 1_000)] {
             assert!(!knows_more(&less, &own), "{less:?}");
         }
+        let apart = v1::SurveyResponse { past: vec![0], ..survey(1 << 32 | 7, 9, 9) };
+        assert!(!knows_more(&apart, &v1::SurveyResponse { past: vec![0], ..survey(1 << 32 | 8, 1, 1) }));
     }
 }

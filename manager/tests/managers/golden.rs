@@ -230,12 +230,17 @@ fn commands() -> Vec<Command> {
         Command::RemoveNode { node: id(5), force: true },
         Command::SetFeatureLevel {
             level: FEATURE_LEVEL,
-            settled: Some(Settled { epoch: 0, features: (1..=4).map(|n| (id(n), FEATURE_LEVEL)).collect() }),
+            settled: Some(Settled {
+                epoch: Epoch::default(),
+                features: (1..=4).map(|n| (id(n), FEATURE_LEVEL)).collect(),
+                past: Vec::new(),
+            }),
         },
         network(14, "third", Vec::new()),
         Command::ReplaceManagers(Box::new(ReplaceManagers {
             survivor: admission(1, Role::Manager),
             manager: ManagerInfo { raft_id: 777, ..place(1) },
+            drawn: 7,
         })),
     ]
 }

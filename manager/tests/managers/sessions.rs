@@ -58,6 +58,8 @@ impl Session {
             held: held.to_vec(),
             revision: u64::MAX,
             last_session: None,
+            epoch: 0,
+            past: Vec::new(),
         };
         let (to_manager, messages) = mpsc::channel(8);
         to_manager.send(message(worker_message::Message::Register(register))).await.unwrap();

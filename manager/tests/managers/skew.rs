@@ -7,7 +7,7 @@ use crate::golden::{self, Golden, id, pack, register};
 use prost::Message;
 use serde_json::Value;
 use std::fmt::Debug;
-use swarm_model::{Assignment, FEATURE_LEVEL, Node};
+use swarm_model::{Assignment, Epoch, FEATURE_LEVEL, Node};
 use swarm_proto::v1;
 use swarm_state::{Command, Entry, Reply, Settled, Snapshot, State, apply};
 
@@ -138,7 +138,7 @@ fn f36_who_was_older_and_who_was_not_are_the_same_from_the_new_level_on() {
     let features = |managers: &[u64]| managers.iter().map(|n| (id(*n), 2)).collect();
     let rise = |managers: &[u64]| Command::SetFeatureLevel {
         level: 2,
-        settled: Some(Settled { epoch: 1, features: features(managers) }),
+        settled: Some(Settled { epoch: Epoch::from_u64(1), features: features(managers), past: vec![] }),
     };
     assert!(matches!(both(rise(&[1])), Reply::Refused(_)), "a voter is not among those who know it");
     assert_eq!(both(rise(&[1, 2])), Reply::Done);

@@ -4,7 +4,7 @@ use crate::dns::Zones;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use swarm_model::{Assigned, Assignment, ChainError, Revision, Role};
+use swarm_model::{Assigned, Assignment, ChainError, Kin, Lineage, Revision, Role};
 use tokio::sync::watch;
 
 /// Readers take it as it is; names are updated together with it, so that both tell of the same revision.
@@ -18,7 +18,7 @@ pub(crate) struct Assignments {
     /// False while what is held came from the file alone and a manager may still say better.
     confirmed: AtomicBool,
     /// The epoch in which the cluster was met otherwise than by an assignment.
-    expected_epoch: watch::Sender<u64>,
+    expected: watch::Sender<Option<Lineage>>,
     /// The role wanted for this node, as a manager said it in this life: a file may be older than the certificate.
     role: watch::Sender<Option<Role>>,
 }
@@ -35,7 +35,7 @@ impl Assignments {
             revision: watch::Sender::new(revision),
             written: watch::Sender::new(revision),
             confirmed: AtomicBool::new(false),
-            expected_epoch: watch::Sender::new(0),
+            expected: watch::Sender::new(None),
             role: watch::Sender::new(None),
         }
     }
@@ -58,19 +58,22 @@ impl Assignments {
         Ok(())
     }
 
-    pub(crate) fn expect_epoch(&self, epoch: u64) {
-        if epoch > self.latest_epoch() {
-            self.expected_epoch.send_replace(epoch);
+    /// From now on only managers of this epoch count, and of those that come from it.
+    pub(crate) fn expect(&self, lineage: Lineage) {
+        if self.lineage().epoch != lineage.epoch {
+            self.expected.send_replace(Some(lineage));
         }
     }
 
-    pub(crate) fn watch_expected_epoch(&self) -> watch::Receiver<u64> {
-        self.expected_epoch.subscribe()
+    pub(crate) fn watch_expected(&self) -> watch::Receiver<Option<Lineage>> {
+        self.expected.subscribe()
     }
 
-    /// The latest of the cluster that this host was told of.
-    pub(crate) fn latest_epoch(&self) -> u64 {
-        self.held.read().defaults.epoch.max(*self.expected_epoch.borrow())
+    /// The epoch of the cluster that this host keeps to.
+    pub(crate) fn lineage(&self) -> Lineage {
+        let held = self.held.read().defaults.lineage.clone();
+        let expected = self.expected.borrow().clone();
+        expected.filter(|expected| held.sees(expected) != Kin::Past).unwrap_or(held)
     }
 
     pub(crate) fn watch_role(&self) -> watch::Receiver<Option<Role>> {

@@ -9,7 +9,7 @@ use crate::assignment::Assignments;
 use crate::config::Here;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{Assigned, Assignment, EndpointId, Revision};
+use swarm_model::{Assigned, Assignment, EndpointId, Lineage, Revision};
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::v1::{self, manager_message::Message, worker_message};
 use tokio::sync::{mpsc, watch};
@@ -48,7 +48,7 @@ pub(crate) async fn follow(
     stop: CancellationToken,
 ) {
     let (mut pace, mut behind, mut last, mut round) = (Pace::default(), None, None, Round::default());
-    let mut calls = Calls::new(&managers, &registration, assignments.watch_expected_epoch());
+    let mut calls = Calls::new(&managers, &registration, assignments.watch_expected());
     loop {
         calls.own.mark_unchanged();
         let addr = round.next(&managers.candidates());
@@ -108,7 +108,7 @@ impl Call {
             Self::OwnManager => "moving to this node's own manager",
             Self::Moved => "this node's address has changed",
             Self::Named => "an operator has named managers to go to",
-            Self::Epoch => "the cluster is at a later epoch",
+            Self::Epoch => "the cluster is at another epoch",
         }
     }
 }
@@ -117,11 +117,15 @@ struct Calls {
     own: watch::Receiver<Option<String>>,
     here: watch::Receiver<Here>,
     named: watch::Receiver<Vec<String>>,
-    epoch: watch::Receiver<u64>,
+    epoch: watch::Receiver<Option<Lineage>>,
 }
 
 impl Calls {
-    fn new(managers: &Managers, registration: &Registration, epoch: watch::Receiver<u64>) -> Self {
+    fn new(
+        managers: &Managers,
+        registration: &Registration,
+        epoch: watch::Receiver<Option<Lineage>>,
+    ) -> Self {
         let (own, named) = (managers.watch_own(), managers.watch_called());
         Self { own, here: registration.here.clone(), named, epoch }
     }
@@ -193,6 +197,7 @@ impl Session<'_> {
         let here = *self.registration.here.borrow();
         // Before the list: what is assigned at this revision was on the list before it was asked for.
         let revision = self.assignments.revision().unwrap_or_default();
+        let lineage = self.assignments.lineage();
         say(worker_message::Message::Register(v1::Register {
             hostname: config.hostname.clone(),
             addr: here.addr.to_string(),
@@ -202,6 +207,8 @@ impl Session<'_> {
             held: (self.registration.held)().iter().map(ToString::to_string).collect(),
             revision,
             last_session: Some(self.last.clone().unwrap_or_default()),
+            epoch: lineage.epoch.as_u64(),
+            past: swarm_proto::past(&lineage),
         }))
     }
 
@@ -250,14 +257,12 @@ impl Session<'_> {
 
     /// Refuses, for a while, what is older than what is held: endpoints made a moment ago would be taken down.
     fn not_behind(&mut self, whole: &Assigned) -> Result<(), Ended> {
-        let (epoch, held_epoch) = (whole.defaults.epoch, self.assignments.read(|a| a.defaults.epoch));
-        let latest = self.assignments.latest_epoch();
-        if epoch < latest {
-            return Err(format!(
-                "it belongs to a past of this cluster: at epoch {epoch}, the cluster is at {latest}"
-            ));
+        let theirs = &whole.defaults.lineage;
+        if let Some(reason) = self.assignments.lineage().refusal(theirs) {
+            return Err(reason);
         }
-        let revision = whole.revision;
+        let held_epoch = self.assignments.read(|held| held.defaults.lineage.epoch);
+        let (revision, epoch) = (whole.revision, theirs.epoch);
         match self.assignments.revision() {
             // A cluster that was recovered may have lost its last changes.
             Some(held) if revision < held && epoch == held_epoch => {

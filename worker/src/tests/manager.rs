@@ -71,7 +71,11 @@ impl Manager {
             Self { addr: addr.to_string(), table, sessions: Arc::default(), stop: CancellationToken::new() };
         {
             let assigned = &mut manager.table.lock().assigned;
-            assigned.defaults = DriverDefaults { data_path_port: 4789, heartbeat_ms: HEARTBEAT_MS, epoch: 0 };
+            assigned.defaults = DriverDefaults {
+                data_path_port: 4789,
+                heartbeat_ms: HEARTBEAT_MS,
+                lineage: Default::default(),
+            };
             assigned.managers.push(ManagerPeer { node: Id::from_random([90; 16]), addr });
             assigned.revision += 1;
         }

@@ -2,7 +2,7 @@
 
 use super::manager::Manager;
 use super::world::{on_a_host, until};
-use swarm_model::{Assignment, Change};
+use swarm_model::{Assignment, Change, Lineage};
 use tonic::Status;
 
 #[test]
@@ -50,13 +50,14 @@ fn a_manager_of_the_past_is_left_once_the_cluster_was_met_in_a_later_epoch() {
     on_a_host(|host| async move {
         let past = Manager::start().await;
         let present = Manager::start().await;
-        present.table.lock().assigned.defaults.epoch = 2;
+        let later = Lineage::default().follow(7);
+        present.table.lock().assigned.defaults.lineage = later.clone();
         let worker = host.worker(&[&past]).await;
         until("a session with the past", || worker.status().revision > 0).await;
-        worker.expect_epoch(2);
+        worker.expect(later.clone());
         worker.set_seeds(vec![past.addr.clone(), present.addr.clone()]);
         until("a session with the present", || present.sessions() == 1).await;
-        assert_eq!((past.sessions(), worker.status().epoch), (0, 2));
+        assert_eq!((past.sessions(), worker.status().lineage), (0, later));
         worker.shutdown().await;
     });
 }

@@ -81,7 +81,11 @@ impl World {
         must(&fabric, "ip link add br0 up type bridge");
         let assigned = Assigned {
             revision: 1,
-            defaults: DriverDefaults { data_path_port: 4789, heartbeat_ms: 1500, epoch: 0 },
+            defaults: DriverDefaults {
+                data_path_port: 4789,
+                heartbeat_ms: 1500,
+                lineage: Default::default(),
+            },
             ..Assigned::default()
         };
         let mut world = Self { hosts: Vec::new(), assigned, fabric, fabric_path, dir };

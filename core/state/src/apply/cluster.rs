@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use swarm_model::{Cluster, DnsName, Driver, NetworkSpec, Node, Role};
+use swarm_model::{Cluster, DnsName, Driver, Epoch, Lineage, NetworkSpec, Node, Role};
 
 /// A root certificate and its key, each in PEM: an EC certificate has under 2 KB.
 const MAX_PEM_BYTES: usize = 3 * 1024;
@@ -35,8 +35,9 @@ pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refu
         join_secrets: create.join_secrets.clone(),
         root_ca_cert: create.root_ca_cert.clone(),
         root_ca_key: create.root_ca_key.clone(),
-        epoch: 0,
+        epoch: Epoch::default(),
         feature_level: create.feature_level,
+        past: Vec::new(),
     }));
     step.events.push(Event::DefaultsChanged);
     network::commit(step, plan, true);
@@ -83,7 +84,7 @@ pub fn set_feature_level(
 /// Also revisions: those of before may differ from manager to manager.
 fn settle(step: &mut Step<'_>, settled: &Settled) {
     if let Some(cluster) = &mut step.state.tables.cluster {
-        Arc::make_mut(cluster).epoch = settled.epoch;
+        Arc::make_mut(cluster).enter(Lineage { epoch: settled.epoch, past: settled.past.clone() });
     }
     let nodes: Vec<Node> = step.state.nodes().cloned().collect();
     for mut node in nodes {

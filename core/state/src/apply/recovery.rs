@@ -9,10 +9,10 @@ use swarm_model::{Node, NodeState, Role};
 
 const SUPERSEDED: &str = "was a manager before the cluster was recovered without it";
 
-/// Everything else stays: nodes, networks, endpoints, tokens. The epoch grows, so that those who were left behind and
-/// those who follow them know a past of the cluster when they meet it.
+/// Everything else stays: nodes, networks, endpoints, tokens. The epoch is another, so that those who were left behind and
+/// those who follow them know a past of the cluster when they meet it, or another survivor who went on too.
 pub fn replace_managers(step: &mut Step<'_>, replace: &ReplaceManagers) -> Result<Reply, Refusal> {
-    let ReplaceManagers { survivor, manager } = replace;
+    let ReplaceManagers { survivor, manager, drawn } = replace;
     if survivor.role != Role::Manager {
         return Err(Refusal::NotAManager(survivor.node));
     }
@@ -22,7 +22,8 @@ pub fn replace_managers(step: &mut Step<'_>, replace: &ReplaceManagers) -> Resul
     }
     step_down(step, survivor.node);
     if let Some(cluster) = &mut step.state.tables.cluster {
-        Arc::make_mut(cluster).epoch += 1;
+        let cluster = Arc::make_mut(cluster);
+        cluster.enter(cluster.lineage().follow(*drawn));
         step.events.push(Event::DefaultsChanged);
     }
     let Some(mut node) = known else { return Ok(insert(step, survivor, Some(manager.clone()))) };

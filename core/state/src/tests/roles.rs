@@ -157,22 +157,27 @@ fn a_cluster_goes_on_with_one_manager_in_a_new_epoch() {
     log.network(1, spec("web"));
     log.attach(1, endpoint(1, 1, "a"));
     let survivor = AdmitNode { addr: ip("192.168.5.5"), ..admission(2, Role::Manager) };
-    let replace = ReplaceManagers { survivor, manager: manager(9, MemberState::Voter) };
+    let replace = ReplaceManagers { survivor, manager: manager(9, MemberState::Voter), drawn: 7 };
+    let before = log.state.cluster().unwrap().lineage();
     log.ask(Command::ReplaceManagers(Box::new(replace)));
     let peer = ManagerPeer { node: id(2), addr: "192.168.9.9:2377".parse().unwrap() };
     assert_eq!(log.state.managers(), vec![peer]);
-    assert_eq!(log.state.cluster().unwrap().epoch, 1);
-    assert_eq!(log.state.assigned(&id(3)).defaults.epoch, 1);
+    let alone = log.state.cluster().unwrap().lineage();
+    assert_eq!((alone.epoch.number(), before.sees(&alone)), (1, Kin::Later));
+    assert_eq!(log.state.assigned(&id(3)).defaults.lineage, alone);
     for n in [0, 1] {
         let node = log.state.node(&id(n)).unwrap();
         assert_eq!((node.role, node.status.state), (Role::Worker, NodeState::Down));
     }
     assert_eq!((log.state.networks().len(), log.state.endpoints().len()), (2, 1));
     // From a backup, on a host that was no member.
-    let elsewhere =
-        ReplaceManagers { survivor: admission(7, Role::Manager), manager: manager(10, MemberState::Voter) };
+    let elsewhere = ReplaceManagers {
+        survivor: admission(7, Role::Manager),
+        manager: manager(10, MemberState::Voter),
+        drawn: 8,
+    };
     log.ask(Command::ReplaceManagers(Box::new(elsewhere)));
-    assert_eq!(log.state.cluster().unwrap().epoch, 2);
+    assert_eq!(log.state.cluster().unwrap().epoch.number(), 2);
     assert_eq!(log.state.managers()[0].node, id(7));
 }
 

@@ -73,15 +73,17 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (1..NODES).prop_map(|n| Command::LeaveNode { node: id(n) }),
         3 => update_node(),
         1 => (0..NODES, any::<bool>()).prop_map(|(n, force)| Command::RemoveNode { node: id(n), force }),
-        1 => (0..NODES, 0..NODES).prop_map(|(n, place)| Command::ReplaceManagers(Box::new(ReplaceManagers {
+        1 => (0..NODES, 0..NODES, 0u32..3).prop_map(|(n, place, drawn)| Command::ReplaceManagers(Box::new(ReplaceManagers {
             survivor: admission(n, Role::Manager),
             manager: manager(place + 10 * n, MemberState::Voter),
+            drawn,
         }))),
         1 => (0u32..4, option::of(0u32..4)).prop_map(|(level, features)| Command::SetFeatureLevel {
             level,
             settled: features.map(|features| Settled {
-                epoch: 1,
+                epoch: Epoch::from_u64(1),
                 features: (0..NODES).map(|n| (id(n), features)).collect(),
+                past: vec![],
             }),
         }),
         5 => new_network(),

@@ -1,0 +1,280 @@
+//! Other epochs of this cluster that this manager has heard of, and what it makes of them.
+//!
+//! Knows: when the cluster has gone on without this manager, when there are two of it, and what an operator is told. Must
+//! not know: who asks whom.
+
+use super::kept::Kept;
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use swarm_model::{Epoch, Kin, Lineage, WAY_OUT};
+
+/// A quorum that has been there for so long when a later epoch is met was there without it. One that forms at that moment
+/// is of managers that have just found together again.
+const DECIDES_FOR: Duration = Duration::from_secs(1);
+/// A warning stays so long after the last word from there.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+/// From the first question to the others until this manager is another one, or has been given up.
+const GOES_ALONE_WITHIN: Duration = Duration::from_secs(30);
+/// Others that are warned of; who forces more clusters than this has been told.
+const MOST_SEEN: usize = 16;
+
+pub struct Met {
+    dir: PathBuf,
+    inner: Mutex<Inner>,
+    /// Since when an operator has this manager go on without the others.
+    going_alone: Mutex<Option<Instant>>,
+}
+
+struct Inner {
+    kept: Kept,
+    seen: Vec<Sighting>,
+    /// The latest met of those that came from this manager's own.
+    later: Option<(Lineage, String)>,
+    /// Since when a quorum is known to be there.
+    decides_since: Option<Instant>,
+    /// Whether the other managers were asked once since this one started.
+    looked: bool,
+}
+
+struct Sighting {
+    lineage: Lineage,
+    who: String,
+    last: Instant,
+}
+
+/// What a manager does about a later epoch of its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Follow,
+    /// The managers here have a quorum, which nobody else may take from them.
+    Stay,
+}
+
+/// `looked`: the others were asked before since this manager started. Managers that come back together have a quorum within
+/// a second, and must hear first that the cluster went on without them.
+fn judge(looked: bool, decides_for: Option<Duration>) -> Verdict {
+    match decides_for {
+        Some(decides_for) if looked && decides_for >= DECIDES_FOR => Verdict::Stay,
+        _ => Verdict::Follow,
+    }
+}
+
+impl Met {
+    /// What was kept in this directory of Raft counts again.
+    pub fn load(dir: PathBuf) -> Self {
+        let kept = Kept::load(&dir);
+        let inner = Inner { kept, seen: Vec::new(), later: None, decides_since: None, looked: false };
+        Self { dir, inner: Mutex::new(inner), going_alone: Mutex::default() }
+    }
+
+    /// `who`, with its address, says that it lives in `said`; this manager lives in `own`.
+    pub fn hear(&self, own: &Lineage, said: Lineage, who: &str) {
+        let mut inner = self.inner.lock();
+        match own.sees(&said) {
+            Kin::Same | Kin::Past => return,
+            Kin::Later => {
+                let latest = inner.later.as_ref().map_or(own, |(latest, _)| latest);
+                if latest.sees(&said) == Kin::Later {
+                    inner.later = Some((said.clone(), who.to_owned()));
+                }
+            }
+            Kin::Apart => {}
+        }
+        inner.see(own, said, who);
+    }
+
+    /// A manager of this one's own epoch says that those who decide there have stayed when they met these.
+    pub fn hear_stayed(&self, epochs: impl IntoIterator<Item = Epoch>) {
+        let mut inner = self.inner.lock();
+        let before = inner.kept.stayed.len();
+        epochs.into_iter().for_each(|epoch| inner.kept.stay(epoch));
+        if inner.kept.stayed.len() > before {
+            inner.store(&self.dir);
+        }
+    }
+
+    /// Whether a majority of the managers decides, as just found out.
+    pub fn quorum_is(&self, there: bool) {
+        let since = &mut self.inner.lock().decides_since;
+        *since = there.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// The other managers have been asked, by one who lives in `own`; what to follow, if anything.
+    pub fn looked(&self, own: &Lineage) -> Option<Lineage> {
+        let mut inner = self.inner.lock();
+        let looked = std::mem::replace(&mut inner.looked, true);
+        if let Some(follows) = &inner.kept.follows {
+            return Some(follows.clone());
+        }
+        let (later, who) = inner.later.clone().filter(|(later, _)| own.sees(later) == Kin::Later)?;
+        if inner.kept.stayed.contains(&later.epoch) {
+            return None;
+        }
+        match judge(looked, inner.decides_since.map(|since| since.elapsed())) {
+            Verdict::Follow => {
+                inner.kept.follows = Some(later.clone());
+                inner.store(&self.dir);
+                Some(later)
+            }
+            Verdict::Stay => {
+                tracing::warn!("{}", went_on(own, &later, &who));
+                inner.kept.stay(later.epoch);
+                inner.store(&self.dir);
+                None
+            }
+        }
+    }
+
+    /// An operator says that this manager follows, whoever decides here.
+    pub fn follow(&self, later: Lineage) {
+        let mut inner = self.inner.lock();
+        inner.kept.follows = Some(later);
+        inner.store(&self.dir);
+    }
+
+    pub fn follows(&self) -> Option<Lineage> {
+        self.inner.lock().kept.follows.clone()
+    }
+
+    pub fn stayed(&self) -> Vec<Epoch> {
+        self.inner.lock().kept.stayed.clone()
+    }
+
+    pub fn going_alone(&self, now: bool) {
+        *self.going_alone.lock() = now.then(Instant::now);
+    }
+
+    pub fn is_going_alone(&self) -> bool {
+        // It either is another manager soon, or was given up.
+        self.going_alone.lock().is_some_and(|since| since.elapsed() < GOES_ALONE_WITHIN)
+    }
+
+    pub fn decides(&self) -> bool {
+        self.inner.lock().decides_since.is_some()
+    }
+
+    /// Sentences for an operator.
+    pub fn warnings(&self, own: &Lineage) -> Vec<String> {
+        let inner = self.inner.lock();
+        let recent = inner.seen.iter().filter(|seen| seen.last.elapsed() < REMEMBERED_FOR);
+        let warning = |Sighting { lineage, who, .. }: &Sighting| match own.sees(lineage) {
+            Kin::Later if inner.kept.stayed.contains(&lineage.epoch) => Some(went_on(own, lineage, who)),
+            Kin::Apart => Some(apart(own, lineage, who)),
+            Kin::Same | Kin::Past | Kin::Later => None,
+        };
+        recent.filter_map(warning).collect()
+    }
+}
+
+impl Inner {
+    fn see(&mut self, own: &Lineage, lineage: Lineage, who: &str) {
+        let last = Instant::now();
+        if let Some(seen) = self.seen.iter_mut().find(|seen| seen.who == who && seen.lineage == lineage) {
+            seen.last = last;
+            return;
+        }
+        if own.sees(&lineage) == Kin::Apart {
+            tracing::warn!("{}", apart(own, &lineage, who));
+        }
+        // The latest word of each counts.
+        self.seen.retain(|seen| seen.who != who && seen.last.elapsed() < REMEMBERED_FOR);
+        if self.seen.len() < MOST_SEEN {
+            self.seen.push(Sighting { lineage, who: who.to_owned(), last });
+        }
+    }
+
+    fn store(&self, dir: &std::path::Path) {
+        if let Err(error) = self.kept.store(dir) {
+            tracing::warn!(%error, "what was met of other epochs could not be written down");
+        }
+    }
+}
+
+fn went_on(own: &Lineage, later: &Lineage, who: &str) -> String {
+    format!(
+        "the manager {who} went on without the managers here: it is at epoch {later}, this cluster at {own}. The managers \
+         here have a quorum and go on: run `swarmctl leave --force` there to keep this cluster, or `swarmctl rejoin` with its \
+         address on each manager here to follow it and lose what was decided here since"
+    )
+}
+
+fn apart(own: &Lineage, other: &Lineage, who: &str) -> String {
+    format!(
+        "the manager {who} lives in another branch of this cluster: it is at epoch {other}, this one at {own}, and each went on \
+         without the other. {WAY_OUT}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met() -> (tempfile::TempDir, Met) {
+        let dir = tempfile::tempdir().unwrap();
+        let met = Met::load(dir.path().to_owned());
+        (dir, met)
+    }
+
+    fn later(drawn: u32) -> Lineage {
+        Lineage::default().follow(drawn)
+    }
+
+    #[test]
+    fn only_a_quorum_that_was_there_before_stays() {
+        let long = Some(DECIDES_FOR);
+        assert_eq!(judge(true, long), Verdict::Stay);
+        assert_eq!(judge(true, Some(Duration::ZERO)), Verdict::Follow);
+        assert_eq!(judge(true, None), Verdict::Follow);
+        // Its first look after a start: it may have been down while the cluster went on.
+        assert_eq!(judge(false, long), Verdict::Follow);
+    }
+
+    #[test]
+    fn who_stayed_goes_on_staying_also_after_a_restart_until_an_operator_says_otherwise() {
+        let (dir, met) = met();
+        let own = Lineage::default();
+        assert_eq!(met.looked(&own), None);
+        met.inner.lock().decides_since = Instant::now().checked_sub(DECIDES_FOR);
+        met.hear(&own, later(7), "h1 (192.0.2.1:2377)");
+        assert_eq!(met.looked(&own), None);
+        met.quorum_is(false);
+        assert_eq!(met.looked(&own), None, "it stayed once");
+        let said = met.warnings(&own).join("\n");
+        assert!(said.contains("h1 (192.0.2.1:2377)") && said.contains("1-00000007"), "{said}");
+        // After a restart, and for a peer that was away and hears of it.
+        let again = Met::load(dir.path().to_owned());
+        again.hear(&own, later(7), "h1");
+        assert_eq!((again.looked(&own), again.stayed()), (None, vec![later(7).epoch]));
+        again.follow(later(7));
+        assert_eq!(again.looked(&own), Some(later(7)));
+        assert_eq!(Met::load(dir.path().to_owned()).looked(&own), Some(later(7)));
+    }
+
+    #[test]
+    fn who_was_away_follows_unless_its_peers_have_stayed() {
+        let own = Lineage::default();
+        let (_dir, away) = met();
+        away.hear(&own, later(7), "h1");
+        assert_eq!(away.looked(&own), Some(later(7)));
+        let (_dir, told) = met();
+        told.hear_stayed([later(7).epoch]);
+        told.hear(&own, later(7), "h1");
+        assert_eq!(told.looked(&own), None);
+    }
+
+    #[test]
+    fn another_branch_is_warned_of_and_never_followed() {
+        let (_dir, met) = met();
+        met.hear(&later(7), later(9).follow(10), "h2 (192.0.2.2:2377)");
+        assert_eq!(met.looked(&later(7)), None);
+        let said = met.warnings(&later(7)).join("\n");
+        for fact in ["h2 (192.0.2.2:2377)", "2-0000000a", "1-00000007", "leave --force"] {
+            assert!(said.contains(fact), "{said}");
+        }
+        for n in 0..100 {
+            met.hear(&later(7), later(9), &format!("h{n}"));
+        }
+        assert_eq!(met.warnings(&later(7)).len(), MOST_SEEN);
+    }
+}
