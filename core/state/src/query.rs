@@ -13,6 +13,9 @@ use swarm_model::{
     Peer, RequestId, Revision,
 };
 
+/// Nodes named in a refusal because a reference means several.
+const MOST_NAMED: usize = 4;
+
 impl State {
     /// Raft index of the last entry applied.
     pub fn revision(&self) -> Revision {
@@ -121,13 +124,19 @@ impl State {
         if let Some(node) = reference.parse().ok().and_then(|id| self.node(&id)) {
             return Ok(node);
         }
-        let named = self.nodes().filter(|node| node.hostname == reference);
-        let found = one("node", reference, named)?;
-        let found = match found {
-            Some(node) => Some(node),
-            None => one("node", reference, prefixed(&self.tables.nodes, reference))?,
-        };
-        found.ok_or_else(|| Refusal::NodeNotFound(reference.into()))
+        let mut found: Vec<&Node> = self.nodes().filter(|node| node.hostname == reference).collect();
+        if found.is_empty() {
+            found.extend(prefixed(&self.tables.nodes, reference));
+        }
+        match found.as_slice() {
+            [] => Err(Refusal::NodeNotFound(reference.into())),
+            [node] => Ok(node),
+            several => Err(Refusal::AmbiguousNode {
+                reference: reference.into(),
+                matches: several.len(),
+                some: several.iter().take(MOST_NAMED).map(|node| (node.id, node.status.state)).collect(),
+            }),
+        }
     }
 
     /// A network by full id, exact name, or unique prefix of its id.

@@ -2,6 +2,7 @@
 //! Knows sentences and kinds; must not know gRPC codes or exit codes.
 
 use crate::Verb;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -69,6 +70,9 @@ pub enum Refusal {
     EndpointNotFound(String),
     #[error("{what} {reference} is ambiguous ({matches} matches): use the full id")]
     Ambiguous { what: String, reference: String, matches: usize },
+
+    #[error("node {reference} is ambiguous ({matches} matches): use an id: {}", each(some))]
+    AmbiguousNode { reference: String, matches: usize, some: Vec<(NodeId, NodeState)> },
 
     #[error("node {0} exists already")]
     NodeExists(NodeId),
@@ -173,6 +177,17 @@ pub enum Refusal {
     AddressesResting { network: DnsName, resting: usize, wait_ms: u64 },
 }
 
+/// `x (ready), y (disconnected: gone for good, `swarmctl node rm y` takes it off the list)`.
+fn each(nodes: &[(NodeId, NodeState)]) -> String {
+    let said = nodes.iter().map(|(id, state)| match state {
+        NodeState::Disconnected => {
+            format!("{id} ({state}: gone for good, `swarmctl node rm {id}` takes it off the list)")
+        }
+        _ => format!("{id} ({state})"),
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
 impl Refusal {
     pub fn kind(&self) -> RefusalKind {
         use RefusalKind as Kind;
@@ -181,7 +196,7 @@ impl Refusal {
             | Self::NetworkNotFound(_)
             | Self::EndpointNotFound(_)
             | Self::LabelNotFound { .. } => Kind::NotFound,
-            Self::Ambiguous { .. } => Kind::Ambiguous,
+            Self::Ambiguous { .. } | Self::AmbiguousNode { .. } => Kind::Ambiguous,
             Self::ClusterExists
             | Self::NodeExists(_)
             | Self::RaftIdTaken { .. }

@@ -9,10 +9,12 @@ pub use places::{Part, Place, ZONE_LABEL};
 pub use remedy::Promotion;
 
 use crate::State;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use places::{Group, Groups, order, place};
 use remedy::remedy;
+use swarm_model::Node;
 
 /// More are allowed; each change waits for more of them, and few clusters need to bear the loss of four.
 pub const MOST_MANAGERS: usize = 7;
@@ -55,7 +57,11 @@ impl State {
     /// `heard` is asked with Raft ids.
     pub fn losses(&self, heard: impl Fn(u64) -> bool) -> Losses {
         let level = self.cluster().map_or(1, |cluster| cluster.feature_level);
-        let places: Vec<Place<'_>> = self.nodes().filter_map(|node| place(node, level, &heard)).collect();
+        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+        self.nodes().for_each(|node| *named.entry(&node.hostname).or_default() += 1);
+        let alone = |node: &Node| named.get(node.hostname.as_str()) == Some(&1);
+        let place = |node| place(node, (level, alone(node)), &heard);
+        let places: Vec<Place<'_>> = self.nodes().filter_map(place).collect();
         judge(&places)
     }
 }

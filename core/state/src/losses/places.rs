@@ -20,6 +20,7 @@ pub enum Part {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
+    /// Its name, or the id of one to promote whose name would not say who is meant.
     pub host: &'a str,
     pub zone: Option<&'a str>,
     pub part: Part,
@@ -31,8 +32,13 @@ impl Place<'_> {
     }
 }
 
-/// `None` for nodes that neither vote nor could: those that are down, on their way, or too old.
-pub fn place<'a>(node: &'a Node, level: u32, heard: &impl Fn(u64) -> bool) -> Option<Place<'a>> {
+/// `None` for nodes that neither vote nor could: those that are down, on their way, or too old. `alone`: no other node, not
+/// even one that has left, has its name.
+pub fn place<'a>(
+    node: &'a Node,
+    (level, alone): (u32, bool),
+    heard: &impl Fn(u64) -> bool,
+) -> Option<Place<'a>> {
     let able = node.status.state == NodeState::Ready && node.features.max(1) >= level;
     let part = match &node.manager {
         Some(manager) if node.votes() => Part::Voter { heard: heard(manager.raft_id) },
@@ -40,7 +46,8 @@ pub fn place<'a>(node: &'a Node, level: u32, heard: &impl Fn(u64) -> bool) -> Op
         _ => return None,
     };
     let zone = node.labels.get(ZONE_LABEL).filter(|zone| !zone.is_empty());
-    Some(Place { host: &node.hostname, zone: zone.map(|zone| zone.as_str()), part })
+    let host = if alone || part != Part::Candidate { &node.hostname } else { node.id.as_str() };
+    Some(Place { host, zone: zone.map(|zone| zone.as_str()), part })
 }
 
 /// n2 before n10.

@@ -182,6 +182,24 @@ fn a_cluster_goes_on_with_one_manager_in_a_new_epoch() {
 }
 
 #[test]
+fn a_promotion_is_named_by_its_id_where_the_name_means_two() {
+    let mut log = cluster(2);
+    let advice = |log: &Log| log.state.losses(|_| true).warnings().join("\n");
+    ready(&mut log, 3);
+    assert!(advice(&log).contains("node promote h3`"), "{}", advice(&log));
+    // It left, and its host joined anew.
+    log.ask(Command::LeaveNode { node: id(3) });
+    log.ask(Command::AdmitNode(AdmitNode { hostname: "h3".into(), ..admission(5, Role::Worker) }));
+    ready(&mut log, 5);
+    let renamed = AdmitNode { hostname: "h3".into(), ..admission(5, Role::Worker) };
+    let AdmitNode { node, hostname, addr, data_path_addr, version, features, .. } = renamed;
+    let (session, manager) = (id(55), id(0));
+    let register = RegisterNode { node, session, manager, hostname, addr, data_path_addr, version, features };
+    log.ask(Command::RegisterNode(register));
+    assert!(advice(&log).contains(&alloc::format!("node promote {}`", id::<Node>(5))), "{}", advice(&log));
+}
+
+#[test]
 fn the_level_rises_when_every_voter_knows_it_and_keeps_old_managers_out() {
     let mut log = cluster(2);
     let old = AdmitNode { features: 1, ..admission(9, Role::Manager) };
