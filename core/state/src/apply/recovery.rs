@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use swarm_model::{Node, NodeState, Role};
 
+const NOT_HEARD: &str = "not heard of since the cluster was recovered";
 const SUPERSEDED: &str = "was a manager before the cluster was recovered without it";
 
 /// Everything else stays: nodes, networks, endpoints, tokens. The epoch is another, so that those who were left behind and
@@ -21,6 +22,10 @@ pub fn replace_managers(step: &mut Step<'_>, replace: &ReplaceManagers) -> Resul
         check_admission(step, survivor)?;
     }
     step_down(step, survivor.node);
+    // As it was applied by the release that drew nothing, a log of its time is applied now.
+    if *drawn != 0 {
+        doubt(step, survivor.node);
+    }
     if let Some(cluster) = &mut step.state.tables.cluster {
         let cluster = Arc::make_mut(cluster);
         cluster.enter(cluster.lineage().follow(*drawn));
@@ -36,6 +41,17 @@ pub fn replace_managers(step: &mut Step<'_>, replace: &ReplaceManagers) -> Resul
         enter(&mut node, NodeState::Down, "", step.wall_ms);
     }
     Ok(put(step, node))
+}
+
+/// Who was here before is only believed to be: nobody holds a session yet, and a backup may be old.
+fn doubt(step: &mut Step<'_>, survivor: swarm_model::NodeId) {
+    let were = |node: &&Node| node.id != survivor && node.status.state == NodeState::Ready;
+    let others: Vec<Node> = step.state.nodes().filter(were).cloned().collect();
+    for mut node in others {
+        node.revision = step.index;
+        enter(&mut node, NodeState::Unknown, NOT_HEARD, step.wall_ms);
+        put(step, node);
+    }
 }
 
 /// Everybody but the survivor stops being a manager.

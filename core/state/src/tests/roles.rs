@@ -181,6 +181,29 @@ fn a_cluster_goes_on_with_one_manager_in_a_new_epoch() {
     assert_eq!(log.state.managers()[0].node, id(7));
 }
 
+/// Nobody has a session with who is left, and a backup may be a week old.
+#[test]
+fn who_was_ready_before_a_recovery_is_in_doubt_until_heard() {
+    let mut log = cluster(2);
+    ready(&mut log, 2);
+    let replace = |drawn| {
+        let (survivor, manager) =
+            (admission(1, Role::Manager), manager(9 + u64::from(drawn), MemberState::Voter));
+        Command::ReplaceManagers(Box::new(ReplaceManagers { survivor, manager, drawn }))
+    };
+    let state = |log: &Log, n| log.state.node(&id(n)).unwrap().status.state;
+    // As the release applied it that drew nothing.
+    log.ask(replace(0));
+    assert_eq!(state(&log, 2), NodeState::Ready);
+    log.ask(replace(7));
+    assert_eq!(
+        [0, 1, 2, 3].map(|n| state(&log, n)),
+        [NodeState::Down, NodeState::Ready, NodeState::Unknown, NodeState::Pending]
+    );
+    ready(&mut log, 2);
+    assert_eq!(state(&log, 2), NodeState::Ready);
+}
+
 #[test]
 fn a_promotion_is_named_by_its_id_where_the_name_means_two() {
     let mut log = cluster(2);
