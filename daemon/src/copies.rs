@@ -3,27 +3,42 @@
 
 use crate::member::Member;
 use anyhow::bail;
+use std::net::SocketAddr;
 use std::time::Duration;
 use swarm_identity::{Credentials, Dialler};
+use swarm_manager::last_found;
 
 /// For another self of this manager to answer at the address it was found at before.
 const TWIN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Whoever answers with this node's own certificate at an address that is not here (any more) was here first: a copy of its
-/// files would be a second vote of one manager.
-pub async fn refuse_copy(member: &Member, credentials: &Credentials) -> anyhow::Result<()> {
-    let ip = member.advertise.ip();
+/// files would be a second vote of one manager. That address is the one this host had, or the one at which the other managers
+/// have found this node meanwhile. Should nobody answer there, this host takes over: the member as it is to be started.
+pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::Result<Member> {
+    let dialler = Dialler::new(credentials.clone());
+    refuse_at(member.advertise, &member, &dialler).await?;
+    let own = member.advertise.to_string();
+    let others: Vec<String> = member.seeds().into_iter().filter(|addr| *addr != own).collect();
+    match last_found(&dialler, &others).await {
+        Some(found) if found.addr != member.advertise => {
+            refuse_at(found.addr, &member, &dialler).await?;
+            // Its word is to be the later one.
+            Ok(Member { moves: member.moves.max(found.moves + 1), ..member })
+        }
+        Some(_) | None => Ok(member),
+    }
+}
+
+async fn refuse_at(addr: SocketAddr, member: &Member, dialler: &Dialler) -> anyhow::Result<()> {
+    let ip = addr.ip();
     if ip.is_loopback() || crate::host::addresses().iter().any(|address| address.ip == ip) {
         return Ok(());
     }
-    let dialler = Dialler::new(credentials.clone());
-    let dialled = dialler.to_node(member.advertise, member.node);
-    match tokio::time::timeout(TWIN_DEADLINE, dialled).await {
+    match tokio::time::timeout(TWIN_DEADLINE, dialler.to_node(addr, member.node)).await {
         Ok(Ok(_)) => bail!(
-            "another swarmd with the identity of this node ({}) answers at {}: this state folder is a copy of its own; \
+            "another swarmd with the identity of this node ({}) answers at {addr}: this state folder is a copy of its own; \
              stop that one, or remove this folder and join as a new node",
-            member.node,
-            member.advertise
+            member.node
         ),
         Ok(Err(_)) | Err(_) => Ok(()),
     }

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use swarm_identity::{NodeIdentity, random};
-use swarm_manager::{StoreKey, was_superseded};
+use swarm_manager::{StoreKey, followed};
 use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
 use zeroize::Zeroizing;
 
@@ -161,7 +161,7 @@ impl StateDir {
     }
 
     /// What is kept of a Raft that the cluster has gone on without.
-    fn old_raft(&self) -> PathBuf {
+    pub fn old_raft(&self) -> PathBuf {
         self.0.join("raft.old")
     }
 
@@ -175,11 +175,11 @@ impl StateDir {
     /// host may know is kept beside, with its key; of any other, and of what was kept before, nothing is left. Asked again
     /// after a crash, it goes on.
     pub fn end_raft(&self) -> io::Result<()> {
-        if was_superseded(&self.raft()) {
+        if followed(&self.raft()).is_some() {
             remove_dir(&self.old_raft())?;
             std::fs::rename(self.raft(), self.old_raft())?;
         }
-        if !self.raft().try_exists()? && was_superseded(&self.old_raft()) {
+        if !self.raft().try_exists()? && followed(&self.old_raft()).is_some() {
             remove_dir(&self.0.join("raft.new"))?;
             return sync(&self.0);
         }
@@ -302,6 +302,20 @@ mod tests {
         std::fs::write(state.raft().join("x"), "x").unwrap();
         state.forget().unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nothing_of_raft_is_left_when_it_ends_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        state.raft_key().unwrap();
+        for raft in [state.raft(), state.old_raft()] {
+            std::fs::create_dir_all(&raft).unwrap();
+            std::fs::write(raft.join("log"), "x").unwrap();
+        }
+        state.end_raft().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        state.end_raft().unwrap();
     }
 
     #[test]

@@ -48,6 +48,7 @@ fn answer(running: &Running, addr: String, found: &Found) -> pb::RejoinResponse 
         addr,
         advertise_addr: running.member().advertise.to_string(),
         quorum: false,
+        hostname: found.host.clone(),
     }
 }
 

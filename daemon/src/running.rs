@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
-use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster};
+use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed};
 use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
@@ -129,17 +129,21 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
         daemon.state.end_raft().context("cannot clear what is left of this host's time as a manager")?;
     }
     let credentials = Credentials::new(identity)?;
-    if member.role == Role::Manager {
-        crate::copies::refuse_copy(&member, &credentials).await?;
-    }
+    let before = member.clone();
+    let member = match member.role {
+        Role::Manager => crate::copies::refuse_copy(member, &credentials).await?,
+        Role::Worker => member,
+    };
     let member = match crate::whereabouts::moved(&member) {
         Some(moved) => {
             tracing::info!(from = %member.advertise, to = %moved.advertise, "this node is found elsewhere than before");
-            daemon.state.set_member(&moved)?;
             moved
         }
         None => member,
     };
+    if member != before {
+        daemon.state.set_member(&member)?;
+    }
     let snapshots = Snapshots { interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL, keep: 0 };
     let start = Start { member, credentials, data_path_port: 0, snapshots };
     let serving = match (start.member.role, start.credentials.peer().role) {
@@ -148,6 +152,12 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
         (Role::Manager, Role::Manager) => Some(serve(daemon, &start).await.map_err(sentence)?),
     };
     let worker = start_worker(daemon, &start, serving.as_ref()).await.map_err(sentence)?;
+    if let Some(later) = followed(&daemon.state.old_raft())
+        && worker.status().lineage.sees(&later) == Kin::Later
+    {
+        // It was on its way there, and has had no word from there yet.
+        worker.expect(later);
+    }
     Ok(running(start, worker, serving))
 }
 

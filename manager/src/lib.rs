@@ -40,15 +40,14 @@ mod raft_door;
 mod recovery;
 mod seat;
 
-pub use addresses::{Found, ask};
+pub use addresses::{Found, ask, last_found};
 pub use api::{BackupStream, ControlService};
 pub use backup::{BackupError, Passphrase};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use manager::{Manager, ManagerError};
 pub use quorum::Quorum;
 pub use recovery::{
-    Former, Others, RecoverError, Recovered, Restored, Successor, recover, restore, still_there,
-    was_superseded,
+    Former, Others, RecoverError, Recovered, Restored, Successor, followed, recover, restore, still_there,
 };
 pub use seat::HostRoutes;
 pub use swarm_raft::{StoreKey, Timing};

@@ -38,6 +38,39 @@ fn f26_a_copy_of_a_manager_does_not_start_beside_it() {
     });
 }
 
+/// A copy that was started while the manager was dead is that manager from then on.
+#[test]
+fn f26_a_manager_that_comes_back_beside_its_copy_does_not_start_and_takes_over_when_that_is_dead() {
+    scenario(Setup::hosts(4), |w| {
+        w.form_first(3, &["manager", "manager"])?;
+        let (h1, h3, h4) = (w.host(1), w.host(3), w.host(4));
+        h3.kill()?;
+        copy_state(h3, h4)?;
+        h4.start()?;
+        let rows = |at: &str| {
+            let row = h1.nodes()?.into_iter().find(|n| n.hostname == at).context("it is not listed")?;
+            ensure!(row.status == "Ready" && row.manager == "Reachable", "{row:?}");
+            Ok(())
+        };
+        eventually("the copy stands in for it", || rows("h4"))?;
+        let refused = format!("{:#}", h3.start().err().context("the original started beside it")?);
+        for fact in ["identity of this node", "10.88.0.4:2377", "copy"] {
+            ensure!(refused.contains(fact), "{refused}");
+        }
+        create(h1, "goes_on")?;
+        h4.kill()?;
+        h3.start()?;
+        eventually("it is itself again", || {
+            rows("h3")?;
+            ensure!(h1.ctl("node inspect h3")?.ok()?.contains("10.88.0.3"), "it is looked for elsewhere");
+            Ok(())
+        })?;
+        eventually("it has what was decided", || h3.network("goes_on").map(drop))?;
+        ensure!(view::number(&h1.info()?, "managers") == Some(3), "its copy is counted");
+        Ok(())
+    });
+}
+
 #[test]
 fn f26_a_copy_of_a_worker_is_kept_out_while_that_is_there() {
     scenario(Setup::hosts(3), |w| {

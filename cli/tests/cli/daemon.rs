@@ -230,6 +230,7 @@ answers! {
         addr: request.remote_addrs.first().cloned().unwrap_or_default(),
         advertise_addr: "192.0.2.1:2377".into(),
         quorum: request.advertise_addr.is_empty(),
+        hostname: "n1".into(),
     });
     info(InfoRequest) -> InfoResponse = |daemon, _| Ok(daemon.scene.lock().unwrap().info.clone());
     attach(AttachRequest) -> SandboxResponse = |_, _| Ok(v1::SandboxResponse { sandbox: data::sandboxes(false).pop() });

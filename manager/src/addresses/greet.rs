@@ -31,7 +31,16 @@ pub async fn greeted(seat: &Seat, node: NodeId, said: Greeting) -> Result<Greeti
         return Err(Status::failed_precondition(format!("this greeting counts for nothing: {reason}")));
     }
     let word = Whereabouts { addr, moves: own.moves };
-    if is_other(seat, node) && seat.links.book().is_news(node, word) {
+    if !is_other(seat, node) {
+        note_others(seat, said.others);
+        return Ok(greeting(seat));
+    }
+    let news = seat.links.book().is_news(node, word);
+    if !news && seat.links.book().said(node).is_some_and(|known| known != word) {
+        // It says what was so once: it may have slept, or somebody else goes by its name since.
+        not_a_copy(seat, node, (word, said.life)).await?;
+    }
+    if news {
         tokio::try_join!(not_a_copy(seat, node, (word, said.life)), answers_there(seat, node, addr))?;
         if seat.links.book().note(node, word) {
             tracing::info!(%node, %addr, "a manager says where it is found");

@@ -8,10 +8,12 @@ mod book;
 mod greet;
 mod record;
 mod round;
+mod twin;
 
 pub use book::{AddressBook, Whereabouts};
 pub use greet::greeted;
 pub use round::{Found, ask, greet_others, would_be_found};
+pub use twin::last_found;
 
 use crate::seat::Seat;
 use parking_lot::Mutex;
@@ -81,6 +83,16 @@ pub fn greeting(seat: &Seat) -> v1::Greeting {
         life: seat.addresses.life,
         others: others.map(|(node, said)| spelled(node, said)).collect(),
     }
+}
+
+/// Where that manager is found, by its own word or by the record.
+pub fn found(seat: &Seat, node: NodeId) -> Option<v1::Whereabouts> {
+    let recorded = || {
+        let addr =
+            seat.applied.read(|state| state.node(&node)?.manager.as_ref().map(|manager| manager.addr))?;
+        Some(Whereabouts { addr, moves: 0 })
+    };
+    seat.links.book().said(node).or_else(recorded).map(|said| spelled(node, said))
 }
 
 fn spelled(node: NodeId, said: Whereabouts) -> v1::Whereabouts {

@@ -29,6 +29,8 @@ const CALM: Duration = Duration::from_secs(30);
 pub struct Found {
     /// `None`: it is too old to say.
     pub node: Option<NodeId>,
+    /// Its host's name; empty: it is too old to say.
+    pub host: String,
     pub lineage: Lineage,
 }
 
@@ -155,7 +157,8 @@ pub async fn ask(dialler: &Dialler, addr: &str) -> Result<Found, Status> {
         let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
         let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await?.into_inner();
         let node = swarm_proto::optional("node", &survey.node, "an id: 25 characters of 0-9a-z")?;
-        Ok(Found { node, lineage: recovery::lineage_of(&survey) })
+        let lineage = recovery::lineage_of(&survey);
+        Ok(Found { node, host: survey.hostname, lineage })
     };
     timeout(DEADLINE, asked).await.map_err(|_| late(addr))?
 }

@@ -54,9 +54,9 @@ impl Kept {
     }
 }
 
-/// Whether the manager with this directory of Raft was on its way to follow a later epoch of its cluster.
-pub fn was_superseded(dir: &Path) -> bool {
-    Kept::load(dir).follows.is_some()
+/// The later epoch of its cluster that the manager with this directory of Raft was on its way to follow.
+pub fn followed(dir: &Path) -> Option<Lineage> {
+    Kept::load(dir).follows
 }
 
 #[cfg(test)]
@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn what_was_kept_is_read_and_damage_is_none() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(!was_superseded(dir.path()));
+        assert_eq!(followed(dir.path()), None);
         let kept = Kept { follows: Some(Lineage::default().follow(7)), stayed: vec![Epoch::from_u64(1)] };
         kept.store(dir.path()).unwrap();
         assert_eq!(Kept::load(dir.path()), kept);
-        assert!(was_superseded(dir.path()));
+        assert_eq!(followed(dir.path()), kept.follows);
         fs::write(dir.path().join(NAME), "garbage").unwrap();
         assert_eq!(Kept::load(dir.path()), Kept::default());
     }

@@ -11,12 +11,12 @@ mod succession;
 mod survey;
 
 pub use alone::{Others, may_go_alone};
-pub use kept::was_superseded;
+pub use kept::followed;
 pub use lookout::look_out;
 pub use met::Met;
 pub use restart::recover;
 pub use restore::{Former, Restored, restore, still_there};
 pub use succession::{RecoverError, Recovered, Successor};
 pub use survey::{
-    RecoveryService, can_do_without, features, hear, lineage, lineage_of, missing, superseded, those,
+    RecoveryService, can_do_without, features, hear, lineage, lineage_of, missing, others, superseded, those,
 };

@@ -1,6 +1,7 @@
 //! What managers tell each other of themselves without a quorum: the epoch they live in, and how far their log goes.
 //! Knows: asking and answering. Must not know: what is done about it.
 
+use crate::addresses;
 use crate::applied::AppliedState;
 use crate::links::Links;
 use crate::method::Method;
@@ -36,7 +37,9 @@ impl Recovery for RecoveryService {
         request: Request<v1::SurveyRequest>,
     ) -> Result<Response<v1::SurveyResponse>, Status> {
         self.seat.gate.glance(Method::Survey, &request)?;
-        Ok(Response::new(own(&self.seat)))
+        let caller = crate::caller::Arrival::of(&request)?.connection.node();
+        let caller = caller.and_then(|node| addresses::found(&self.seat, node));
+        Ok(Response::new(v1::SurveyResponse { caller, ..own(&self.seat) }))
     }
 }
 
@@ -52,6 +55,11 @@ pub fn own(seat: &Seat) -> v1::SurveyResponse {
         last_log_term: status.last_term,
         last_log_index: status.last_index,
         node: seat.me().node.to_string(),
+        hostname: seat
+            .applied
+            .read(|state| state.node(&seat.me().node).map(|me| me.hostname.clone()))
+            .unwrap_or_default(),
+        caller: None,
         features: seat.features,
     }
 }

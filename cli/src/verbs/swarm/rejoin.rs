@@ -14,9 +14,10 @@ pub async fn run(socket: &Path, args: RejoinArgs) -> Result<(), CliError> {
         remote_addrs: args.managers,
     };
     let found = call(client.local().rejoin(request)).await?;
+    let manager = if found.hostname.is_empty() { &found.manager } else { &found.hostname };
     print(&format!(
-        "Manager {} answers at {}; this node is found at {}.\n",
-        found.manager, found.addr, found.advertise_addr
+        "Manager {manager} answers at {}; this node is found at {}.\n",
+        found.addr, found.advertise_addr
     ))?;
     if !found.quorum {
         say(
