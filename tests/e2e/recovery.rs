@@ -47,6 +47,30 @@ fn s41_without_a_quorum_writes_end_and_come_back_with_it() {
 }
 
 #[test]
+fn s41_without_a_quorum_whoever_answers_is_counted() {
+    scenario(Setup::hosts(4), |w| {
+        w.form(&["manager", "manager", "manager"])?;
+        let h1 = w.host(1);
+        w.host(3).kill()?;
+        w.host(4).kill()?;
+        eventually("the loss is known", || h1.ctl("network create lost")?.refused(&[code::UNAVAILABLE]))?;
+        eventually("info and node ls count two", || {
+            let info = h1.info()?;
+            let reachable = view::number(&info, "reachable_managers");
+            ensure!(reachable == Some(2), "{info}");
+            let listed = h1.ctl("node ls")?;
+            ensure!(listed.stderr.contains("2 of 4 managers do not answer (h3, h4)"), "{listed}");
+            let shown = view::nodes(&listed.ok()?)?;
+            let away: Vec<_> =
+                shown.iter().filter(|n| n.manager == "Unreachable").map(|n| &*n.hostname).collect();
+            ensure!(away == ["h3", "h4"], "{away:?}");
+            Ok(())
+        })
+        .map(drop)
+    });
+}
+
+#[test]
 fn s53_f27_one_manager_goes_on_alone_with_everything_it_knew() {
     scenario(Setup::hosts(4), |w| {
         w.form(&["manager", "manager", "worker"])?;

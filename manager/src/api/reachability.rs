@@ -3,6 +3,7 @@
 
 use crate::leadership::{Leader, leader};
 use crate::quorum::{Quorum, majority};
+use crate::recovery;
 use crate::seat::Seat;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,9 +35,20 @@ impl Reachabilities {
     }
 }
 
-/// The leader's view; without one, this manager hears only itself.
+/// The leader's view; without a quorum, this manager's own.
 pub async fn reachabilities(seat: &Seat) -> Reachabilities {
-    heard(seat, &seat.raft.status()).await
+    there(seat, &seat.raft.status()).await
+}
+
+/// As `heard`. Without a quorum the others are asked, each for itself: Raft knows then only whom a leader has missed.
+async fn there(seat: &Seat, status: &Status) -> Reachabilities {
+    let mut known = heard(seat, status).await;
+    if counted(status, &known).leader.is_none() {
+        let answers = recovery::others(seat).await;
+        let nodes: BTreeSet<String> = answers.iter().map(|(peer, _)| peer.node.to_string()).collect();
+        known.heard.extend(status.voters.iter().filter(|(_, m)| nodes.contains(&m.node)).map(|(id, _)| *id));
+    }
+    known
 }
 
 async fn heard(seat: &Seat, status: &Status) -> Reachabilities {
@@ -69,9 +81,10 @@ async fn ask(seat: &Seat, member: &Member) -> Option<BTreeSet<u64>> {
     Some(answer.into_inner().raft_ids.into_iter().collect())
 }
 
-/// The managers as this one sees them.
+/// The managers as the leader sees them, if there is one.
 pub async fn quorum(seat: &Seat) -> Quorum {
-    quorum_and_losses(seat).await.0
+    let status = seat.raft.status();
+    counted(&status, &heard(seat, &status).await)
 }
 
 /// The same, and what of it an operator should know.
@@ -80,7 +93,7 @@ pub async fn quorum_and_losses(seat: &Seat) -> (Quorum, Vec<String>) {
     let recovered = seat.raft.wait_recovered(Duration::ZERO).await.is_ok();
     // One status for all of it: a leader is shown with the term it leads in.
     let status = seat.raft.status();
-    let reachable = heard(seat, &status).await;
+    let reachable = there(seat, &status).await;
     let losses = seat.applied.read(|state| state.losses(|raft_id| reachable.hears(raft_id)));
     let quorum = counted(&status, &reachable);
     // It may have shown more before it was started anew: how far it is, it does not know yet.
@@ -88,7 +101,8 @@ pub async fn quorum_and_losses(seat: &Seat) -> (Quorum, Vec<String>) {
     (Quorum { applied, ..quorum }, losses.warnings())
 }
 
-/// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another.
+/// A leader that hears no majority leads nothing, though Raft lets it keep its title until it hears of another. Without one,
+/// those who answer are no quorum yet, however many.
 fn counted(status: &Status, reachable: &Reachabilities) -> Quorum {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let voters = count(status.voters.len());
