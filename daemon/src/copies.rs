@@ -11,10 +11,18 @@ use swarm_manager::last_found;
 /// For another self of this manager to answer at the address it was found at before.
 const TWIN_DEADLINE: Duration = Duration::from_secs(2);
 
+/// What this host may start as.
+pub struct Original {
+    pub member: Member,
+    /// Another self has been the manager since these files were: what that one has said to the others in Raft, these have
+    /// forgotten, and a voter may not.
+    pub outlived: bool,
+}
+
 /// Whoever answers with this node's own certificate at an address that is not here (any more) was here first: a copy of its
 /// files would be a second vote of one manager. That address is the one this host had, or the one at which the other managers
-/// have found this node meanwhile. Should nobody answer there, this host takes over: the member as it is to be started.
-pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::Result<Member> {
+/// have found this node meanwhile. Should nobody answer there, this host takes over.
+pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::Result<Original> {
     let dialler = Dialler::new(credentials.clone());
     refuse_at(member.advertise, &member, &dialler).await?;
     let own = member.advertise.to_string();
@@ -22,10 +30,13 @@ pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::R
     match last_found(&dialler, &others).await {
         Some(found) if found.addr != member.advertise => {
             refuse_at(found.addr, &member, &dialler).await?;
+            // Each move is on disk before anybody hears of it.
+            let outlived = found.moves > member.moves;
             // Its word is to be the later one.
-            Ok(Member { moves: member.moves.max(found.moves + 1), ..member })
+            let moves = member.moves.max(found.moves + 1);
+            Ok(Original { member: Member { moves, ..member }, outlived })
         }
-        Some(_) | None => Ok(member),
+        Some(_) | None => Ok(Original { member, outlived: false }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs on a member: the worker, and on a manager the manager and the port it is reached at.
 //! Knows the order in which parts start and stop; must not know what they do.
 
+use crate::copies::{Original, refuse_copy};
 use crate::daemon::Daemon;
 use crate::member::{Member, StateDir};
 use crate::serving::Serving;
@@ -131,7 +132,7 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     let credentials = Credentials::new(identity)?;
     let before = member.clone();
     let member = match member.role {
-        Role::Manager => crate::copies::refuse_copy(member, &credentials).await?,
+        Role::Manager => only_one(daemon, member, &credentials).await?,
         Role::Worker => member,
     };
     let member = match crate::whereabouts::moved(&member) {
@@ -159,6 +160,18 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
         worker.expect(later);
     }
     Ok(running(start, worker, serving))
+}
+
+/// The manager is no copy of one that is there; after one that was, it comes back as a new member of Raft.
+async fn only_one(daemon: &Daemon, member: Member, credentials: &Credentials) -> anyhow::Result<Member> {
+    let Original { member, outlived } = refuse_copy(member, credentials).await?;
+    if outlived {
+        tracing::warn!(
+            "another daemon was this manager meanwhile, on a copy of these files: Raft begins anew here"
+        );
+        daemon.state.end_raft().context("cannot clear away the outdated files of Raft")?;
+    }
+    Ok(member)
 }
 
 fn sentence(status: Status) -> anyhow::Error {

@@ -44,6 +44,7 @@ fn f26_a_manager_that_comes_back_beside_its_copy_does_not_start_and_takes_over_w
     scenario(Setup::hosts(4), |w| {
         w.form_first(3, &["manager", "manager"])?;
         let (h1, h3, h4) = (w.host(1), w.host(3), w.host(4));
+        let before = raft_id(h1, "h3")?;
         h3.kill()?;
         copy_state(h3, h4)?;
         h4.start()?;
@@ -60,9 +61,11 @@ fn f26_a_manager_that_comes_back_beside_its_copy_does_not_start_and_takes_over_w
         create(h1, "goes_on")?;
         h4.kill()?;
         h3.start()?;
-        eventually("it is itself again", || {
+        within(Duration::from_secs(40), "it is itself again, as a new member of Raft", || {
             rows("h3")?;
             ensure!(h1.ctl("node inspect h3")?.ok()?.contains("10.88.0.3"), "it is looked for elsewhere");
+            // What its copy has said in Raft it never knew.
+            ensure!(raft_id(h1, "h3")? != before, "it votes as the one it was");
             Ok(())
         })?;
         eventually("it has what was decided", || h3.network("goes_on").map(drop))?;

@@ -190,14 +190,14 @@ fn nodes_are_found_by_id_host_name_and_unique_prefix() {
     twin.node = "1000000000000000000000000".parse().unwrap();
     twin.hostname = "h1".into();
     log.ask(Command::AdmitNode(twin.clone()));
-    let find = |reference: &str| log.state.resolve_node(reference).map(|node| node.id);
-    assert_eq!(find("0000000000000000000000002"), Ok(id(2)));
-    assert_eq!(find("h3"), Ok(id(3)));
-    assert_eq!(find("1"), Ok(twin.node));
-    assert!(matches!(find("00"), Err(Refusal::AmbiguousNode { matches: 4, .. })));
+    let find = |log: &Log, reference: &str| log.state.resolve_node(reference).map(|node| node.id);
+    assert_eq!(find(&log, "0000000000000000000000002"), Ok(id(2)));
+    assert_eq!(find(&log, "h3"), Ok(id(3)));
+    assert_eq!(find(&log, "1"), Ok(twin.node));
+    assert!(matches!(find(&log, "00"), Err(Refusal::AmbiguousNode { matches: 4, .. })));
     // One that has left is named as that: what to do about it is not what to do about the other.
     log.ask(Command::LeaveNode { node: id(1) });
-    let said = find("h1").unwrap_err();
+    let said = find(&log, "h1").unwrap_err();
     let (kind, said) = (said.kind(), said.to_string());
     for fact in [
         "h1 is ambiguous (2 matches)",
@@ -209,7 +209,7 @@ fn nodes_are_found_by_id_host_name_and_unique_prefix() {
     }
     assert_eq!(kind, RefusalKind::Ambiguous);
     for nobody in ["", "h9", "2", "é", "00000000000000000000000000001"] {
-        assert_eq!(find(nobody), Err(Refusal::NodeNotFound(nobody.into())));
+        assert_eq!(find(&log, nobody), Err(Refusal::NodeNotFound(nobody.into())));
     }
 }
 
