@@ -77,11 +77,11 @@ fn before(own: &v1::SurveyResponse, seen: &[(String, &Option<v1::SurveyResponse>
     })
 }
 
+/// A manager's answer, if it gave one.
+type Said<'a> = &'a Option<v1::SurveyResponse>;
+
 /// What has happened since, of managers with these names and what they said first and now.
-fn meanwhile(
-    own: &v1::SurveyResponse,
-    seen: &[(String, (&Option<v1::SurveyResponse>, &Option<v1::SurveyResponse>))],
-) -> Option<String> {
+fn meanwhile(own: &v1::SurveyResponse, seen: &[(String, (Said<'_>, Said<'_>))]) -> Option<String> {
     seen.iter().find_map(|(name, answers)| match answers {
         (Some(_), None) => Some(format!(
             "{name} has fallen silent meanwhile, and may be going on alone itself: run this again once it answers, or is \
