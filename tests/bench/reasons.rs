@@ -15,6 +15,23 @@ const REASONS: &[(&str, &str)] = &[
          the check of source addresses at the ports 7 %, nearly all of it the look-up in its set; what this overlay leaves out \
          (learning at the ports, the detour of bridged frames through the hooks of IP) gives about 13 % back.",
     ),
+    (
+        "committed writes, 1 client",
+        "the flush of the log: sled wakes a thread of its pool, which writes and waits for sync_file_range, and then our own \
+         fdatasync waits once more, on the leader and on a follower; that is a third of the processor time of such a write (perf, \
+         strace). Syncing sled less often behind a journal of our own took it away, and cost logs in power cuts (ARCHITECTURE.md).",
+    ),
+    (
+        "committed writes, 16 clients",
+        "as with one client: two waits for the disk in each flush of sled, where a preallocated log has one.",
+    ),
+    (
+        "committed writes, 256 clients",
+        "both cores are busy, so processor time decides: 360 µs a committed write, all three managers and the client together. Of \
+         the leader's half, by perf: the request by gRPC 22 %, HTTP/2 connections 13 %, the log with sled 17 %, applying 6 %, \
+         openraft 6 %, snapshots 4 %, and under all of them malloc with a third (a faster one took 10 to 15 % off, and more \
+         than doubled the memory of an idle manager).",
+    ),
     ("TCP, 4 streams", "within the spread of both sides in this run; not profiled by itself."),
 ];
 

@@ -124,10 +124,10 @@ const METHOD: &str = "
 - Join is timed from the start of the command until the manager's list of nodes shows the member ready (worker) or a voter (manager; Docker: Reachable).
 - Failover: three managers each. A write is the making of a network through a manager that was not the leader, tried again every
   2 ms; it counts from the signal. Docker's leader is killed less often, because it needs so long; so is etcd's (three members
-  on hosts of their own, default settings, plain HTTP; each attempt has 250 ms).
+  on hosts of their own, default settings, TLS between members; each attempt has 250 ms).
 - Committed writes: as many clients at once over eight connections to whoever leads, each asking again as soon as it was answered;
-  ours sets a label of a node over the local socket, etcd puts a key over TCP. Our managers speak mutual TLS among each other and
-  encrypt their logs, etcd's members do neither. *2 ms more per flush*: both run under strace, which delays every fsync and fdatasync.
+  ours sets one of four labels of a node over the local socket, etcd puts one of four keys over TCP in the clear. Managers and
+  members speak TLS among each other; ours also encrypt their logs. *2 ms more per flush*: both run under strace, which delays every fsync and fdatasync.
 - Table entries: the reconciler of the worker, from a desired state to a kernel that has it, against the same messages made beforehand
   and sent as fast as the kernel takes them. The messages of one change are counted by strace.
 - Round trips: ICMP echo from a raw socket, timed by the sender.

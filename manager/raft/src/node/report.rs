@@ -37,10 +37,11 @@ impl Reporter {
         };
         let first = status::status(&metrics.borrow_watched(), progress(&applied), &self.timing);
         let (sender, receiver) = watch::channel(first);
-        let pause = Duration::from_millis(self.timing.heartbeat_ms);
+        let heartbeat = Duration::from_millis(self.timing.heartbeat_ms);
         tokio::spawn(async move {
-            let (mut passed, mut told) = (None, Instant::now());
+            let (mut passed, mut told, mut held_back) = (None, Instant::now(), false);
             loop {
+                let pause = if held_back { CALM } else { heartbeat };
                 let running = tokio::select! {
                     changed = metrics.changed() => changed.is_ok(),
                     changed = applied.changed() => changed.is_ok(),
@@ -49,7 +50,8 @@ impl Reporter {
                 let now = {
                     let metrics = metrics.borrow_watched();
                     let here = Some(Landmark::of(&metrics));
-                    if running && here == passed && told.elapsed() < CALM {
+                    held_back = running && here == passed && told.elapsed() < CALM;
+                    if held_back {
                         continue;
                     }
                     self.links.follow(&metrics.membership_config);
