@@ -9,15 +9,22 @@ mod spoofing;
 mod tracking;
 
 use net::{World, eventually, must, run};
+use swarm_model::SandboxId;
 
-#[test]
-fn the_first_packet_crosses() {
-    let mut world = World::new(2, 1500);
+/// A sandbox on each of two hosts, 10.0.1.2 and 10.0.1.3, and both kernels as they should be.
+fn two_on_one_network(world: &mut World) -> (SandboxId, SandboxId) {
     let network = world.network(1, &["10.0.1.0/24"], |_| {});
     let (a, b) = (world.sandbox(0, 1), world.sandbox(1, 2));
     world.attach(0, network, a, &["10.0.1.2/24"]);
     world.attach(1, network, b, &["10.0.1.3/24"]);
     world.apply_all();
+    (a, b)
+}
+
+#[test]
+fn the_first_packet_crosses() {
+    let mut world = World::new(2, 1500);
+    let (a, b) = two_on_one_network(&mut world);
     must(&world.in_sandbox(0, a), "ping -c 1 -W 1 10.0.1.3");
     must(&world.in_sandbox(1, b), "ping -c 1 -W 1 10.0.1.2");
     // Full-sized packets too, and not one byte more.
@@ -65,11 +72,7 @@ fn an_ipv6_underlay_and_another_port_work_too() {
     let mut world = World::new(2, 1500);
     world.assigned.defaults.data_path_port = 7777;
     underlay_v6(&mut world);
-    let network = world.network(1, &["10.0.1.0/24"], |_| {});
-    let (a, b) = (world.sandbox(0, 1), world.sandbox(1, 2));
-    world.attach(0, network, a, &["10.0.1.2/24"]);
-    world.attach(1, network, b, &["10.0.1.3/24"]);
-    world.apply_all();
+    let (a, _) = two_on_one_network(&mut world);
     must(&world.in_sandbox(0, a), "ping -c 1 -W 1 -M do -s 1402 10.0.1.3");
     assert!(
         run(&world.in_sandbox(0, a), "ping -c 1 -W 1 -M do -s 1403 10.0.1.3").is_err(),

@@ -1,7 +1,7 @@
 //! Packets of the data path are exempt from connection tracking, on whatever port it is; everything else is tracked.
 
 use crate::net::{World, must};
-use crate::underlay_v6;
+use crate::{two_on_one_network, underlay_v6};
 use swarm_netns::NetNs;
 
 /// Counts in chains of its own what was tracked of the packets to a UDP port, after the connections were looked up.
@@ -32,11 +32,7 @@ fn connections_are_not_tracked_on_the_data_path() {
         if v6 {
             underlay_v6(&mut world);
         }
-        let network = world.network(1, &["10.0.1.0/24"], |_| {});
-        let (a, b) = (world.sandbox(0, 1), world.sandbox(1, 2));
-        world.attach(0, network, a, &["10.0.1.2/24"]);
-        world.attach(1, network, b, &["10.0.1.3/24"]);
-        world.apply_all();
+        let (a, _) = two_on_one_network(&mut world);
         let (host, inside) = (&world.hosts[0].ns, world.in_sandbox(0, a));
         watch_tracking(host, port);
         must(&inside, "ping -c 3 -i 0.01 -W 1 10.0.1.3");
