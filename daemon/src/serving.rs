@@ -14,6 +14,8 @@ use tonic::transport::Server;
 
 /// Streams one peer may have open on one connection.
 const MOST_STREAMS: u32 = 1_024;
+/// Streams of a connection that were given up before this side looked at them.
+const MOST_RESETS: usize = MOST_STREAMS as usize;
 /// A peer that vanished without a word is noticed after both.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
@@ -79,6 +81,9 @@ impl Serving {
 async fn serve(listener: Listener, manager: Manager, stop: CancellationToken) {
     let served = Server::builder()
         .max_concurrent_streams(MOST_STREAMS)
+        // Whoever was slow to be answered may give up on all it asked; the default of 20 ends the connection then, and
+        // with it the session and everything else that was asked over it.
+        .http2_max_pending_accept_reset_streams(Some(MOST_RESETS))
         .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
         .add_routes(manager.tls_routes())

@@ -2,7 +2,7 @@
 //! endpoint is for.
 
 use crate::WorkerError;
-use crate::session::Managers;
+use crate::session::{Managers, Route};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::error::Error;
@@ -76,24 +76,31 @@ impl Calls {
     }
 
     /// Asks one manager, and after a moment without an answer others as well, until one answers or refuses, or the time is
-    /// up. All are asked the same thing under the same request id, so it does not matter who was first.
+    /// up. All are asked the same thing under the same request id, so it does not matter who was first. None is asked twice
+    /// at a time: one that is slow because it has much to do would have more.
     async fn call<T, F>(&self, within: Duration, ask: impl Fn(Channel) -> F) -> Result<T, WorkerError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + within;
         let (mut said, mut trouble) = (None, String::new());
-        let (mut asked, mut attempts) = (FuturesUnordered::new(), 0..);
+        let (mut asked, mut turns) = (FuturesUnordered::new(), Turns::default());
         while Instant::now() < end {
             if asked.len() < AT_ONCE {
-                asked.extend(attempts.next().map(|attempt| self.ask_one(attempt, &ask)));
+                asked.extend(turns.next(self.managers.routes()).map(|route| self.ask_one(route, &ask)));
             }
             match timeout_at(end.min(Instant::now() + HEDGE), asked.next()).await {
-                Ok(Some(Ok(answer))) => return Ok(answer),
-                Ok(Some(Err(Failed::Answer(status)))) => return Err(status.into()),
-                Ok(Some(Err(Failed::NotNow(why)))) => said = Some(why),
-                Ok(Some(Err(Failed::Silent(why)))) => trouble = why,
-                Ok(None) | Err(_) => continue,
+                Err(_) => continue,
+                Ok(None) => trouble = "no manager's address is known".to_owned(),
+                Ok(Some((addr, answer))) => {
+                    turns.answered(&addr);
+                    match answer {
+                        Ok(answer) => return Ok(answer),
+                        Err(Failed::Answer(status)) => return Err(status.into()),
+                        Err(Failed::NotNow(why)) => said = Some(why),
+                        Err(Failed::Silent(why)) => trouble = why,
+                    }
+                }
             }
             sleep_until(end.min(Instant::now() + PAUSE)).await;
         }
@@ -101,17 +108,19 @@ impl Calls {
         Err(WorkerError::Unavailable(said.unwrap_or_else(|| self.nobody(&trouble))))
     }
 
-    async fn ask_one<T, F>(&self, attempt: usize, ask: impl Fn(Channel) -> F) -> Result<T, Failed>
+    async fn ask_one<T, F>(&self, route: Route, ask: impl Fn(Channel) -> F) -> (String, Result<T, Failed>)
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let channel = self.managers.connect(attempt).await.map_err(Failed::Silent)?;
-        ask(channel).await.map(Response::into_inner).map_err(|status| match status.source() {
-            _ if is_answer(status.code()) => Failed::Answer(status),
-            // Made on this side of the connection.
-            Some(_) => Failed::Silent(status.message().to_owned()),
-            None => Failed::NotNow(status.message().to_owned()),
-        })
+        let asked = async {
+            let channel = match route.channel {
+                Some(channel) => channel,
+                None => self.managers.dial(&route.addr).await.map_err(Failed::Silent)?,
+            };
+            ask(channel).await.map(Response::into_inner).map_err(Failed::from)
+        };
+        let answer = asked.await;
+        (route.addr, answer)
     }
 
     fn nobody(&self, trouble: &str) -> String {
@@ -128,6 +137,42 @@ enum Failed {
     /// A manager's word that it cannot be done now.
     NotNow(String),
     Silent(String),
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        match status.source() {
+            // Made on this side of the connection, whatever its code.
+            Some(_) => Self::Silent(status.message().to_owned()),
+            None if is_answer(status.code()) => Self::Answer(status),
+            None => Self::NotNow(status.message().to_owned()),
+        }
+    }
+}
+
+/// Whose turn it is to be asked.
+#[derive(Default)]
+struct Turns {
+    next: usize,
+    /// Who was asked and has not answered.
+    waiting: Vec<String>,
+}
+
+impl Turns {
+    /// The next of `routes`, round and round, whose manager is not being asked already.
+    fn next(&mut self, routes: Vec<Route>) -> Option<Route> {
+        let begin = self.next.checked_rem(routes.len())?;
+        let free = |i: &usize| routes.get(*i).is_some_and(|route| !self.waiting.contains(&route.addr));
+        let chosen = (begin..routes.len()).chain(0..begin).find(free)?;
+        self.next = chosen + 1;
+        let route = routes.into_iter().nth(chosen)?;
+        self.waiting.push(route.addr.clone());
+        Some(route)
+    }
+
+    fn answered(&mut self, addr: &str) {
+        self.waiting.retain(|waiting| waiting != addr);
+    }
 }
 
 fn fresh_request() -> String {
@@ -152,5 +197,44 @@ fn is_answer(code: Code) -> bool {
         | Code::Internal
         | Code::DataLoss
         | Code::Unauthenticated => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(addrs: &[&str]) -> Vec<Route> {
+        addrs.iter().map(|addr| Route { addr: (*addr).to_owned(), channel: None }).collect()
+    }
+
+    fn turn(turns: &mut Turns, addrs: &[&str]) -> Option<String> {
+        turns.next(routes(addrs)).map(|route| route.addr)
+    }
+
+    #[test]
+    fn managers_are_asked_in_turn_and_none_twice_at_a_time() {
+        // The session's own comes twice: over its connection, and to be dialled anew.
+        let known = ["h1", "h1", "h2", "h3"];
+        let mut turns = Turns::default();
+        assert_eq!(turn(&mut turns, &known).as_deref(), Some("h1"));
+        assert_eq!(turn(&mut turns, &known).as_deref(), Some("h2"));
+        turns.answered("h1");
+        assert_eq!(turn(&mut turns, &known).as_deref(), Some("h3"));
+        assert_eq!(turn(&mut turns, &known).as_deref(), Some("h1"));
+        assert_eq!(turn(&mut turns, &known), None);
+        turns.answered("h2");
+        assert_eq!(turn(&mut turns, &known).as_deref(), Some("h2"));
+        assert_eq!(turn(&mut turns, &["h9"]).as_deref(), Some("h9"));
+        assert_eq!(turn(&mut turns, &[]), None);
+    }
+
+    #[test]
+    fn what_broke_on_the_way_is_nobodys_answer() {
+        let said = Status::internal("the state cannot be read");
+        assert!(matches!(Failed::from(said), Failed::Answer(_)));
+        let broke = Status::from_error(Box::new(std::io::Error::other("the connection broke")));
+        assert!(broke.source().is_some());
+        assert!(matches!(Failed::from(broke), Failed::Silent(_)));
     }
 }

@@ -18,12 +18,17 @@ use std::time::Duration;
 use swarm_model::{EndpointId, Revision, SandboxId};
 use swarm_netns::NsId;
 use swarm_overlay::{Desired, LocalSandbox};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A disk slower than this delays no attach further; a restart then asks a manager first.
 const SAVED_DEADLINE: Duration = Duration::from_millis(500);
+/// Sandboxes begun at a time: enough to share one flush of the managers' log, few enough that each is done in time where
+/// the processor is busy with other things.
+pub(crate) const TURNS: usize = 32;
+/// Shorter than what whoever asked waits.
+const TURN_DEADLINE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Host {
     pub(crate) config: Arc<WorkerConfig>,
@@ -45,6 +50,8 @@ pub(crate) struct Host {
     pub(crate) tasks: TaskTracker,
     /// For work begun where no runtime is at hand, as in a drop.
     pub(crate) runtime: tokio::runtime::Handle,
+    /// So many sandboxes are begun at a time: the others wait here, not in deadlines that run out together.
+    pub(crate) turns: Semaphore,
     /// Held from looking at what is to be until it is submitted: the newest submission must be the newest look.
     pub(crate) order: Mutex<()>,
 }
@@ -106,6 +113,17 @@ impl Host {
             Ok(Ok(())) => {}
             Ok(Err(e)) => tracing::warn!("taking down sandbox {}: {e}", sandbox.short()),
             Err(_) => tracing::warn!("taking down sandbox {} takes long", sandbox.short()),
+        }
+    }
+
+    /// Waits for the others that are being begun.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, WorkerError> {
+        match tokio::time::timeout(TURN_DEADLINE, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(WorkerError::Unavailable(format!(
+                "{TURNS} others are being started on this host, and the turn did not come within {} s: try again",
+                TURN_DEADLINE.as_secs()
+            ))),
         }
     }
 

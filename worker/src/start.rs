@@ -6,7 +6,7 @@ use crate::config::Here;
 use crate::dial::Dial;
 use crate::dns::Forwarder;
 use crate::handle::WorkerHandle;
-use crate::host::Host;
+use crate::host::{Host, TURNS};
 use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcileConfig, Reconciler};
 use crate::sandbox::{self, Store};
@@ -19,7 +19,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_netns::NetNs;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +62,7 @@ impl Worker {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime: tokio::runtime::Handle::current(),
+            turns: Semaphore::new(TURNS),
             order: Mutex::new(()),
             config: Arc::new(config),
         });

@@ -82,6 +82,7 @@ pub(crate) async fn attach(host: Arc<Host>, request: v1::AttachRequest) -> Resul
 pub(crate) async fn begin(host: &Arc<Host>, beginning: Beginning, settled: Phase) -> Result<(), WorkerError> {
     let (id, wanted) = (beginning.id, beginning.wanted.clone());
     freed(host, &beginning.name).await;
+    let _turn = host.turn().await?;
     let given = beginning.netns.clone().map(|netns| claim(host, id, netns)).transpose()?;
     let asked = reserve(host, beginning).inspect_err(|_| drop(host.live.lock().remove(&id)))?;
     let begun = async {

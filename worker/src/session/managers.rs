@@ -20,6 +20,12 @@ pub(crate) struct Current {
     pub(crate) channel: Channel,
 }
 
+/// A way to a manager: over a connection that stands, or one to be made.
+pub(crate) struct Route {
+    pub(crate) addr: String,
+    pub(crate) channel: Option<Channel>,
+}
+
 pub(crate) struct Managers {
     dial: Arc<dyn Dial>,
     node: NodeId,
@@ -73,16 +79,13 @@ impl Managers {
         self.called.borrow().clone()
     }
 
-    /// The connection of the session for the first attempt, then the others in turn.
-    pub(crate) async fn connect(&self, attempt: usize) -> Result<Channel, String> {
+    /// The connection of the session, then the known managers in the order to try them; the session's own is there once
+    /// more, to be dialled anew should the connection have broken.
+    pub(crate) fn routes(&self) -> Vec<Route> {
         let current = self.current.borrow().clone();
-        let candidates = self.candidates();
-        let next = candidates.get(attempt.checked_rem(candidates.len()).unwrap_or(0));
-        match (current, next) {
-            (Some(current), _) if attempt.is_multiple_of(2) => Ok(current.channel),
-            (_, Some(addr)) => self.dial.manager(addr).await,
-            (_, None) => Err("no manager's address is known".into()),
-        }
+        let current = current.map(|current| Route { addr: current.addr, channel: Some(current.channel) });
+        let known = self.candidates().into_iter().map(|addr| Route { addr, channel: None });
+        current.into_iter().chain(known).collect()
     }
 
     pub(crate) async fn dial(&self, addr: &str) -> Result<Channel, String> {

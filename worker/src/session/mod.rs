@@ -7,5 +7,5 @@ mod pace;
 mod round;
 mod stream;
 
-pub(crate) use managers::Managers;
+pub(crate) use managers::{Managers, Route};
 pub(crate) use stream::{Registration, follow};

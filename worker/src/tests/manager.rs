@@ -29,10 +29,14 @@ pub(super) struct Manager {
     pub(super) table: Arc<Mutex<Table>>,
     /// The sessions this one holds.
     sessions: Arc<Mutex<Vec<Session>>>,
+    /// Those of all managers that share the table: all are told of a change.
+    everywhere: Everywhere,
     stop: CancellationToken,
 }
 
-type Session = mpsc::Sender<Result<v1::ManagerMessage, Status>>;
+type Message = Result<v1::ManagerMessage, Status>;
+type Session = mpsc::Sender<Message>;
+type Everywhere = Arc<Mutex<Vec<mpsc::WeakSender<Message>>>>;
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -50,6 +54,7 @@ pub(super) struct Table {
     /// The answer to whoever wants a session.
     pub(super) refuse_sessions: Option<Status>,
     pub(super) refused: u64,
+    sessions: Everywhere,
     not_attachable: BTreeSet<NetworkId>,
     last_host: u32,
 }
@@ -67,8 +72,9 @@ impl Manager {
 
     fn on(listener: tokio::net::TcpListener, table: Arc<Mutex<Table>>) -> Self {
         let addr = listener.local_addr().unwrap();
-        let manager =
-            Self { addr: addr.to_string(), table, sessions: Arc::default(), stop: CancellationToken::new() };
+        let everywhere = table.lock().sessions.clone();
+        let stop = CancellationToken::new();
+        let manager = Self { addr: addr.to_string(), table, sessions: Arc::default(), everywhere, stop };
         {
             let assigned = &mut manager.table.lock().assigned;
             assigned.defaults = DriverDefaults {
@@ -180,7 +186,8 @@ impl Manager {
 
     pub(super) fn tell(&self, assignment: &Assignment) {
         let message = v1::ManagerMessage::from(assignment);
-        self.sessions.lock().retain(|session| session.try_send(Ok(message.clone())).is_ok());
+        let told = |session: Session| session.try_send(Ok(message.clone())).is_ok();
+        self.everywhere.lock().retain(|session| session.upgrade().is_some_and(told));
     }
 
     /// Every session ends with this.
@@ -301,6 +308,7 @@ impl Dispatcher for Manager {
         table.registered.push(register);
         let whole = Assignment::Complete(table.assigned.clone());
         say.try_send(Ok(v1::ManagerMessage::from(&whole))).unwrap();
+        self.everywhere.lock().push(say.downgrade());
         self.sessions.lock().push(say.clone());
         drop(table);
         let (manager, stop) = (self.clone(), self.stop.clone());
