@@ -6,17 +6,46 @@ use zeroize::Zeroizing;
 
 use crate::space::FreeSpace;
 
-/// The 256-bit key that everything at rest of one manager is sealed with. Wiped from memory on drop, never printed.
-#[derive(Clone)]
-pub struct StoreKey(Zeroizing<[u8; 32]>);
+/// The 256-bit key that everything at rest of one manager is sealed with, and those that came before it while something
+/// may still be sealed with them. Wiped from memory on drop, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreKey {
+    current: Zeroizing<[u8; 32]>,
+    earlier: Vec<Zeroizing<[u8; 32]>>,
+}
 
 impl StoreKey {
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self { current: Zeroizing::new(bytes), earlier: Vec::new() }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    /// From all of them, the current one first; `None` of none.
+    pub fn from_ring(keys: &[[u8; 32]]) -> Option<Self> {
+        let (current, earlier) = keys.split_first()?;
+        let earlier = earlier.iter().copied().map(Zeroizing::new).collect();
+        Some(Self { current: Zeroizing::new(*current), earlier })
+    }
+
+    /// All of them, the current one first.
+    pub fn ring(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.earlier).map(|key| &**key)
+    }
+
+    /// With `fresh` as the current one, and this as what came before.
+    #[must_use]
+    pub fn succeeded_by(&self, fresh: [u8; 32]) -> Self {
+        let earlier = self.ring().copied().map(Zeroizing::new).collect();
+        Self { current: Zeroizing::new(fresh), earlier }
+    }
+
+    /// Without those that came before.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { current: self.current.clone(), earlier: Vec::new() }
+    }
+
+    pub fn is_alone(&self) -> bool {
+        self.earlier.is_empty()
     }
 }
 

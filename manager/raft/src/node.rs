@@ -11,6 +11,7 @@ mod room;
 mod start;
 mod status;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,10 +22,11 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use crate::api::{Committed, Dial, Machine, Member, Role, SenderCheck, Status};
-use crate::config::{RaftConfig, Timing};
+use crate::config::{RaftConfig, StoreKey, Timing};
 use crate::error::{MemberError, ProposeError, ReadError, StartError, WaitError};
 use crate::log::LogWatch;
 use crate::node::reads::Rounds;
+use crate::snapshots::Snapshots;
 use crate::types::{Command, Raft, Types};
 use crate::wire::{Local, RaftService};
 
@@ -48,6 +50,7 @@ struct Inner {
     applied: watch::Receiver<u64>,
     status: watch::Receiver<Status>,
     log: LogWatch,
+    snapshots: Arc<Snapshots>,
     /// The last entry that was on disk at the start; `None`: there was none.
     found: Option<u64>,
     /// Whether all of that has been applied again.
@@ -77,6 +80,17 @@ impl RaftNode {
     /// Makes an empty node the only voter of a new group and waits until it leads.
     pub async fn bootstrap(&self, me: Member) -> Result<(), MemberError> {
         members::bootstrap(&self.inner, me).await
+    }
+
+    /// From here on everything this manager writes is sealed with `key`; returns when nothing is left on disk that it did
+    /// not seal. Writes go on meanwhile. The ring of `key` must hold what came before until this has returned, also across
+    /// a restart. An error of the log has stopped this manager.
+    pub async fn change_key(&self, key: &StoreKey) -> io::Result<()> {
+        let (snapshots, sealing) = (self.inner.snapshots.clone(), key.clone());
+        tokio::task::spawn_blocking(move || snapshots.change_key(&sealing))
+            .await
+            .map_err(io::Error::other)??;
+        self.inner.log.change_key(key.clone()).await
     }
 
     /// Commits one command and returns its reply. Tries once; nothing is retried here.

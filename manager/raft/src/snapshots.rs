@@ -8,7 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::config::StoreKey;
 use crate::types::{LogId, Snapshot, SnapshotMeta};
@@ -39,6 +41,8 @@ pub struct Snapshots {
     dir: PathBuf,
     vault: Vault,
     keep_older: usize,
+    /// Held while a file is written: all are written under one temporary name.
+    writing: Mutex<()>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,7 +65,7 @@ impl Snapshots {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(at("cannot remove", &temporary)(error))
             }
-            _ => Ok(Self { dir, vault, keep_older }),
+            _ => Ok(Self { dir, vault, keep_older, writing: Mutex::new(()) }),
         }
     }
 
@@ -71,25 +75,38 @@ impl Snapshots {
         let content = Content { meta: meta.clone(), machine: machine.clone() };
         let plain = rmp_serde::to_vec_named(&content)
             .map_err(|e| SnapshotError::Undecodable { path: path.clone(), reason: e.to_string() })?;
-        let sealed = self
-            .vault
-            .seal(&place(&path), &plain)
-            .map_err(|source| SnapshotError::Sealed { path: path.clone(), source })?;
+        let _writing = self.writing.lock();
+        self.write(&path, &plain)?;
+        self.remove_old()
+    }
+
+    /// From here on `key` seals, and nothing is left that it did not seal. Blocks.
+    pub fn change_key(&self, key: &StoreKey) -> Result<(), SnapshotError> {
+        let _writing = self.writing.lock();
+        self.vault.change(key).map_err(|source| SnapshotError::Sealed { path: self.dir.clone(), source })?;
+        self.list()?.iter().try_for_each(|path| self.write(path, &self.read(path)?))
+    }
+
+    fn write(&self, path: &Path, plain: &[u8]) -> Result<(), SnapshotError> {
+        let sealed = self.vault.seal(&place(path), plain);
+        let sealed = sealed.map_err(|source| SnapshotError::Sealed { path: path.to_owned(), source })?;
         let temporary = self.dir.join(TEMPORARY);
         write_synced(&temporary, &sealed).map_err(at("cannot write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(at("cannot rename a new file to", &path))?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(at("cannot sync", &self.dir))?;
-        self.remove_old()
+        fs::rename(&temporary, path).map_err(at("cannot rename a new file to", path))?;
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(at("cannot sync", &self.dir))
+    }
+
+    fn read(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, SnapshotError> {
+        let sealed = fs::read(path).map_err(at("cannot read", path))?;
+        let plain = self.vault.open(&place(path), &sealed);
+        let plain = plain.map_err(|source| SnapshotError::Sealed { path: path.to_owned(), source })?;
+        Ok(Zeroizing::new(plain))
     }
 
     /// The newest snapshot, or `None` before the first. Blocks.
     pub fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
         let Some(path) = self.list()?.pop() else { return Ok(None) };
-        let sealed = fs::read(&path).map_err(at("cannot read", &path))?;
-        let plain = self
-            .vault
-            .open(&place(&path), &sealed)
-            .map_err(|source| SnapshotError::Sealed { path: path.clone(), source })?;
+        let plain = self.read(&path)?;
         let content: Content = rmp_serde::from_slice(&plain)
             .map_err(|e| SnapshotError::Undecodable { path: path.clone(), reason: e.to_string() })?;
         Ok(Some(Snapshot { meta: content.meta, snapshot: content.machine }))
@@ -190,6 +207,23 @@ mod tests {
         assert_eq!((newest.meta, &newest.snapshot[..]), (meta(2, 1000), b"state 1000".as_slice()));
         assert!(snapshots.is_newest(meta(2, 1000).last_log_id.as_ref()).unwrap());
         assert_eq!(snapshots.list().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn after_a_change_of_the_key_only_the_new_one_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = open(dir.path(), 1);
+        for index in [5, 90] {
+            snapshots.save(&meta(2, index), &Bytes::from(format!("state {index}"))).unwrap();
+        }
+        let fresh = StoreKey::new([9; 32]).succeeded_by([8; 32]);
+        snapshots.change_key(&fresh).unwrap();
+        assert_eq!(snapshots.list().unwrap().len(), 2);
+        for path in snapshots.list().unwrap() {
+            let alone = Snapshots::open(dir.path().to_owned(), &fresh.alone(), 1).unwrap();
+            assert!(alone.read(&path).is_ok() && open(dir.path(), 1).read(&path).is_err());
+        }
+        assert_eq!(&snapshots.newest().unwrap().unwrap().snapshot[..], b"state 90");
     }
 
     #[test]

@@ -2,15 +2,16 @@
 //!
 //! Knows: the key, and that a nonce must never be used twice under one key. Must not know: what is being sealed.
 //!
-//! Every opening of the store draws a fresh 128-bit salt and derives its own key from it (HKDF-SHA256); a record
-//! carries the salt, and nonces count up from zero under that derived key. So no counter has to survive a crash,
-//! and neither a restored backup nor a cloned directory can make two records share key and nonce.
+//! Every opening of the store, and every change of its key, draws a fresh 128-bit salt and derives its own key from it
+//! (HKDF-SHA256); a record carries the salt, and nonces count up from zero under that derived key. So no counter has to
+//! survive a crash, and neither a restored backup nor a cloned directory can make two records share key and nonce.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -42,35 +43,64 @@ pub enum VaultError {
 
 type Salt = [u8; SALT];
 
-/// The sealing key of this opening of the store, and the keys of earlier ones as they are met.
+/// The sealing key of now, and the keys of earlier openings as they are met.
 pub struct Vault {
-    root: hkdf::Prk,
+    sealing: ArcSwap<Sealing>,
+    /// Of the current key and those before it: one of them has sealed whatever is found.
+    roots: RwLock<Vec<hkdf::Prk>>,
+    earlier: Mutex<HashMap<Salt, Arc<LessSafeKey>>>,
+}
+
+struct Sealing {
     salt: Salt,
     key: LessSafeKey,
     counter: AtomicU64,
-    earlier: Mutex<HashMap<Salt, Arc<LessSafeKey>>>,
+}
+
+impl Sealing {
+    fn begin(root: &hkdf::Prk) -> Result<Self, VaultError> {
+        let mut salt = [0; SALT];
+        SystemRandom::new().fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
+        Ok(Self { salt, key: derive(root, &salt)?, counter: AtomicU64::new(0) })
+    }
 }
 
 impl Vault {
     /// A vault for one opening of the store.
     pub fn new(key: &StoreKey) -> Result<Self, VaultError> {
-        let mut salt = [0; SALT];
-        SystemRandom::new().fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"swarmd raft store").extract(key.bytes());
-        let key = derive(&root, &salt)?;
-        Ok(Self { root, salt, key, counter: AtomicU64::new(0), earlier: Mutex::default() })
+        let roots = roots(key);
+        let first = roots.first().ok_or(VaultError::Authentication)?;
+        let sealing = ArcSwap::from_pointee(Sealing::begin(first)?);
+        Ok(Self { sealing, roots: RwLock::new(roots), earlier: Mutex::default() })
+    }
+
+    /// From here on `key` seals. What was sealed before is opened as long as its key is in the ring of `key`.
+    pub fn change(&self, key: &StoreKey) -> Result<(), VaultError> {
+        let roots = roots(key);
+        let first = roots.first().ok_or(VaultError::Authentication)?;
+        let sealing = Arc::new(Sealing::begin(first)?);
+        *self.roots.write() = roots;
+        self.earlier.lock().clear();
+        self.sealing.store(sealing);
+        Ok(())
+    }
+
+    /// Whether `sealed` was sealed since the last change of the key.
+    pub fn is_of_now(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=SALT) == Some(self.sealing.load().salt.as_slice())
     }
 
     /// Seals `plain`; only the same `place` opens it again, so records cannot change places.
     pub fn seal(&self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let sealing = self.sealing.load();
+        let counter = sealing.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.push(VERSION);
-        sealed.extend_from_slice(&self.salt);
+        sealed.extend_from_slice(&sealing.salt);
         sealed.extend_from_slice(&counter);
         sealed.extend_from_slice(plain);
         let (_, body) = sealed.split_at_mut(HEADER);
-        let tag = self
+        let tag = sealing
             .key
             .seal_in_place_separate_tag(nonce(counter), Aad::from(place), body)
             .map_err(|_| VaultError::Authentication)?;
@@ -86,28 +116,38 @@ impl Vault {
         }
         let (salt, rest) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Short)?;
         let (counter, body) = rest.split_first_chunk::<COUNTER>().ok_or(VaultError::Short)?;
-        let mut plain = body.to_vec();
-        let key = self.key_of(salt)?;
-        let opened = key
-            .open_in_place(nonce(*counter), Aad::from(place), &mut plain)
-            .map_err(|_| VaultError::Authentication)?
-            .len();
-        plain.truncate(opened);
-        Ok(plain)
+        let opened = |key: &LessSafeKey| {
+            let mut plain = body.to_vec();
+            let length = key.open_in_place(nonce(*counter), Aad::from(place), &mut plain).ok()?.len();
+            plain.truncate(length);
+            Some(plain)
+        };
+        let known = self.earlier.lock().get(salt).cloned();
+        if let Some(key) = known {
+            return opened(&key).ok_or(VaultError::Authentication);
+        }
+        for root in self.roots.read().iter() {
+            let key = derive(root, salt)?;
+            if let Some(plain) = opened(&key) {
+                self.remember(*salt, key);
+                return Ok(plain);
+            }
+        }
+        Err(VaultError::Authentication)
     }
 
-    fn key_of(&self, salt: &Salt) -> Result<Arc<LessSafeKey>, VaultError> {
+    fn remember(&self, salt: Salt, key: LessSafeKey) {
         let mut earlier = self.earlier.lock();
-        if let Some(key) = earlier.get(salt) {
-            return Ok(key.clone());
-        }
         if earlier.len() >= CACHED_KEYS {
             earlier.clear();
         }
-        let key = Arc::new(derive(&self.root, salt)?);
-        earlier.insert(*salt, key.clone());
-        Ok(key)
+        earlier.insert(salt, Arc::new(key));
     }
+}
+
+fn roots(key: &StoreKey) -> Vec<hkdf::Prk> {
+    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"swarmd raft store");
+    key.ring().map(|key| salt.extract(key)).collect()
 }
 
 fn derive(root: &hkdf::Prk, salt: &Salt) -> Result<LessSafeKey, VaultError> {
@@ -156,6 +196,27 @@ mod tests {
         fn garbage_is_refused_without_panic(bytes: Vec<u8>) {
             prop_assert!(vault(1).open(b"", &bytes).is_err());
         }
+    }
+
+    #[test]
+    fn after_a_change_the_new_key_seals_and_the_old_one_opens_while_it_is_kept() {
+        let (old, fresh) = (StoreKey::new([1; 32]), [2; 32]);
+        let vault = Vault::new(&old).unwrap();
+        let before = vault.seal(b"here", b"secret").unwrap();
+        let both = old.succeeded_by(fresh);
+        vault.change(&both).unwrap();
+        let after = vault.seal(b"here", b"secret").unwrap();
+        assert_eq!((vault.is_of_now(&before), vault.is_of_now(&after)), (false, true));
+        for vault in [&vault, &Vault::new(&both).unwrap()] {
+            assert_eq!(vault.open(b"here", &before).unwrap(), b"secret");
+            assert_eq!(vault.open(b"here", &after).unwrap(), b"secret");
+        }
+        vault.change(&both.alone()).unwrap();
+        for vault in [&vault, &Vault::new(&both.alone()).unwrap()] {
+            assert_eq!(vault.open(b"here", &before), Err(VaultError::Authentication));
+            assert_eq!(vault.open(b"here", &after).unwrap(), b"secret");
+        }
+        assert_eq!(Vault::new(&old).unwrap().open(b"here", &after), Err(VaultError::Authentication));
     }
 
     #[test]

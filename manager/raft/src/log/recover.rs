@@ -3,13 +3,16 @@
 //! Knows: what a sound log looks like. Must not know: which engine holds it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::engine::{Engine, EngineError};
 use super::mark::{Mark, Promise, check};
+use crate::config::StoreKey;
 use crate::types::{Entry, LogId, Vote, next_index};
 use crate::vault::{Vault, VaultError};
 
@@ -102,6 +105,34 @@ impl Records<'_> {
             return Err(LogError::Vanished(next));
         }
         records.into_iter().map(|(index, sealed)| self.entry(index, &sealed)).collect()
+    }
+
+    /// From here on `key` seals, and with it what the log says about itself.
+    pub fn change_key(&self, key: &StoreKey) -> Result<(), LogError> {
+        let sealing = |source| LogError::Sealed { record: "the storage key".to_owned(), source };
+        self.vault.change(key).map_err(sealing)?;
+        [OWNER, VOTE, COMMITTED, PURGED].into_iter().try_for_each(|name| {
+            let Some(sealed) = self.engine.named(name)? else { return Ok(()) };
+            let anew = self.anew(&named_place(name), || format!("the log's {name}"), &sealed)?;
+            Ok(self.engine.put_named(name, &anew)?)
+        })
+    }
+
+    /// Seals the entries of `range` with the key of now.
+    pub fn reseal(&self, range: &RangeInclusive<u64>) -> Result<(), LogError> {
+        for (index, sealed) in self.engine.read(*range.start(), *range.end(), usize::MAX)? {
+            if !self.vault.is_of_now(&sealed) {
+                let anew = self.anew(&entry_place(index), || format!("entry {index}"), &sealed)?;
+                self.engine.put(index, &anew)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn anew(&self, place: &[u8], record: impl Fn() -> String, sealed: &[u8]) -> Result<Vec<u8>, LogError> {
+        let plain = self.vault.open(place, sealed).map(Zeroizing::new);
+        let anew = plain.and_then(|plain| self.vault.seal(place, &plain));
+        anew.map_err(|source| LogError::Sealed { record: record(), source })
     }
 
     fn entry(&self, index: u64, sealed: &[u8]) -> Result<Entry, LogError> {

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -26,6 +26,8 @@ use crate::vault::{Vault, VaultError};
 const REPLICATION_BYTES: usize = 1024 * 1024;
 /// Entries read at a time for applying.
 const APPLY_BYTES: usize = 4 * 1024 * 1024;
+/// Entries sealed anew between two other writes.
+const RESEALED_AT_ONCE: u64 = 256;
 /// A truncation or purge may pass while a range is read from disk; then it is read anew.
 const READ_ATTEMPTS: usize = 8;
 
@@ -44,21 +46,45 @@ pub struct LogReader {
 
 /// Tells how far the log goes, and when its files are no longer in use by this process.
 #[derive(Clone)]
-pub struct LogWatch(std::sync::Weak<Shared>);
+pub struct LogWatch {
+    shared: Weak<Shared>,
+    ops: mpsc::WeakSender<Op>,
+}
 
 impl LogWatch {
     pub fn is_closed(&self) -> bool {
-        self.0.strong_count() == 0
+        self.shared.strong_count() == 0
+    }
+
+    /// From here on `key` seals; returns when nothing is left in the log that it did not seal. Writes go on meanwhile.
+    pub async fn change_key(&self, key: StoreKey) -> io::Result<()> {
+        self.ask(|done| Op::Key(key, done)).await?;
+        let Some((mut first, end)) = self.shared.upgrade().map(|shared| shared.tail.lock().range()) else {
+            return Err(closed());
+        };
+        while first < end {
+            let last = end.min(first.saturating_add(RESEALED_AT_ONCE)) - 1;
+            self.ask(|done| Op::Reseal(first..=last, done)).await?;
+            first = last + 1;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, op: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Op) -> io::Result<()> {
+        let (done, answer) = oneshot::channel();
+        let ops = self.ops.upgrade().ok_or_else(closed)?;
+        ops.send(op(done)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 
     /// The vote that is on disk.
     pub fn durable_vote(&self) -> Option<Vote> {
-        self.0.upgrade().and_then(|shared| *shared.vote.lock())
+        self.shared.upgrade().and_then(|shared| *shared.vote.lock())
     }
 
     /// The last entry, on disk or not; `None` once the log is closed.
     pub fn last(&self) -> Option<LogId> {
-        self.0.upgrade().and_then(|shared| shared.tail.lock().last())
+        self.shared.upgrade().and_then(|shared| shared.tail.lock().last())
     }
 }
 
@@ -85,12 +111,12 @@ impl LogStore {
     }
 
     pub fn watch(&self) -> LogWatch {
-        LogWatch(Arc::downgrade(&self.shared))
+        LogWatch { shared: Arc::downgrade(&self.shared), ops: self.ops.downgrade() }
     }
 
     async fn ask(&self, op: Op) -> io::Result<()> {
         self.shared.check()?;
-        self.ops.send(op).await.map_err(|_| io::Error::other("the log's writer has ended"))
+        self.ops.send(op).await.map_err(|_| closed())
     }
 }
 
@@ -124,6 +150,10 @@ impl LogReader {
         let entries = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?;
         Ok(entries?)
     }
+}
+
+fn closed() -> io::Error {
+    io::Error::other("the log's writer has ended")
 }
 
 fn is_prefix(entries: &[Entry], wanted: Range<u64>) -> bool {
@@ -206,7 +236,7 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let (done, saved) = oneshot::channel();
         self.ask(Op::Vote(*vote, done)).await?;
-        saved.await.map_err(|_| io::Error::other("the log's writer has ended"))?
+        saved.await.map_err(|_| closed())?
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {

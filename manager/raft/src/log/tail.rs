@@ -53,6 +53,11 @@ impl Tail {
         self.last
     }
 
+    /// The first entry, and where the next one would be.
+    pub fn range(&self) -> (u64, u64) {
+        (self.first, next_index(&self.last))
+    }
+
     pub fn generation(&self) -> u64 {
         self.generation
     }

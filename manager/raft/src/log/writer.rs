@@ -3,6 +3,7 @@
 //! Knows: what must be on disk before whom it may tell. Must not know: why something is written.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -14,6 +15,7 @@ use super::engine::Engine;
 use super::mark::{Mark, Promise};
 use super::recover::{COMMITTED, LogError, PURGED, Records, VOTE};
 use super::tail::Tail;
+use crate::config::StoreKey;
 use crate::types::{Entry, LogId, Types, Vote, next_index};
 use crate::vault::Vault;
 
@@ -34,6 +36,10 @@ pub enum Op {
     /// Keep everything up to here, exclusive of what follows.
     TruncateAfter(Option<LogId>),
     Purge(LogId),
+    /// From here on everything is sealed with this key, and what is no entry at once.
+    Key(StoreKey, oneshot::Sender<io::Result<()>>),
+    /// Seals the entries of this range anew that were sealed before the key was changed.
+    Reseal(RangeInclusive<u64>, oneshot::Sender<io::Result<()>>),
 }
 
 /// What the writer shares with readers.
@@ -99,7 +105,7 @@ impl Promises {
                     self.mark.sync()?;
                 }
             }
-            Op::Committed(_) => {}
+            Op::Committed(_) | Op::Key(..) | Op::Reseal(..) => {}
         }
         Ok(())
     }
@@ -108,6 +114,13 @@ impl Promises {
     fn keep(&mut self, vault: &Vault) -> Result<(), LogError> {
         self.durable = self.next;
         self.mark.write(&self.durable, vault)
+    }
+
+    /// Both sectors are sealed with the key of now, on disk.
+    fn reseal(&mut self, vault: &Vault) -> Result<(), LogError> {
+        self.mark.write(&self.durable, vault)?;
+        self.mark.write(&self.durable, vault)?;
+        self.mark.sync()
     }
 }
 
@@ -148,6 +161,9 @@ fn write_batch(shared: &Shared, promises: &mut Promises, batch: &[Op]) -> Result
             shared.engine.flush()?;
             promises.keep(&shared.vault)?;
         }
+        if batch.iter().any(|op| matches!(op, Op::Key(..))) {
+            promises.reseal(&shared.vault)?;
+        }
         Ok::<(), LogError>(())
     });
     match std::panic::catch_unwind(write) {
@@ -171,6 +187,8 @@ fn write_op(records: &Records<'_>, op: &Op) -> Result<bool, LogError> {
             records.put_named(PURGED, through)?;
             Ok(records.engine.remove_through(through.index).map(|()| false)?)
         }
+        Op::Key(key, _) => records.change_key(key).map(|()| true),
+        Op::Reseal(range, _) => records.reseal(range).map(|()| true),
     }
 }
 
@@ -191,6 +209,7 @@ fn finish(shared: &Shared, batch: Vec<Op>) {
                 // The asker may be gone; the vote stands all the same.
                 let _ = done.send(result);
             }
+            Op::Key(_, done) | Op::Reseal(_, done) => drop(done.send(result)),
             Op::Committed(_) | Op::TruncateAfter(_) | Op::Purge(_) => {}
         }
     }

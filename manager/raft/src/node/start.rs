@@ -45,7 +45,8 @@ pub async fn start(
     let found = log.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let (progress, applied) = watch::channel(0);
     let (filling, full) = watch::channel(false);
-    let applier = Applier::new(machine, Arc::new(snapshots), progress, full.clone());
+    let snapshots = Arc::new(snapshots);
+    let applier = Applier::new(machine, snapshots.clone(), progress, full.clone());
     let stall = MIN_STALL.max(Duration::from_millis(config.timing.election_max_ms * 5));
     let links = Links::new(dial);
     let network = Network::new(config.id, stall, links.clone());
@@ -63,6 +64,7 @@ pub async fn start(
         applied,
         status,
         log: watch_log,
+        snapshots,
         found: found.last_log_id.map(|id| id.index),
         recovered: AtomicBool::new(false),
         suitable,

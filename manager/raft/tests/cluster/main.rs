@@ -3,6 +3,7 @@
 mod disk;
 mod elections;
 mod handover;
+mod keys;
 mod membership;
 mod recovery;
 mod refusals;

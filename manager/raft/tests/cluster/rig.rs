@@ -181,13 +181,16 @@ impl Node {
     }
 }
 
+/// What every store is sealed with to begin with.
+pub const STORE_KEY: [u8; 32] = [7; 32];
+
 pub fn config(id: u64, dir: &Path) -> RaftConfig {
     RaftConfig {
         timing: Timing { heartbeat_ms: 60, election_min_ms: 300, election_max_ms: 600, request_ms: 3_000 },
         snapshot_interval: 100,
         // Nobody's disk is full unless a test says so.
         reserve_bytes: 0,
-        ..RaftConfig::new(id, dir.to_owned(), StoreKey::new([7; 32]))
+        ..RaftConfig::new(id, dir.to_owned(), StoreKey::new(STORE_KEY))
     }
 }
 
@@ -199,6 +202,8 @@ pub struct Rig {
     pub strangers: Arc<Mutex<HashSet<u64>>>,
     /// Raft ids whose disk is full.
     pub full: Arc<Mutex<HashSet<u64>>>,
+    /// The keys of stores that have got another one.
+    pub keys: BTreeMap<u64, StoreKey>,
     addrs: BTreeMap<u64, SocketAddr>,
     dir: TempDir,
 }
@@ -206,8 +211,8 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (wires, nodes, strangers, full, addrs) = Default::default();
-        Self { wires, nodes, strangers, full, addrs, dir }
+        let (wires, nodes, strangers, full, keys, addrs) = Default::default();
+        Self { wires, nodes, strangers, full, keys, addrs, dir }
     }
 
     pub fn dir(&self, id: u64) -> std::path::PathBuf {
@@ -226,8 +231,9 @@ impl Rig {
         let dial = Arc::new(Dialler { me: id, wires: self.wires.clone() });
         let full = self.full.clone();
         let free = move |_: &Path| Ok(if full.lock().contains(&id) { 0 } else { u64::MAX });
-        let config =
-            RaftConfig { reserve_bytes: 1, free_space: FreeSpace::asking(free), ..config(id, &self.dir(id)) };
+        let begun = config(id, &self.dir(id));
+        let key = self.keys.get(&id).unwrap_or(&begun.key).clone();
+        let config = RaftConfig { key, reserve_bytes: 1, free_space: FreeSpace::asking(free), ..begun };
         let raft = RaftNode::start(config, journal.clone(), dial).await?;
         let strangers = self.strangers.clone();
         let service = raft.service(Arc::new(move |_, from, _| match strangers.lock().contains(&from) {
