@@ -23,6 +23,15 @@ macro_rules! pass_on {
                 self.0.control()?.backup(request).await
             }
 
+            async fn set_lock(
+                &self,
+                request: Request<pb::SetLockRequest>,
+            ) -> Result<Response<pb::UnlockKeyResponse>, Status> {
+                let answer = self.0.control()?.set_lock(request).await?;
+                crate::lock::settled(&self.0).await?;
+                Ok(answer)
+            }
+
             $(async fn $method(
                 &self,
                 request: Request<pb::$request>,
@@ -47,4 +56,5 @@ pass_on! {
     remove_network(RemoveNetworkRequest) -> RemoveNetworkResponse;
     prune_networks(PruneNetworksRequest) -> PruneNetworksResponse;
     list_endpoints(ListEndpointsRequest) -> ListEndpointsResponse;
+    get_unlock_key(GetUnlockKeyRequest) -> UnlockKeyResponse;
 }

@@ -3,11 +3,13 @@
 
 use crate::args::Config;
 use crate::join::Joining;
+use crate::lock::{self, Locked};
 use crate::member::StateDir;
 use crate::running::{ManagerControl, Running};
 use anyhow::Context;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use swarm_model::Role;
 use swarm_worker::WorkerHandle;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::Status;
@@ -29,6 +31,8 @@ pub enum Phase {
     },
     Joining(Arc<Joining>),
     Member(Arc<Running>),
+    /// A manager whose files are locked.
+    Locked(Arc<Locked>),
 }
 
 impl Daemon {
@@ -55,6 +59,7 @@ impl Daemon {
     pub fn enter_member(self: &Arc<Self>, running: Arc<Running>) {
         tokio::spawn(crate::role::follow(self.clone(), running.clone()));
         tokio::spawn(crate::whereabouts::follow(self.clone(), running.clone()));
+        tokio::spawn(lock::follow(self.clone(), running.clone()));
         self.enter(Phase::Member(running));
     }
 
@@ -70,9 +75,18 @@ impl Daemon {
             Phase::Joining(_) => Err(Status::failed_precondition(
                 "this node is already joining a swarm: use `swarmctl leave` to stop that, or `swarmctl info` to see how far it is",
             )),
-            Phase::Member(_) => Err(Status::failed_precondition(
+            Phase::Member(_) | Phase::Locked(_) => Err(Status::failed_precondition(
                 "this node is already part of a swarm: use `swarmctl leave` to leave it and join another one",
             )),
+        }
+    }
+
+    /// # Errors
+    /// This host is a manager whose files are locked.
+    pub fn must_be_open(&self) -> Result<(), Status> {
+        match self.phase() {
+            Phase::Locked(_) => Err(Status::unavailable(lock::SENTENCE)),
+            Phase::Outside { .. } | Phase::Joining(_) | Phase::Member(_) => Ok(()),
         }
     }
 
@@ -85,6 +99,7 @@ impl Daemon {
                 "this node is still joining a swarm: {}",
                 joining.last_error()
             ))),
+            Phase::Locked(_) => Err(Status::unavailable(lock::SENTENCE)),
             Phase::Outside { .. } => Err(Status::unavailable(
                 "this node is not part of a swarm: use `swarmctl init` to begin one or `swarmctl join` to join one",
             )),
@@ -93,6 +108,14 @@ impl Daemon {
 
     pub fn worker(&self) -> Result<WorkerHandle, Status> {
         Ok(self.running()?.worker.clone())
+    }
+
+    /// Also of a locked manager: for what concerns the sandboxes that are there.
+    pub fn local_worker(&self) -> Result<WorkerHandle, Status> {
+        match self.phase() {
+            Phase::Locked(locked) => Ok(locked.worker.clone()),
+            Phase::Outside { .. } | Phase::Joining(_) | Phase::Member(_) => self.worker(),
+        }
     }
 
     /// The manager on this host.
@@ -122,6 +145,7 @@ impl Daemon {
     pub async fn shutdown(&self) {
         match self.phase() {
             Phase::Member(running) => running.shutdown().await,
+            Phase::Locked(locked) => locked.worker.shutdown().await,
             Phase::Joining(joining) => joining.stop(),
             Phase::Outside { .. } => {}
         }
@@ -145,6 +169,9 @@ fn not_a_manager(running: &Running) -> String {
 /// A file of the state folder is damaged or does not fit the others. Nothing is guessed.
 pub async fn resume(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
     if let Some(member) = daemon.state.member()? {
+        if member.role == Role::Manager && daemon.state.is_locked()? {
+            return lock::enter(daemon, member).await;
+        }
         let running = crate::running::resume(daemon, member).await?;
         daemon.enter_member(running);
         return Ok(());

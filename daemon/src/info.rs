@@ -19,6 +19,17 @@ pub async fn info(daemon: &Daemon) -> pb::InfoResponse {
             ..common
         },
         Phase::Member(running) => member(&running, common),
+        Phase::Locked(locked) => pb::InfoResponse {
+            state: pb::MembershipState::Locked.into(),
+            node: locked.member.node.to_string(),
+            cluster: locked.member.cluster.to_string(),
+            role: pb::Role::from(locked.member.role).into(),
+            node_addr: locked.member.advertise.ip().to_string(),
+            data_path_addr: locked.member.data_path.to_string(),
+            sandboxes: u32::try_from(locked.worker.status().sandboxes).unwrap_or(u32::MAX),
+            last_error: crate::lock::SENTENCE.into(),
+            ..common
+        },
     }
 }
 

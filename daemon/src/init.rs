@@ -22,7 +22,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     if request.force_new_cluster {
         return crate::recover::force_new_cluster(daemon, &request.advertise_addr).await;
     }
-    let _turn = daemon.turn().await;
+    let turn = daemon.turn().await;
     daemon.must_be_outside()?;
     let typed = Typed {
         advertise: &request.advertise_addr,
@@ -40,8 +40,10 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     match made {
         Ok(running) => {
             daemon.enter_member(running);
+            drop(turn);
             let warnings = chosen.warning(&host::addresses()).into_iter().collect();
-            Ok(pb::InitResponse { warnings, ..answer(daemon, chosen.advertise).await? })
+            let unlock_key = if request.autolock { lock(daemon).await? } else { String::new() };
+            Ok(pb::InitResponse { warnings, unlock_key, ..answer(daemon, chosen.advertise).await? })
         }
         Err(status) => {
             if let Err(error) = daemon.state.forget() {
@@ -50,6 +52,14 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
             Err(status)
         }
     }
+}
+
+/// Locks the files of a manager that has just begun.
+async fn lock(daemon: &Daemon) -> Result<String, Status> {
+    let request = pb::SetLockRequest { lock: pb::Lock::On.into(), request_id: String::new() };
+    let answer = daemon.control()?.set_lock(Request::new(request)).await?;
+    crate::lock::settled(daemon).await?;
+    Ok(answer.into_inner().key)
 }
 
 async fn make(
@@ -85,7 +95,7 @@ async fn make(
     };
     let snapshots = Snapshots { interval: settings.snapshot_interval, keep: settings.max_snapshots };
     let data_path_port = settings.data_path_port;
-    let stored = identity.store(&daemon.state.certificates());
+    let stored = daemon.state.set_identity(&identity);
     stored.map_err(|e| internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| internal(e.to_string()))?;
     let start = Start { member, credentials, data_path_port, snapshots };
@@ -156,6 +166,7 @@ pub async fn answer(daemon: &Daemon, advertise: SocketAddr) -> Result<pb::InitRe
         join_token_worker: token,
         advertise_addr: advertise.to_string(),
         warnings: Vec::new(),
+        unlock_key: String::new(),
     })
 }
 

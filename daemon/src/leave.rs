@@ -16,6 +16,14 @@ pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
     match daemon.phase() {
         Phase::Outside { .. } => Err(Status::failed_precondition("this node is not part of a swarm")),
         Phase::Joining(_) => forget(daemon),
+        Phase::Locked(_) if !force => Err(Status::failed_precondition(
+            "this manager is locked: the cluster cannot be told that it leaves; unlock it first, or use \
+             `swarmctl leave --force`, and `swarmctl node demote` and `node rm` on another manager",
+        )),
+        Phase::Locked(locked) => {
+            locked.worker.leave().await?;
+            forget(daemon)
+        }
         Phase::Member(running) => {
             may_leave(&running, force)?;
             running.stop.cancel();

@@ -45,6 +45,11 @@ impl Local for LocalService {
         Ok(Response::new(crate::info::info(&self.0).await))
     }
 
+    async fn unlock(&self, request: Request<pb::UnlockRequest>) -> Answer<pb::UnlockResponse> {
+        crate::lock::unlock(&self.0, request.into_inner()).await?;
+        Ok(Response::new(pb::UnlockResponse {}))
+    }
+
     async fn restore(&self, request: Request<Streaming<pb::RestorePart>>) -> Answer<pb::RestoreResponse> {
         crate::restore::restore(&self.0, request.into_inner()).await.map(Response::new)
     }
@@ -67,7 +72,7 @@ impl Local for LocalService {
     }
 
     async fn detach(&self, request: Request<pb::DetachRequest>) -> Answer<pb::DetachResponse> {
-        self.0.worker()?.detach(request.into_inner()).await?;
+        self.0.local_worker()?.detach(request.into_inner()).await?;
         Ok(Response::new(pb::DetachResponse {}))
     }
 
@@ -75,12 +80,12 @@ impl Local for LocalService {
         &self,
         request: Request<pb::ListSandboxesRequest>,
     ) -> Answer<pb::ListSandboxesResponse> {
-        let sandboxes = self.0.worker()?.list(request.into_inner().all);
+        let sandboxes = self.0.local_worker()?.list(request.into_inner().all);
         Ok(Response::new(pb::ListSandboxesResponse { sandboxes }))
     }
 
     async fn get_sandbox(&self, request: Request<pb::GetSandboxRequest>) -> Answer<pb::SandboxResponse> {
-        let sandbox = self.0.worker()?.get(&request.into_inner().reference)?;
+        let sandbox = self.0.local_worker()?.get(&request.into_inner().reference)?;
         Ok(answer(sandbox))
     }
 
@@ -89,7 +94,7 @@ impl Local for LocalService {
         request: Request<pb::RemoveSandboxRequest>,
     ) -> Answer<pb::RemoveSandboxResponse> {
         let request = request.into_inner();
-        let id = self.0.worker()?.remove(&request.reference, request.force).await?;
+        let id = self.0.local_worker()?.remove(&request.reference, request.force).await?;
         Ok(Response::new(pb::RemoveSandboxResponse { id }))
     }
 

@@ -13,6 +13,7 @@ mod init;
 mod join;
 mod leave;
 mod local;
+mod lock;
 mod log;
 mod member;
 mod networks;

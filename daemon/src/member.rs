@@ -3,6 +3,7 @@
 //! any cluster, whatever else a broken join may have left, and starts clean.
 
 use crate::address::{Chosen, Wishes};
+use crate::lock::{Held, Keys, UnlockError, is_locked, key_file};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -10,12 +11,10 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use swarm_identity::{NodeIdentity, random};
+use std::sync::Arc;
+use swarm_identity::{NodeIdentity, StoreError, UnlockKey};
 use swarm_manager::{StoreKey, followed};
 use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
-use zeroize::Zeroizing;
-
-const KEY_LEN: usize = 32;
 
 /// A member of a cluster. Its keys and certificate are in `certificates/`, its Raft data in `raft/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,11 +96,11 @@ pub struct PendingJoin {
 
 /// The state folder, as far as the daemon itself owns it.
 #[derive(Debug, Clone)]
-pub struct StateDir(PathBuf);
+pub struct StateDir(PathBuf, Arc<Keys>);
 
 impl StateDir {
     pub fn new(dir: &Path) -> Self {
-        Self(dir.to_path_buf())
+        Self(dir.to_path_buf(), Arc::default())
     }
 
     pub fn path(&self) -> &Path {
@@ -140,24 +139,46 @@ impl StateDir {
         write(&self.0, "join.json", join)
     }
 
+    /// What this process holds of this host's keys.
+    pub fn keys(&self) -> &Keys {
+        &self.1
+    }
+
+    /// Whether the keys can be read only with the unlock key, and have not been.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        Ok(self.keys().held().is_none() && is_locked(&key_file(&self.0))?)
+    }
+
+    pub fn unlock(&self, key: UnlockKey) -> Result<(), UnlockError> {
+        self.keys().unlock(&key_file(&self.0), key)
+    }
+
+    /// From here on these are the keys of what this host keeps sealed.
+    pub fn set_keys(&self, held: Held) -> io::Result<()> {
+        self.keys().replace(held, |bytes| write_bytes(&self.0, "raft.key", bytes))
+    }
+
+    /// The identity that is kept here, its key open.
+    pub fn identity(&self) -> Result<Option<NodeIdentity>, StoreError> {
+        NodeIdentity::load_covered(&self.certificates(), &self.keys().cover())
+    }
+
+    pub fn set_identity(&self, identity: &NodeIdentity) -> Result<(), StoreError> {
+        identity.store_covered(&self.certificates(), &self.keys().cover())
+    }
+
+    /// This host will be no manager: what it keeps lies open, as it does on every worker.
+    pub fn take_off_the_lock(&self) -> io::Result<()> {
+        let Some(held) = self.keys().held().filter(|held| held.unlock.is_some()) else { return Ok(()) };
+        if let Some(identity) = self.identity().map_err(io::Error::other)? {
+            identity.store(&self.certificates()).map_err(io::Error::other)?;
+        }
+        self.set_keys(Held { unlock: None, ..held })
+    }
+
     /// The key everything of Raft at rest is sealed with: made at first use, 0600, erased with the rest.
     pub fn raft_key(&self) -> io::Result<StoreKey> {
-        let path = self.0.join("raft.key");
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let key = Zeroizing::new(random::bytes::<KEY_LEN>());
-                write_bytes(&self.0, "raft.key", key.as_slice())?;
-                return Ok(StoreKey::new(*key));
-            }
-            Err(e) => return Err(e),
-        };
-        let key = <[u8; KEY_LEN]>::try_from(bytes.as_slice()).map_err(|_| {
-            let found = bytes.len();
-            let text = format!("{} is damaged: {found} bytes where {KEY_LEN} are expected", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, text)
-        })?;
-        Ok(StoreKey::new(key))
+        self.keys().load(&key_file(&self.0), |bytes| write_bytes(&self.0, "raft.key", bytes))
     }
 
     /// What is kept of a Raft that the cluster has gone on without.
@@ -184,9 +205,14 @@ impl StateDir {
             return sync(&self.0);
         }
         // The key first: what it sealed is worth nothing from then on, also if the rest is cut short.
-        remove(&self.0.join("raft.key"))?;
+        self.forget_keys()?;
         self.raft_dirs().iter().try_for_each(|dir| remove_dir(dir))?;
         sync(&self.0)
+    }
+
+    fn forget_keys(&self) -> io::Result<()> {
+        self.keys().forget();
+        remove(&key_file(&self.0))
     }
 
     /// From here on this host is outside any cluster. `node.json` goes first: what follows may be cut short.
@@ -194,7 +220,8 @@ impl StateDir {
         remove(&self.0.join("node.json"))?;
         remove(&self.0.join("join.json"))?;
         sync(&self.0)?;
-        for name in ["raft.key", "node.json.new", "join.json.new", "raft.key.new"] {
+        self.forget_keys()?;
+        for name in ["node.json.new", "join.json.new", "raft.key.new"] {
             remove(&self.0.join(name))?;
         }
         NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;

@@ -22,6 +22,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// This host is no manager; the managers do decide; another reachable manager knows more. Nothing was changed then.
 pub async fn force_new_cluster(daemon: &Arc<Daemon>, advertise: &str) -> Result<pb::InitResponse, Status> {
     let _turn = daemon.turn().await;
+    daemon.must_be_open()?;
     let Phase::Member(running) = daemon.phase() else {
         return Err(Status::failed_precondition(
             "this node is not part of a swarm: --force-new-cluster goes on from what a manager has on disk",
@@ -92,7 +93,7 @@ async fn go_on_alone(
     // What took a while to build may be too late.
     let again = others.look_again(running.credentials.clone()).await;
     again.map_err(|reason| Status::failed_precondition(format!("{reason}; nothing was changed")))?;
-    recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+    daemon.state.set_identity(&recovered.identity).map_err(|e| internal(e.to_string()))?;
     let former = others.peers().map(|peer| peer.addr).collect();
     let member = Member { managers: vec![member.advertise], former, ..member };
     daemon.state.set_member(&member).map_err(|e| internal(format!("node.json could not be stored: {e}")))?;
@@ -105,7 +106,7 @@ async fn go_on_alone(
 /// Starts the manager from what is on disk.
 async fn start(daemon: &Arc<Daemon>, running: &Running) -> Result<Arc<Serving>, Status> {
     let internal = |e: String| Status::internal(e);
-    let kept = swarm_identity::NodeIdentity::load(&daemon.state.certificates());
+    let kept = daemon.state.identity();
     let identity = kept.map_err(|e| internal(e.to_string()))?;
     if let Some(identity) = identity {
         running.credentials.replace(identity).map_err(|e| internal(e.to_string()))?;

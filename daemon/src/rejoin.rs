@@ -24,6 +24,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<pb::RejoinResponse, Status> {
     let (running, answer) = {
         let _turn = daemon.turn().await;
+        daemon.must_be_open()?;
         let Phase::Member(running) = daemon.phase() else {
             return Err(Status::failed_precondition(
                 "this node is not part of a swarm: use `swarmctl join` with a token to become a member of one",

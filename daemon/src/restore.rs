@@ -114,7 +114,7 @@ async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Res
     let config = running::manager_config(daemon, &member, snapshots)?;
     let recovered = restored(&config, backup, &newcomer.successor).await;
     let recovered: Recovered = recovered.map_err(|e| internal(e.to_string()))?;
-    recovered.identity.store(&daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+    daemon.state.set_identity(&recovered.identity).map_err(|e| internal(e.to_string()))?;
     let credentials = running::stored_credentials(&daemon.state)?;
     let epoch = recovered.cluster.epoch;
     recovered.install().await.map_err(|e| internal(e.to_string()))?;

@@ -220,6 +220,9 @@ impl Follower {
     /// From here on a restart begins as a worker. Nothing of Raft is left here, unless the cluster has gone on without what
     /// is in it: then it is kept, out of the way.
     async fn stop_manager(&self, managers: Vec<SocketAddr>) -> Result<(), Status> {
+        // While `node.json` still says manager: a worker has nothing that could be unlocked.
+        let open = self.daemon.state.take_off_the_lock();
+        open.map_err(|e| Status::internal(format!("this node's key could not be unlocked: {e}")))?;
         self.remember(Member { role: Role::Worker, managers, ..self.running.member() })?;
         if let Some(serving) = self.running.serving() {
             serving.stop().await;
@@ -243,7 +246,7 @@ impl Follower {
 
     fn keep(&self, answer: certificate::Renewed) -> Result<(), Status> {
         let internal = |e: String| Status::internal(format!("the new certificate cannot be used: {e}"));
-        answer.identity.store(&self.daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+        self.daemon.state.set_identity(&answer.identity).map_err(|e| internal(e.to_string()))?;
         self.running.credentials.replace(answer.identity).map_err(|e| internal(e.to_string()))
     }
 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use swarm_identity::{Credentials, Dialler, NodeIdentity};
+use swarm_identity::{Credentials, Dialler};
 use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed};
 use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
@@ -117,7 +117,7 @@ async fn come_up(
 /// Starts a member again from what is on disk.
 pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<Running>> {
     let dir = daemon.state.certificates();
-    let Some(identity) = NodeIdentity::load(&dir)? else {
+    let Some(identity) = daemon.state.identity()? else {
         bail!(
             "{} is missing while node.json says that this host is a member: restore it, or remove the state folder and join again",
             dir.display()
@@ -206,7 +206,15 @@ async fn start_worker(
     serving: Option<&Serving>,
 ) -> Result<WorkerHandle, Status> {
     let member = &start.member;
-    let config = WorkerConfig {
+    let config = worker_config(daemon, member, start.data_path_port);
+    let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
+    worker.set_own_manager(serving.map(|_| own_manager(member).to_string()));
+    Ok(worker)
+}
+
+/// What the worker on this host is started with.
+pub fn worker_config(daemon: &Daemon, member: &Member, data_path_port: u16) -> WorkerConfig {
+    WorkerConfig {
         node: member.node,
         hostname: daemon.config.hostname.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -214,14 +222,11 @@ async fn start_worker(
         run_dir: daemon.config.run_dir.clone(),
         addr: member.advertise.ip(),
         data_path_addr: member.data_path,
-        data_path_port: start.data_path_port,
+        data_path_port,
         seeds: member.seeds(),
         resolv_conf: "/etc/resolv.conf".into(),
         features: daemon.config.features,
-    };
-    let worker = Worker::start(config, Arc::new(MemberDial(Dialler::new(start.credentials.clone())))).await?;
-    worker.set_own_manager(serving.map(|_| own_manager(member).to_string()));
-    Ok(worker)
+    }
 }
 
 /// Where this host finds its own manager: as advertised, unless that address is not here but in front (NAT).
@@ -263,7 +268,7 @@ pub fn manager_config(
 /// The credentials that were just stored, read back.
 pub fn stored_credentials(state: &StateDir) -> Result<Credentials, Status> {
     let stored = || -> anyhow::Result<Credentials> {
-        let identity = NodeIdentity::load(&state.certificates())?;
+        let identity = state.identity()?;
         Ok(Credentials::new(identity.context("the certificate that was just stored is not there")?)?)
     };
     stored().map_err(|e| Status::internal(format!("{e:#}")))

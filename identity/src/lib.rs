@@ -14,6 +14,7 @@ mod disk;
 mod issue;
 mod key;
 mod listen;
+pub mod lock;
 mod node;
 mod peer;
 pub mod random;
@@ -24,12 +25,13 @@ pub use credentials::{Credentials, CredentialsError};
 pub use dial::{
     Address, AddressError, CONNECT_DEADLINE, DialError, DialErrorKind, Dialler, admission, probe,
 };
-pub use disk::StoreError;
+pub use disk::{KeyCover, StoreError};
 pub use issue::{CaError, RootCa, Subject, Validity};
 pub use key::{KeyError, NodeKey, new_key_and_csr};
 pub use listen::{
     Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, OpenCounts,
 };
+pub use lock::{UnlockKey, UnlockKeyError};
 pub use node::{IdentityError, NodeIdentity};
 pub use peer::{Peer, PeerError};
 pub use token::{CaDigest, JoinToken, PartFault, TokenError, secrets_equal};

@@ -16,6 +16,8 @@ pub struct AppliedState {
     hub: Hub,
     /// Counts changes of who is or is to be a manager.
     roles: watch::Sender<u64>,
+    /// Counts changes of the lock of the managers' files.
+    locks: watch::Sender<u64>,
 }
 
 impl AppliedState {
@@ -35,6 +37,9 @@ impl AppliedState {
         if applied.events.iter().any(concerns_managers) {
             self.roles.send_modify(|count| *count += 1);
         }
+        if applied.events.contains(&Event::LockChanged) {
+            self.locks.send_modify(|count| *count += 1);
+        }
         applied.reply
     }
 
@@ -44,6 +49,12 @@ impl AppliedState {
         *current = state;
         self.hub.start_over();
         self.roles.send_modify(|count| *count += 1);
+        self.locks.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever the lock of the managers' files may have changed.
+    pub fn watch_locks(&self) -> watch::Receiver<u64> {
+        self.locks.subscribe()
     }
 
     /// Changes whenever it may have changed who is, or is to be, a manager.

@@ -107,7 +107,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
         },
         GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode
         | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
-        | Backup => match standing {
+        | Backup | SetLock | GetUnlockKey => match standing {
             LocalOperator | Manager => true,
             Worker | Anonymous => false,
         },
@@ -126,8 +126,8 @@ fn by_certificate(method: Method) -> bool {
         Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey | Greet => true,
         GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
         | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
-        | PruneNetworks | ListEndpoints | Backup | Session | Leave | CreateEndpoints | ReleaseEndpoints
-        | JoinRaft | LeaveRaft | ReadIndex | Heard | Propose => false,
+        | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey | Session | Leave
+        | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard | Propose => false,
     }
 }
 

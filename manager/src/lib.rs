@@ -44,7 +44,7 @@ pub use addresses::{Found, ask, last_found};
 pub use api::{BackupStream, ControlService};
 pub use backup::{BackupError, Passphrase};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
-pub use manager::{Manager, ManagerError};
+pub use manager::{Manager, ManagerError, WantedLock};
 pub use quorum::Quorum;
 pub use recovery::{
     Former, Others, RecoverError, Recovered, Restored, Successor, followed, recover, restore, still_there,

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::{Credentials, Dialler};
-use swarm_model::{Lineage, ManagerPeer, Role};
+use swarm_model::{Lineage, ManagerPeer, Role, UnlockSecret};
 use swarm_proto::MAX_MESSAGE_BYTES;
 use swarm_proto::v1::attachments_server::AttachmentsServer;
 use swarm_proto::v1::ca_server::CaServer;
@@ -31,8 +31,9 @@ use swarm_proto::v1::control_server::ControlServer;
 use swarm_proto::v1::dispatcher_server::DispatcherServer;
 use swarm_proto::v1::membership_server::MembershipServer;
 use swarm_proto::v1::recovery_server::RecoveryServer;
-use swarm_raft::{RaftConfig, RaftNode, StartError};
+use swarm_raft::{RaftConfig, RaftNode, StartError, StoreKey};
 use swarm_state::State;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -57,6 +58,14 @@ pub enum ManagerError {
         "this is the last manager: with it the cluster and everything in it is gone for good; leave with --force to do so"
     )]
     LastManager,
+}
+
+/// See [`Manager::wanted_lock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedLock {
+    Unknown,
+    Off,
+    On(UnlockSecret),
 }
 
 /// A running manager. Cheap to clone; all clones are the same one.
@@ -226,6 +235,29 @@ impl Manager {
     /// Looks at the applied state, under its lock: briefly.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         self.seat.applied.read(look)
+    }
+
+    /// Changes whenever the lock of the managers' files may have changed.
+    pub fn watch_locks(&self) -> watch::Receiver<u64> {
+        self.seat.applied.watch_locks()
+    }
+
+    /// How this manager's files are to be locked. Unknown until it has applied what it had applied before it was started:
+    /// nothing old is taken for new.
+    pub async fn wanted_lock(&self) -> WantedLock {
+        if self.seat.raft.wait_recovered(Duration::ZERO).await.is_err() {
+            return WantedLock::Unknown;
+        }
+        self.seat.applied.read(|state| match state.cluster().map(|cluster| cluster.unlock_key.clone()) {
+            None => WantedLock::Unknown,
+            Some(None) => WantedLock::Off,
+            Some(Some(key)) => WantedLock::On(key),
+        })
+    }
+
+    /// See [`swarm_raft::RaftNode::change_key`].
+    pub async fn change_key(&self, key: &StoreKey) -> std::io::Result<()> {
+        self.seat.raft.change_key(key).await
     }
 
     /// Returns when Raft has stopped by itself, with the reason: a broken file, an entry that cannot be understood.

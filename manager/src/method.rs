@@ -28,6 +28,7 @@ methods! {
         CreateNetwork, ListNetworks, GetNetwork, RemoveNetwork, PruneNetworks,
         ListEndpoints,
         Backup,
+        SetLock, GetUnlockKey,
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }

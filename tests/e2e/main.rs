@@ -18,6 +18,7 @@ mod init;
 mod join;
 mod life;
 mod limits;
+mod locking;
 mod managers;
 mod mtu;
 mod names;

@@ -45,6 +45,7 @@ impl Ledger {
                 Event::NetworkRemoved(network) => self.forget(*network)?,
                 Event::DefaultsChanged
                 | Event::ManagersChanged
+                | Event::LockChanged
                 | Event::NodeChanged(_)
                 | Event::NodeRemoved(_)
                 | Event::RoleChanged(_)

@@ -46,6 +46,12 @@ pub enum Command {
     Backup(swarm::BackupArgs),
     /// Make this host the only manager of the cluster in a backup
     Restore(swarm::RestoreArgs),
+    /// Open a locked manager with the unlock key
+    Unlock(swarm::UnlockArgs),
+    /// Show or rotate the key that unlocks managers after a restart
+    UnlockKey(swarm::UnlockKeyArgs),
+    /// Change settings of the cluster
+    Update(swarm::UpdateArgs),
     /// Show this node, and the cluster as this node sees it
     Info(swarm::InfoArgs),
     /// Nodes of the cluster

@@ -1,8 +1,9 @@
-//! `init`, `join`, `join-token`, `leave`, `rejoin`, `backup`, `restore` and `info` as typed.
+//! `init`, `join`, `join-token`, `leave`, `rejoin`, `backup`, `restore`, `unlock`, `unlock-key`, `update` and `info` as
+//! typed.
 
 use super::output::OneOutput;
 use super::values::{address, duration_ms, label, manager};
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use ipnet::Ipv4Net;
 use std::path::PathBuf;
 
@@ -58,10 +59,14 @@ pub struct InitArgs {
     /// Old Raft snapshots kept [default: 0]
     #[arg(long, value_name = "N")]
     pub max_snapshots: Option<u32>,
+    /// Lock the managers' files: one that was restarted needs the unlock key, which is printed
+    #[arg(long)]
+    pub autolock: bool,
     /// On a manager whose peers are lost for good: go on alone with everything it knows
     #[arg(long, conflicts_with_all = [
         "listen_addr", "data_path_addr", "labels", "data_path_port", "default_addr_pools",
         "default_addr_pool_mask_length", "cert_expiry", "dispatcher_heartbeat", "snapshot_interval", "max_snapshots",
+        "autolock",
     ])]
     pub force_new_cluster: bool,
 }
@@ -152,6 +157,31 @@ pub struct RestoreArgs {
     /// The backup; - is standard input
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// Read the unlock key from a file, or from standard input with - [default: ask for it]
+    #[arg(long, value_name = "FILE|-")]
+    pub key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockKeyArgs {
+    /// Replace the key; managers that are away need the old one until they have heard of it
+    #[arg(long)]
+    pub rotate: bool,
+    /// Print the key only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "setting", required = true, multiple = true)]
+pub struct UpdateArgs {
+    /// Whether a manager that was restarted needs the unlock key
+    #[arg(long, value_name = "true|false", action = ArgAction::Set)]
+    pub autolock: Option<bool>,
 }
 
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ mod filter;
 mod network;
 mod new_file;
 mod node;
-mod passphrase;
 mod sandbox;
+mod secret;
 mod swarm;
 
 use crate::args::Command;
@@ -23,6 +23,9 @@ pub async fn dispatch(socket: &Path, command: Command) -> Result<(), CliError> {
         Command::Rejoin(args) => swarm::rejoin::run(socket, args).await,
         Command::Backup(args) => swarm::backup::run(socket, args).await,
         Command::Restore(args) => swarm::restore::run(socket, args).await,
+        Command::Unlock(args) => swarm::unlock::run(socket, args).await,
+        Command::UnlockKey(args) => swarm::unlock_key::run(socket, args).await,
+        Command::Update(args) => swarm::update::run(socket, args).await,
         Command::Info(args) => swarm::info::run(socket, args).await,
         Command::Node(command) => node::dispatch(socket, command).await,
         Command::Network(command) => network::dispatch(socket, command).await,

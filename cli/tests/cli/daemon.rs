@@ -52,6 +52,10 @@ impl Daemon {
         Self::start(data::outside(), Some(Status::unavailable(said)))
     }
 
+    pub fn locked() -> Self {
+        Self::start(data::locked(), Some(Status::unavailable(data::LOCKED)))
+    }
+
     fn start(info: v1::InfoResponse, control_refusal: Option<Status>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let scene = Scene { refusal: None, control_refusal, info, sandbox: None, asked: Vec::new() };
@@ -210,6 +214,7 @@ answers! {
         node: data::OWN.into(),
         join_token_worker: "SWMTKN-1-digest-secret".into(),
         advertise_addr: "192.0.2.1:2377".into(),
+        unlock_key: if request.autolock { data::UNLOCK_KEY.into() } else { String::new() },
         warnings: match request.advertise_addr.as_str() {
             "" => Vec::new(),
             given => vec![format!("{given} is advertised, and is no address of this host")],
@@ -233,6 +238,10 @@ answers! {
         hostname: "n1".into(),
     });
     info(InfoRequest) -> InfoResponse = |daemon, _| Ok(daemon.scene.lock().unwrap().info.clone());
+    unlock(UnlockRequest) -> UnlockResponse = |_, request| match request.key.as_str() {
+        data::UNLOCK_KEY => Ok(v1::UnlockResponse {}),
+        _ => Err(Status::permission_denied("this is not the key that locked this manager")),
+    };
     attach(AttachRequest) -> SandboxResponse = |_, _| Ok(v1::SandboxResponse { sandbox: data::sandboxes(false).pop() });
     detach(DetachRequest) -> DetachResponse = |_, _| Ok(v1::DetachResponse {});
     list_sandboxes(ListSandboxesRequest) -> ListSandboxesResponse =
@@ -310,6 +319,14 @@ answers! {
     };
     prune_networks(PruneNetworksRequest) -> PruneNetworksResponse =
         |daemon, _| managed(daemon, v1::PruneNetworksResponse { names: vec!["a".into(), "b".into()] });
+    set_lock(SetLockRequest) -> UnlockKeyResponse = |daemon, request| managed(daemon, v1::UnlockKeyResponse {
+        key: match request.lock() {
+            v1::Lock::Off => String::new(),
+            v1::Lock::On | v1::Lock::Rotate => data::UNLOCK_KEY.into(),
+        },
+    });
+    get_unlock_key(GetUnlockKeyRequest) -> UnlockKeyResponse =
+        |daemon, _| managed(daemon, v1::UnlockKeyResponse { key: data::UNLOCK_KEY.into() });
     list_endpoints(ListEndpointsRequest) -> ListEndpointsResponse =
         |daemon, _| managed(daemon, v1::ListEndpointsResponse { endpoints: data::endpoints() });
 }

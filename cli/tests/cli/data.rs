@@ -187,6 +187,20 @@ pub fn sandboxes(all: bool) -> Vec<v1::Sandbox> {
 }
 
 /// A host that belongs to no cluster.
+pub const UNLOCK_KEY: &str = "SWMKEY-1-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+pub fn locked() -> v1::InfoResponse {
+    v1::InfoResponse {
+        state: v1::MembershipState::Locked.into(),
+        node: OWN.into(),
+        role: v1::Role::Manager.into(),
+        last_error: LOCKED.into(),
+        ..outside()
+    }
+}
+
+pub const LOCKED: &str = "this manager is locked: unlock it with `swarmctl unlock`";
+
 pub fn outside() -> v1::InfoResponse {
     v1::InfoResponse {
         version: "0.1.0".into(),

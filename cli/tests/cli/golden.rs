@@ -49,6 +49,15 @@ async fn swarm() {
             "join-token worker",
             "join-token --rotate manager",
             "join-token -q worker",
+            "init --autolock",
+            "update",
+            "update --autolock=maybe",
+            "update --autolock=true",
+            "update --autolock=false",
+            "unlock-key",
+            "unlock-key -q",
+            "unlock-key --rotate",
+            "unlock --key-file /dev/null",
             "leave",
             "rejoin 192.0.2.2:2377",
             "rejoin --advertise-addr eth0 192.0.2.2:2377",
@@ -60,6 +69,8 @@ async fn swarm() {
     .await;
     text += "# on a worker\n";
     text += &transcript(&Daemon::worker(), &["info", "join-token worker"]).await;
+    text += "# on a locked manager\n";
+    text += &transcript(&Daemon::locked(), &["info", "unlock --key-file /dev/null"]).await;
     text += "# outside\n";
     text += &transcript(&Daemon::outside(), &["info", "node ls"]).await;
     compare("swarm", &text);

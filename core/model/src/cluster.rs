@@ -1,6 +1,6 @@
 //! The cluster as one object: its settings and the secrets new members show.
 
-use crate::{ClusterId, Epoch, Lineage};
+use crate::{ClusterId, Epoch, Lineage, UnlockSecret};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,6 +27,9 @@ pub struct Cluster {
     /// The epochs this one came from.
     #[serde(default)]
     pub past: Vec<Epoch>,
+    /// While the managers' files are locked: what unlocks them. Written by feature level 3 alone.
+    #[serde(default)]
+    pub unlock_key: Option<UnlockSecret>,
 }
 
 impl Cluster {
@@ -69,6 +72,7 @@ pub struct ClusterSettings {
     pub snapshot_interval: u64,
     /// Old snapshots kept beside the newest.
     pub max_snapshots: u32,
+    /// Whether there is an unlock key.
     pub autolock: bool,
 }
 

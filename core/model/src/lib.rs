@@ -12,6 +12,7 @@ mod cluster;
 mod endpoint;
 mod epoch;
 mod id;
+mod lock;
 mod name;
 mod network;
 mod node;
@@ -23,6 +24,7 @@ pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, Settings
 pub use endpoint::Endpoint;
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
 pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
+pub use lock::UnlockSecret;
 pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
 };

@@ -54,7 +54,8 @@ impl State {
                 Event::NetworkCreated(network) if self.indices.predefined.contains(network) => {
                     return Touched::All;
                 }
-                Event::NodeChanged(_)
+                Event::LockChanged
+                | Event::NodeChanged(_)
                 | Event::NodeRemoved(_)
                 | Event::NetworkCreated(_)
                 | Event::NetworkRemoved(_) => {}
@@ -147,7 +148,8 @@ impl Seen {
             Event::DefaultsChanged => self.defaults = true,
             Event::ManagersChanged => self.managers = true,
             Event::RoleChanged(who) => self.role |= who == node,
-            Event::NodeChanged(_)
+            Event::LockChanged
+            | Event::NodeChanged(_)
             | Event::NodeRemoved(_)
             | Event::NetworkCreated(_)
             | Event::NetworkRemoved(_) => {}

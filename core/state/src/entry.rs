@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
     ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SessionId,
+    SessionId, UnlockSecret,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,18 @@ pub enum Command {
         #[serde(default)]
         settled: Option<Settled>,
     },
+    /// From an operator: whether the managers' files are locked, and with what. → `Done`.
+    SetLock(SetLock),
+}
+
+/// The keys are chosen by the proposer. Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetLock {
+    Off,
+    /// With this key, unless there is one already.
+    On(UnlockSecret),
+    /// With this key instead of the one there is.
+    Rotate(UnlockSecret),
 }
 
 /// What managers that were older until now have dropped from their copies of the state, as the leader knows it. With the
@@ -236,6 +248,7 @@ pub enum Verb {
     RemoveNode,
     ReplaceManagers,
     SetFeatureLevel,
+    SetLock,
 }
 
 impl Command {
@@ -258,6 +271,7 @@ impl Command {
             // The one comes when nobody else is left, the other when all have said that they know it.
             Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
+            Self::SetLock(_) => 3,
         }
     }
 
@@ -288,6 +302,7 @@ impl Command {
             Self::RemoveNode { .. } => Verb::RemoveNode,
             Self::ReplaceManagers(_) => Verb::ReplaceManagers,
             Self::SetFeatureLevel { .. } => Verb::SetFeatureLevel,
+            Self::SetLock(_) => Verb::SetLock,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Event {
     RoleChanged(NodeId),
     /// The node is no member any more: its session must end.
     NodeRemoved(NodeId),
+    /// The lock of the managers' files: concerns managers alone.
+    LockChanged,
     NetworkCreated(NetworkId),
     NetworkRemoved(NetworkId),
     EndpointCreated {

@@ -111,6 +111,10 @@ pub enum Refusal {
         "the swarmd of node {host} is too old to be a manager here (feature level {features}, the cluster uses {needed}): upgrade it first"
     )]
     TooOld { host: String, features: u32, needed: u32 },
+    #[error(
+        "the managers are not locked: `swarmctl update --autolock=true` locks them and makes an unlock key"
+    )]
+    NoLock,
     #[error("node {host} takes no new endpoints: its availability is {availability}")]
     NodeUnavailable { host: String, availability: Availability },
 
@@ -223,6 +227,7 @@ impl Refusal {
             | Self::NodeTransition { .. }
             | Self::SessionSuperseded(_)
             | Self::NotAManager(_)
+            | Self::NoLock
             | Self::LastManager(_)
             | Self::QuorumAtRisk { .. }
             | Self::NodeNotDown(_)

@@ -4,7 +4,10 @@
 //! The set is one directory that is exchanged as a whole, so a crash leaves the old three files or the new three,
 //! never a key beside another key's certificate.
 
+mod cover;
 mod swap;
+
+pub use cover::KeyCover;
 
 use crate::key::NodeKey;
 use crate::node::{IdentityError, NodeIdentity};
@@ -37,6 +40,8 @@ pub enum StoreError {
     Exposed { path: PathBuf, mode: u32 },
     #[error("{} is longer than the {MOST_BYTES} bytes any file of an identity has", path.display())]
     TooLarge { path: PathBuf },
+    #[error("{} is locked: `swarmctl unlock` opens it", path.display())]
+    Locked { path: PathBuf },
     #[error("the identity in {} cannot be used: {source}", dir.display())]
     Invalid { dir: PathBuf, source: IdentityError },
 }
@@ -44,11 +49,17 @@ pub enum StoreError {
 impl NodeIdentity {
     /// Reads the identity kept in `dir` (`<state-dir>/certificates`); `None` if this node has none. Blocks on disk.
     pub fn load(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Self::load_covered(dir, &KeyCover::none())
+    }
+
+    /// As [`NodeIdentity::load`], of one whose key may be sealed.
+    pub fn load_covered(dir: &Path, cover: &KeyCover) -> Result<Option<Self>, StoreError> {
         swap::clean(dir)?;
         if !dir.try_exists().map_err(io_error("look for", dir))? {
             return Ok(None);
         }
-        let key = read_key(&dir.join(KEY))?;
+        let path = dir.join(KEY);
+        let key = cover.uncover(read_key(&path)?).ok_or(StoreError::Locked { path })?;
         let chain = read_text(&dir.join(CHAIN))?;
         let root = read_text(&dir.join(ROOT))?;
         let invalid = |source| StoreError::Invalid { dir: dir.to_owned(), source };
@@ -58,12 +69,17 @@ impl NodeIdentity {
 
     /// Replaces what `dir` holds by this identity, atomically and durably. The parent must exist. Blocks on disk.
     pub fn store(&self, dir: &Path) -> Result<(), StoreError> {
+        self.store_covered(dir, &KeyCover::none())
+    }
+
+    /// As [`NodeIdentity::store`], the key sealed if `cover` seals.
+    pub fn store_covered(&self, dir: &Path, cover: &KeyCover) -> Result<(), StoreError> {
         let invalid = |source: IdentityError| StoreError::Invalid { dir: dir.to_owned(), source };
-        let key = self.key.to_pem().map_err(|e| invalid(e.into()))?;
+        let key = cover.cover(&self.key.to_pem().map_err(|e| invalid(e.into()))?);
         let files = [
             swap::NewFile { name: ROOT, mode: 0o644, bytes: self.root_pem().as_bytes() },
             swap::NewFile { name: CHAIN, mode: 0o644, bytes: self.chain_pem().as_bytes() },
-            swap::NewFile { name: KEY, mode: 0o600, bytes: key.as_bytes() },
+            swap::NewFile { name: KEY, mode: 0o600, bytes: &key },
         ];
         swap::replace(dir, &files)
     }

@@ -4,6 +4,7 @@
 mod backup;
 mod cluster;
 mod endpoint;
+mod lock;
 mod network;
 mod node;
 mod reachability;
@@ -177,6 +178,16 @@ impl Control for ControlService {
     async fn list_endpoints(&self, request: Request<ListEndpointsRequest>) -> Answer<ListEndpointsResponse> {
         self.fresh(Method::ListEndpoints, request).await?;
         Ok(Response::new(endpoint::list(&self.seat)))
+    }
+
+    async fn set_lock(&self, request: Request<SetLockRequest>) -> Answer<UnlockKeyResponse> {
+        let permit = self.admit(Method::SetLock, request).await?;
+        lock::set(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn get_unlock_key(&self, request: Request<GetUnlockKeyRequest>) -> Answer<UnlockKeyResponse> {
+        self.fresh(Method::GetUnlockKey, request).await?;
+        lock::key(&self.seat).map(Response::new)
     }
 
     type BackupStream = BackupStream;

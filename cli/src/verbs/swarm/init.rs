@@ -1,6 +1,7 @@
 //! `init`: a new cluster of one manager.
 
 use super::join_command;
+use super::unlock_key::instructions;
 use crate::args::swarm::InitArgs;
 use crate::client::{Client, call};
 use crate::error::CliError;
@@ -17,7 +18,11 @@ pub async fn run(socket: &Path, args: InitArgs) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
     let answer = call(client.local().init(request)).await?;
     answer.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
-    print(&if recovering { recovered(&answer) } else { welcome(&answer) })
+    let lock = match answer.unlock_key.as_str() {
+        "" => String::new(),
+        key => format!("\n{}", instructions(key)),
+    };
+    print(&(if recovering { recovered(&answer) } else { welcome(&answer) } + &lock))
 }
 
 fn recovered(answer: &v1::InitResponse) -> String {
@@ -57,6 +62,7 @@ fn request(args: InitArgs) -> Result<v1::InitRequest, CliError> {
         max_snapshots: args.max_snapshots.unwrap_or(0),
         labels: addresses.labels.into_iter().collect(),
         force_new_cluster: args.force_new_cluster,
+        autolock: args.autolock,
     })
 }
 

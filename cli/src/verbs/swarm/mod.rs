@@ -8,6 +8,9 @@ pub mod join_token;
 pub mod leave;
 pub mod rejoin;
 pub mod restore;
+pub mod unlock;
+pub mod unlock_key;
+pub mod update;
 
 use crate::args::swarm::{AvailabilityArg, RoleArg};
 use swarm_proto::v1;

@@ -5,7 +5,8 @@ use crate::args::swarm::RestoreArgs;
 use crate::client::{Client, within};
 use crate::error::CliError;
 use crate::render::time::rfc3339;
-use crate::verbs::{passphrase, print, say};
+use crate::verbs::secret::{self, PASSPHRASE};
+use crate::verbs::{print, say};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -20,7 +21,7 @@ const PIECE: usize = 1 << 20;
 
 pub async fn run(socket: &Path, args: RestoreArgs) -> Result<(), CliError> {
     let file = read(&args)?;
-    let passphrase = passphrase::given(args.passphrase.passphrase_file.as_deref()).await?;
+    let passphrase = secret::given(&PASSPHRASE, args.passphrase.passphrase_file.as_deref()).await?;
     let begin = v1::RestoreBegin {
         passphrase,
         advertise_addr: args.addresses.advertise_addr.unwrap_or_default(),

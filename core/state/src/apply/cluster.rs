@@ -38,6 +38,7 @@ pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refu
         epoch: Epoch::default(),
         feature_level: create.feature_level,
         past: Vec::new(),
+        unlock_key: None,
     }));
     step.events.push(Event::DefaultsChanged);
     network::commit(step, plan, true);

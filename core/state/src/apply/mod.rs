@@ -3,6 +3,7 @@
 
 mod cluster;
 mod endpoint;
+mod lock;
 mod network;
 mod node;
 mod recovery;
@@ -76,6 +77,7 @@ impl Step<'_> {
             Command::SetFeatureLevel { level, settled } => {
                 cluster::set_feature_level(self, *level, settled.as_ref())
             }
+            Command::SetLock(set) => lock::set(self, set),
         }
     }
 

@@ -62,6 +62,12 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (0..NODES, any::<bool>()).prop_map(|(n, worker)| {
             Command::AdmitNode(admission(n, if worker { Role::Worker } else { Role::Manager }))
         }),
+        1 => (0u8..4).prop_map(|n| Command::SetLock(match n {
+            0 => SetLock::Off,
+            1 => SetLock::On(UnlockSecret("first".into())),
+            2 => SetLock::On(UnlockSecret("second".into())),
+            _ => SetLock::Rotate(UnlockSecret("third".into())),
+        })),
         3 => register(),
         3 => status(),
         2 => (0..NODES, option::of((0..NODES, any::<bool>()))).prop_map(|(n, place)| Command::SetManager {

@@ -1,4 +1,4 @@
-//! Where a passphrase comes from: a file, standard input, or a terminal that does not show it.
+//! Where a passphrase or a key comes from: a file, standard input, or a terminal that does not show it.
 //! Must not know what it opens.
 
 use super::say;
@@ -14,34 +14,50 @@ const MOST_BYTES: u64 = 4096;
 /// As a shell says it of a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
 
+/// What is asked for.
+pub struct Secret {
+    name: &'static str,
+    question: &'static str,
+    /// What reads it from a file.
+    flag: &'static str,
+}
+
+pub const NEW_PASSPHRASE: Secret =
+    Secret { name: "passphrase", question: "Passphrase for the backup: ", flag: "--passphrase-file" };
+pub const PASSPHRASE: Secret =
+    Secret { name: "passphrase", question: "Passphrase of the backup: ", flag: "--passphrase-file" };
+pub const UNLOCK_KEY: Secret = Secret { name: "unlock key", question: "Unlock key: ", flag: "--key-file" };
+
 /// For something new: at a terminal it is asked for twice.
-pub async fn new(file: Option<&Path>) -> Result<String, CliError> {
+pub async fn new(secret: &Secret, file: Option<&Path>) -> Result<String, CliError> {
     if let Some(path) = file {
-        return from_file(path);
+        return from_file(secret, path);
     }
-    let first = ask("Passphrase for the backup: ").await?;
-    match ask("The same once more: ").await? == first {
+    let first = ask(secret, secret.question).await?;
+    match ask(secret, "The same once more: ").await? == first {
         true => Ok(first),
-        false => Err(CliError::Failed("the two passphrases differ; nothing was done".into())),
+        false => Err(CliError::Failed(format!("the two {}s differ; nothing was done", secret.name))),
     }
 }
 
 /// For something that is there.
-pub async fn given(file: Option<&Path>) -> Result<String, CliError> {
+pub async fn given(secret: &Secret, file: Option<&Path>) -> Result<String, CliError> {
     match file {
-        Some(path) => from_file(path),
-        None => ask("Passphrase of the backup: ").await,
+        Some(path) => from_file(secret, path),
+        None => ask(secret, secret.question).await,
     }
 }
 
 /// Without the line's end, which editors and `echo` add.
-fn from_file(path: &Path) -> Result<String, CliError> {
+fn from_file(secret: &Secret, path: &Path) -> Result<String, CliError> {
     let mut text = String::new();
     let read = match path.as_os_str() == "-" {
         true => io::stdin().take(MOST_BYTES).read_to_string(&mut text),
         false => File::open(path).and_then(|f| f.take(MOST_BYTES).read_to_string(&mut text)),
     };
-    read.map_err(|e| CliError::Failed(format!("cannot read the passphrase from {}: {e}", path.display())))?;
+    let failed =
+        |e| CliError::Failed(format!("cannot read the {} from {}: {e}", secret.name, path.display()));
+    read.map_err(failed)?;
     Ok(line(&text).to_owned())
 }
 
@@ -50,12 +66,11 @@ fn line(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-async fn ask(question: &str) -> Result<String, CliError> {
-    let no_terminal = |_| {
-        CliError::Usage(
-            "there is no terminal to ask for the passphrase: use --passphrase-file FILE or -".into(),
-        )
-    };
+async fn ask(secret: &Secret, question: &str) -> Result<String, CliError> {
+    let Secret { name, flag, .. } = secret;
+    let no_terminal =
+        |_| CliError::Usage(format!("there is no terminal to ask for the {name}: use {flag} FILE or -"));
+    let failed = |error: io::Error| CliError::Failed(format!("cannot ask for the {name}: {error}"));
     let mut terminal = File::options().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
     let reader = terminal.try_clone().map_err(failed)?;
     let _quiet = Quiet::new(terminal.try_clone().map_err(failed)?).map_err(failed)?;
@@ -76,10 +91,6 @@ async fn ask(question: &str) -> Result<String, CliError> {
     };
     let _ = terminal.write_all(b"\n");
     answer.map(|text| line(&text).to_owned()).map_err(failed)
-}
-
-fn failed(error: io::Error) -> CliError {
-    CliError::Failed(format!("cannot ask for the passphrase: {error}"))
 }
 
 /// A terminal that shows nothing of what is typed until this is dropped.
