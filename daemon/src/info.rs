@@ -27,7 +27,8 @@ pub async fn info(daemon: &Daemon) -> pb::InfoResponse {
             node_addr: locked.member.advertise.ip().to_string(),
             data_path_addr: locked.member.data_path.to_string(),
             sandboxes: u32::try_from(locked.worker.status().sandboxes).unwrap_or(u32::MAX),
-            last_error: crate::lock::SENTENCE.into(),
+            data_path_port: locked.worker.status().data_path_port.into(),
+            join_error: crate::lock::SENTENCE.into(),
             ..common
         },
     }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::path::Path;
 use swarm_tests::run::Output;
-use swarm_tests::{Host, Setup, eventually, sandbox, scenario, view};
+use swarm_tests::{Host, Setup, World, eventually, sandbox, scenario, view};
 
 /// Sentences of `update`, `init` and `unlock-key` hold the key on a line of its own.
 fn key_in(said: &str) -> Result<String> {
@@ -23,8 +23,14 @@ fn unlock(host: &Host, key: &str) -> Result<()> {
     try_key(host, key)?.ok().map(drop)
 }
 
+/// All daemons run, and the first is the manager of a cluster that locks.
+fn begin(w: &World) -> Result<String> {
+    w.hosts().iter().try_for_each(Host::start)?;
+    w.host(1).ctl("init --autolock")?.ok()
+}
+
 fn state(host: &Host) -> Result<String> {
-    view::text(&host.info()?, "state").context("info tells no state")
+    view::text(&host.info()?, "LocalNodeState").context("info tells no state")
 }
 
 fn is_locked(host: &Host) -> Result<()> {
@@ -37,11 +43,21 @@ fn writes(host: &Host, name: &str) -> Result<()> {
     host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
-/// The host's files say so once they are sealed.
+fn keys(host: &Host) -> Result<Vec<u8>> {
+    Ok(std::fs::read(host.state_dir().join("raft.key"))?)
+}
+
 fn locks(host: &Host) -> Result<()> {
     eventually("its files are sealed", || {
-        let keys = std::fs::read(host.state_dir().join("raft.key"))?;
-        ensure!(keys.starts_with(b"SWMLOCK1"));
+        ensure!(keys(host)?.starts_with(b"SWMLOCK1"));
+        Ok(())
+    })
+}
+
+/// It follows what the cluster has decided meanwhile.
+fn changed(host: &Host, before: &[u8]) -> Result<()> {
+    eventually("its keys are sealed anew", || {
+        ensure!(keys(host)? != before);
         Ok(())
     })
 }
@@ -50,7 +66,7 @@ fn locks(host: &Host) -> Result<()> {
 fn s59_a_locked_manager_says_so_until_it_gets_the_right_key() {
     scenario(Setup::hosts(2), |w| {
         let (h1, h2) = (w.host(1), w.host(2));
-        let key = key_in(&h1.ctl("init --autolock")?.ok()?)?;
+        let key = key_in(&begin(w)?)?;
         ensure!(h1.ctl("unlock-key -q")?.ok()? == key);
         h1.ctl("unlock")?.refused_naming(&[code::FAILED], &["not locked"])?;
         h2.ctl(&format!("join --token {} 10.88.0.1:2377", h1.token("worker")?))?.ok()?;
@@ -119,22 +135,19 @@ fn s62_after_a_rotation_the_new_key_unlocks_and_who_was_away_needs_the_old_one_o
         let old = key_in(&h1.ctl("update --autolock=true")?.ok()?)?;
         [h1, h2, h3].into_iter().try_for_each(locks)?;
         h3.kill()?;
-        let before = std::fs::read(h2.state_dir().join("raft.key"))?;
+        let before = keys(h2)?;
         let new = key_in(&h1.ctl("unlock-key --rotate")?.ok()?)?;
         ensure!(new != old);
-        eventually("h2 has sealed its files anew", || {
-            ensure!(std::fs::read(h2.state_dir().join("raft.key"))? != before);
-            Ok(())
-        })?;
+        changed(h2, &before)?;
         h2.restart()?;
         try_key(h2, &old)?.refused_naming(&[code::REFUSED], &["not the key"])?;
         unlock(h2, &new)?;
+        let before = keys(h3)?;
         h3.start()?;
         unlock(h3, &old)?;
-        eventually("h3 has caught up, and its files with it", || {
-            h3.restart()?;
-            unlock(h3, &new)
-        })?;
+        changed(h3, &before)?;
+        h3.restart()?;
+        unlock(h3, &new)?;
         eventually("it sees the others", || h3.ctl("node ls")?.ok())?;
         writes(h3, "together")
     });
@@ -144,7 +157,7 @@ fn s62_after_a_rotation_the_new_key_unlocks_and_who_was_away_needs_the_old_one_o
 fn s64_a_locked_manager_leaves_by_force_only_and_takes_its_state_along() {
     scenario(Setup::hosts(1).alone(), |w| {
         let h1 = w.host(1);
-        h1.ctl("init --autolock")?.ok()?;
+        begin(w)?;
         writes(h1, "my_net")?;
         h1.run("a", "--network my_net")?;
         h1.restart()?;
@@ -160,7 +173,7 @@ fn s64_a_locked_manager_leaves_by_force_only_and_takes_its_state_along() {
 fn s65_the_keys_change_under_writes_and_nothing_is_lost() {
     scenario(Setup::hosts(1).alone(), |w| {
         let h1 = w.host(1);
-        h1.ctl("init --autolock")?.ok()?;
+        begin(w)?;
         let rotate = || -> Result<String> {
             let mut key = String::new();
             for _ in 0..3 {
@@ -207,7 +220,7 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 fn a_locked_managers_disk_yields_no_secret() {
     scenario(Setup::hosts(2), |w| {
         let (h1, h2) = (w.host(1), w.host(2));
-        let key = key_in(&h1.ctl("init --autolock")?.ok()?)?;
+        let key = key_in(&begin(w)?)?;
         let secret = |token: String| token.rsplit('-').next().unwrap_or_default().to_owned();
         let secrets = [
             secret(h1.token("worker")?),
@@ -245,7 +258,7 @@ fn a_locked_managers_disk_yields_no_secret() {
 fn who_is_promoted_locks_and_who_is_demoted_does_not() {
     scenario(Setup::hosts(3), |w| {
         let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
-        let key = key_in(&h1.ctl("init --autolock")?.ok()?)?;
+        let key = key_in(&begin(w)?)?;
         for host in [h2, h3] {
             host.ctl(&format!("join --token {} 10.88.0.1:2377", h1.token("worker")?))?.ok()?;
         }

@@ -78,6 +78,8 @@ struct ClusterView {
     dispatcher_heartbeat: String,
     snapshot_interval: u64,
     max_snapshots: u32,
+    /// The managers' files are locked.
+    autolock: bool,
 }
 
 impl InfoObject {
@@ -153,6 +155,7 @@ fn cluster_view(answer: v1::GetClusterResponse) -> ClusterView {
         dispatcher_heartbeat: duration(settings.heartbeat_ms),
         snapshot_interval: settings.snapshot_interval,
         max_snapshots: settings.max_snapshots,
+        autolock: settings.autolock,
     }
 }
 
@@ -195,6 +198,7 @@ impl InfoObject {
         let managers: Vec<_> = self.remote_managers.iter().map(|manager| manager.addr.as_str()).collect();
         lines.put("Manager addresses", managers.join(", "));
         let session = match self.session_manager.as_str() {
+            "" if self.local_node_state == "locked" => "none until it is unlocked".to_owned(),
             "" => "none: no manager answers now".to_owned(),
             manager => format!("with manager {manager}, at revision {}", self.revision),
         };
@@ -224,6 +228,7 @@ impl ClusterView {
         let pools = self.default_addr_pool.join(", ");
         lines.indented(1, "Address pools", format!("{pools} in subnets of /{}", self.subnet_size));
         lines.indented(1, "Certificates", format!("valid {}", self.cert_expiry));
+        lines.indented(1, "Autolock", if self.autolock { "on" } else { "off" });
         lines.indented(1, "Heartbeat", &self.dispatcher_heartbeat);
         lines.indented(1, "Snapshots", format!("every {} entries", self.snapshot_interval));
     }

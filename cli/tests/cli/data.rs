@@ -194,7 +194,8 @@ pub fn locked() -> v1::InfoResponse {
         state: v1::MembershipState::Locked.into(),
         node: OWN.into(),
         role: v1::Role::Manager.into(),
-        last_error: LOCKED.into(),
+        join_error: LOCKED.into(),
+        data_path_port: 4789,
         ..outside()
     }
 }

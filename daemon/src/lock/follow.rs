@@ -75,9 +75,9 @@ async fn settle(daemon: &Daemon, running: &Running, manager: &Manager) -> anyhow
         return Ok(true);
     }
     let _turn = daemon.turn().await;
-    // What was waited for may have been a demotion, whose files are its own matter.
-    if !running.is_manager() {
-        return Ok(false);
+    // What was waited for may have been a demotion, whose files are its own matter, or another one doing this.
+    if !running.is_manager() || is_so(daemon, wanted.as_ref()) {
+        return Ok(running.is_manager());
     }
     let held = daemon.state.keys().held().context("the keys are not open")?;
     let locked = wanted.is_some();
