@@ -181,5 +181,12 @@ pub async fn resume(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
         return Ok(());
     }
     let dir = daemon.state.path().display().to_string();
+    if let Some(there) = daemon.state.orphaned()? {
+        anyhow::bail!(
+            "node.json is missing in {dir} while {} is there: restore it from a backup of that folder, or move all of it \
+             away and join again",
+            there.display()
+        );
+    }
     daemon.state.forget().with_context(|| format!("cannot clear what a broken join left in {dir}"))
 }

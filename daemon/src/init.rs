@@ -95,6 +95,7 @@ async fn make(
     };
     let snapshots = Snapshots { interval: settings.snapshot_interval, keep: settings.max_snapshots };
     let data_path_port = settings.data_path_port;
+    daemon.state.begin().map_err(|e| internal(e.to_string()))?;
     let stored = daemon.state.set_identity(&identity);
     stored.map_err(|e| internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| internal(e.to_string()))?;

@@ -45,6 +45,8 @@ pub struct Member {
     pub former: Vec<SocketAddr>,
 }
 
+/// There while a host is on its way to become a member, or to be none.
+const UNFINISHED: &str = "unfinished";
 /// Names an operator gave that are kept; the latest stay.
 const MOST_NAMES: usize = 16;
 
@@ -132,7 +134,26 @@ impl StateDir {
     /// From here on this host is a member.
     pub fn set_member(&self, member: &Member) -> io::Result<()> {
         write(&self.0, "node.json", member)?;
-        remove(&self.0.join("join.json"))
+        remove(&self.0.join("join.json"))?;
+        remove(&self.unfinished())
+    }
+
+    /// What is written from here on belongs to no member yet: should this host be stopped before it is one, it goes.
+    pub fn begin(&self) -> io::Result<()> {
+        write_bytes(&self.0, UNFINISHED, b"")
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.0.join(UNFINISHED)
+    }
+
+    /// What only a member has, and nobody was about to make or remove: the first such name.
+    pub fn orphaned(&self) -> io::Result<Option<PathBuf>> {
+        if self.unfinished().try_exists()? {
+            return Ok(None);
+        }
+        let of_members = [self.raft(), key_file(&self.0), self.certificates()];
+        Ok(of_members.into_iter().find(|path| path.exists()))
     }
 
     pub fn set_pending(&self, join: &PendingJoin) -> io::Result<()> {
@@ -217,6 +238,7 @@ impl StateDir {
 
     /// From here on this host is outside any cluster. `node.json` goes first: what follows may be cut short.
     pub fn forget(&self) -> io::Result<()> {
+        self.begin()?;
         remove(&self.0.join("node.json"))?;
         remove(&self.0.join("join.json"))?;
         sync(&self.0)?;
@@ -226,6 +248,8 @@ impl StateDir {
         }
         NodeIdentity::erase(&self.certificates()).map_err(io::Error::other)?;
         self.raft_dirs().iter().chain([&self.worker()]).try_for_each(|dir| remove_dir(dir))?;
+        sync(&self.0)?;
+        remove(&self.unfinished())?;
         sync(&self.0)
     }
 }
@@ -327,6 +351,21 @@ mod tests {
         assert_eq!(state.member().unwrap(), Some(member()));
         std::fs::create_dir_all(state.raft()).unwrap();
         std::fs::write(state.raft().join("x"), "x").unwrap();
+        state.forget().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_member_left_without_its_node_json_is_not_taken_for_a_broken_join() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        assert_eq!(state.orphaned().unwrap(), None);
+        state.begin().unwrap();
+        state.raft_key().unwrap();
+        assert_eq!(state.orphaned().unwrap(), None);
+        state.set_member(&member()).unwrap();
+        std::fs::remove_file(dir.path().join("node.json")).unwrap();
+        assert_eq!(state.orphaned().unwrap(), Some(dir.path().join("raft.key")));
         state.forget().unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -111,6 +111,7 @@ async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Res
         Snapshots { interval: cluster.settings.snapshot_interval, keep: cluster.settings.max_snapshots };
     let member = newcomer.member(&cluster);
     let made_by = backup.made.version.clone();
+    daemon.state.begin().map_err(|e| internal(e.to_string()))?;
     let config = running::manager_config(daemon, &member, snapshots)?;
     let recovered = restored(&config, backup, &newcomer.successor).await;
     let recovered: Recovered = recovered.map_err(|e| internal(e.to_string()))?;

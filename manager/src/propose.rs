@@ -119,7 +119,10 @@ impl Proposer {
     async fn missing(&self) -> String {
         let status = self.raft.status();
         match status.voters.get(&status.id).and_then(|me| me.node.parse().ok()) {
-            Some(me) => crate::recovery::missing(&self.links, &self.applied, me).await,
+            Some(me) => {
+                let voters: Vec<Member> = status.voters.values().cloned().collect();
+                crate::recovery::missing(&self.links, &self.applied, me, &voters).await
+            }
             None => "this manager has no vote yet".to_owned(),
         }
     }

@@ -172,6 +172,7 @@ fn accept(
         moves: 0,
         former: Vec::new(),
     };
+    daemon.state.begin().map_err(|e| Status::internal(e.to_string()))?;
     daemon.state.set_identity(&identity).map_err(|e| Status::internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| Status::internal(e.to_string()))?;
     let port = u16::try_from(settings.data_path_port).unwrap_or(0);

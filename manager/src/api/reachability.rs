@@ -44,6 +44,8 @@ pub async fn reachabilities(seat: &Seat) -> Reachabilities {
 async fn there(seat: &Seat, status: &Status) -> Reachabilities {
     let mut known = heard(seat, status).await;
     if counted(status, &known).leader.is_none() {
+        // Whoever Raft still calls so leads nobody.
+        known.leader = None;
         let answers = recovery::others(seat).await;
         let nodes: BTreeSet<String> = answers.iter().map(|(peer, _)| peer.node.to_string()).collect();
         known.heard.extend(status.voters.iter().filter(|(_, m)| nodes.contains(&m.node)).map(|(id, _)| *id));

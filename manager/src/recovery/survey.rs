@@ -14,6 +14,7 @@ use swarm_model::{Cluster, Epoch, Kin, Lineage, ManagerPeer, Node, NodeId, Role}
 use swarm_proto::v1;
 use swarm_proto::v1::recovery_client::RecoveryClient;
 use swarm_proto::v1::recovery_server::Recovery;
+use swarm_raft::Member;
 use swarm_state::State;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -119,8 +120,22 @@ pub async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse
 }
 
 /// `2 of 3 managers do not answer this one: h2 (10.0.0.2:2377), h3 (10.0.0.3:2377)`; empty when all do.
-pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId) -> String {
-    let managers = applied.read(|state| named(state, |_| true));
+///
+/// Who votes and is no manager on record any more counts too: it has left before Raft could let go of it.
+pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId, voters: &[Member]) -> String {
+    let mut managers = applied.read(|state| named(state, |_| true));
+    for voter in voters {
+        if let Ok(node) = voter.node.parse::<NodeId>()
+            && !managers.iter().any(|(peer, _)| peer.node == node)
+        {
+            let host = applied.read(|state| state.node(&node).map(|node| node.hostname.clone()));
+            let host = host.unwrap_or_else(|| node.short().to_string());
+            managers.push((
+                ManagerPeer { node, addr: voter.addr },
+                format!("{host}, which has left, but still has a vote,"),
+            ));
+        }
+    }
     let away = silent(links, &managers, me).await;
     match away.len() {
         0 => String::new(),

@@ -12,7 +12,11 @@ use swarm_proto::v1;
 pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
     let mut several = Several::default();
-    for reference in &args.nodes {
+    let nodes = match role {
+        Role::Manager => args.nodes,
+        Role::Worker => oneself_last(&client, args.nodes).await?,
+    };
+    for reference in &nodes {
         if several.is_hopeless() {
             break;
         }
@@ -21,6 +25,16 @@ pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliEr
         }
     }
     several.finish()
+}
+
+/// Whoever demotes itself can demote nobody afterwards.
+async fn oneself_last(client: &Client, mut nodes: Vec<String>) -> Result<Vec<String>, CliError> {
+    if nodes.len() > 1 {
+        let own = call(client.local().info(v1::InfoRequest {})).await?;
+        let is_own = |word: &str| word == "self" || word == own.hostname || own.node.starts_with(word);
+        nodes.sort_by_key(|word| is_own(word));
+    }
+    Ok(nodes)
 }
 
 async fn change(client: &Client, reference: &str, role: Role) -> Result<String, CliError> {
