@@ -46,6 +46,8 @@ pass_on! {
     get_cluster(GetClusterRequest) -> GetClusterResponse;
     get_join_token(GetJoinTokenRequest) -> JoinTokenResponse;
     rotate_join_token(RotateJoinTokenRequest) -> JoinTokenResponse;
+    update_cluster(UpdateClusterRequest) -> UpdateClusterResponse;
+    rotate_root(RotateRootRequest) -> RotateRootResponse;
     list_nodes(ListNodesRequest) -> ListNodesResponse;
     get_node(GetNodeRequest) -> GetNodeResponse;
     update_node(UpdateNodeRequest) -> UpdateNodeResponse;

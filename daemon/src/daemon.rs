@@ -58,6 +58,7 @@ impl Daemon {
     /// As a member; from here on this host does what the cluster wants of it.
     pub fn enter_member(self: &Arc<Self>, running: Arc<Running>) {
         tokio::spawn(crate::role::follow(self.clone(), running.clone()));
+        tokio::spawn(crate::renewal::follow(self.clone(), running.clone()));
         tokio::spawn(crate::whereabouts::follow(self.clone(), running.clone()));
         tokio::spawn(lock::follow(self.clone(), running.clone()));
         self.enter(Phase::Member(running));

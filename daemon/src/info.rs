@@ -55,6 +55,8 @@ fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
             true => member.listen.to_string(),
             false => String::new(),
         },
+        warnings: crate::renewal::warnings(running),
+        cert_until_ms: running.credentials.validity().until_ms,
         last_error: match status.last_error.is_empty() {
             true => status.session_error,
             false => status.last_error,

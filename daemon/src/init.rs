@@ -147,6 +147,7 @@ fn settings(request: &pb::InitRequest) -> Result<ClusterSettings, Status> {
         snapshot_interval: or(request.snapshot_interval, ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL),
         max_snapshots: request.max_snapshots,
         autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
     })
 }
 

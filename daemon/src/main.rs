@@ -22,6 +22,7 @@ mod ready;
 mod recover;
 mod rejoin;
 mod remembered;
+mod renewal;
 mod restore;
 mod role;
 mod running;

@@ -5,7 +5,7 @@
 //! files, certificate. `node.json` says what a restart begins with; the rest is made to fit it.
 
 mod adrift;
-mod certificate;
+pub mod certificate;
 
 use crate::daemon::Daemon;
 use crate::member::Member;

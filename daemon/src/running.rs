@@ -31,6 +31,8 @@ pub struct Running {
     member: RwLock<Member>,
     /// While this host is a manager.
     serving: RwLock<Option<Arc<Serving>>>,
+    /// Why this node's certificate is not renewed; empty while all is well.
+    pub renewal_trouble: RwLock<String>,
     /// Ends what follows the cluster's wishes for this host.
     pub stop: CancellationToken,
 }
@@ -184,6 +186,7 @@ fn running(start: Start, worker: WorkerHandle, serving: Option<Serving>) -> Arc<
         credentials: start.credentials,
         member: RwLock::new(start.member),
         serving: RwLock::new(serving.map(Arc::new)),
+        renewal_trouble: RwLock::default(),
         stop: CancellationToken::new(),
     })
 }

@@ -1,7 +1,8 @@
 //! The identity in use, replaceable while everything runs. Must not know who dials or listens with it.
 
 use crate::issue::Validity;
-use crate::node::NodeIdentity;
+use crate::key::KeyError;
+use crate::node::{IdentityError, NodeIdentity};
 use crate::peer::Peer;
 use crate::tls;
 use crate::token::CaDigest;
@@ -31,13 +32,15 @@ struct Current {
     identity: NodeIdentity,
     server: Arc<ServerConfig>,
     member: Arc<ClientConfig>,
+    nameless: Arc<ClientConfig>,
 }
 
 impl Current {
     fn new(identity: NodeIdentity) -> Result<Arc<Self>, CredentialsError> {
         let server = Arc::new(tls::server(&identity)?);
         let member = Arc::new(tls::member(&identity)?);
-        Ok(Arc::new(Self { identity, server, member }))
+        let nameless = Arc::new(tls::nameless(&identity)?);
+        Ok(Arc::new(Self { identity, server, member, nameless }))
     }
 }
 
@@ -74,13 +77,33 @@ impl Credentials {
         self.current.load().identity.ca_digest()
     }
 
-    /// PEM.
+    /// The root that has issued the certificate in use, if it is one of those trusted.
+    pub fn issuing_root(&self) -> Option<CaDigest> {
+        self.current.load().identity.issuing_root()
+    }
+
+    /// The identity in use, trusting these roots (PEM) instead.
+    pub fn with_roots(&self, root_pem: &str) -> Result<NodeIdentity, IdentityError> {
+        self.current.load().identity.with_roots(root_pem)
+    }
+
+    /// For a renewal by the key of a certificate that has run out: its chain, and the proof.
+    pub fn prove(&self, csr_der: &[u8]) -> Result<(String, Vec<u8>), KeyError> {
+        let current = self.current.load();
+        Ok((current.identity.chain_pem().to_owned(), current.identity.prove(csr_der)?))
+    }
+
+    /// PEM: every root trusted.
     pub fn root_ca_pem(&self) -> String {
         self.current.load().identity.root_pem().to_owned()
     }
 
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         self.current.load().server.clone()
+    }
+
+    pub(crate) fn nameless_config(&self) -> Arc<ClientConfig> {
+        self.current.load().nameless.clone()
     }
 
     pub(crate) fn member_config(&self) -> Arc<ClientConfig> {

@@ -66,6 +66,15 @@ impl NodeKey {
         pair.map(Zeroizing::new).map_err(|_| KeyError::NotP256)
     }
 
+    pub(crate) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// The same key once more, for the same node under other roots.
+    pub(crate) fn again(&self) -> Self {
+        Self { pkcs8: self.pkcs8.clone() }
+    }
+
     /// For rustls, which takes a copy of its own.
     pub(crate) fn for_tls(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.to_vec()))

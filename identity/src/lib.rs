@@ -17,7 +17,9 @@ mod listen;
 pub mod lock;
 mod node;
 mod peer;
+mod proof;
 pub mod random;
+mod renewal;
 mod tls;
 mod token;
 
@@ -34,6 +36,8 @@ pub use listen::{
 pub use lock::{UnlockKey, UnlockKeyError};
 pub use node::{IdentityError, NodeIdentity};
 pub use peer::{Peer, PeerError};
+pub use proof::{ProofError, prover};
+pub use renewal::renew_at;
 pub use token::{CaDigest, JoinToken, PartFault, TokenError, secrets_equal};
 
 /// The name every manager's certificate carries, and no worker's.

@@ -47,7 +47,7 @@ impl NodeIdentity {
         let chain = certificates(chain_pem, "the certificate chain")?;
         let roots = certificates(root_pem, "the root CA file")?;
         let leaf = chain.first().ok_or(IdentityError::Pem { what: "the certificate chain" })?;
-        let (peer, validity) = check(leaf, &roots, &key.public_key()?)?;
+        let (peer, validity) = check(leaf, (&chain, &roots), &key.public_key()?)?;
         let (chain_pem, root_pem) = (chain_pem.to_owned(), root_pem.to_owned());
         Ok(Self { key, chain, roots, chain_pem, root_pem, peer, validity })
     }
@@ -60,6 +60,28 @@ impl NodeIdentity {
             .find(|cert| CaDigest::of_certificate(cert) == *digest)
             .ok_or(IdentityError::OtherRoot { expected: *digest })?;
         Self::new(key, chain_pem, &to_pem(&root))
+    }
+
+    /// The same key and certificate, trusting these roots (PEM) from now on.
+    pub fn with_roots(&self, root_pem: &str) -> Result<Self, IdentityError> {
+        Self::new(self.key.again(), &self.chain_pem, root_pem)
+    }
+
+    /// The root that has issued the certificate itself, without another CA between.
+    pub fn issuing_root(&self) -> Option<CaDigest> {
+        let leaf = self.chain.first()?;
+        let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+        self.roots.iter().find(|root| is_issued_by(&leaf, root)).map(|root| CaDigest::of_certificate(root))
+    }
+
+    /// What is shown to a server: the certificate and whatever CA stands between it and a root.
+    pub(crate) fn client_chain(&self) -> Vec<CertificateDer<'static>> {
+        let between = |cert: &&CertificateDer<'_>| match X509Certificate::from_der(cert) {
+            Ok((_, cert)) => cert.subject() != cert.issuer(),
+            Err(_) => false,
+        };
+        let (leaf, others) = (self.chain.iter().take(1), self.chain.iter().skip(1));
+        leaf.chain(others.filter(between)).cloned().collect()
     }
 
     pub fn peer(&self) -> &Peer {
@@ -86,7 +108,10 @@ impl NodeIdentity {
     }
 }
 
-fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+pub(crate) fn certificates(
+    pem: &str,
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let certs: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(pem.as_bytes()).take(MOST_CERTIFICATES + 1).collect();
     match certs {
@@ -97,7 +122,7 @@ fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'sta
 
 fn check(
     leaf: &CertificateDer<'_>,
-    roots: &[CertificateDer<'_>],
+    (chain, roots): (&[CertificateDer<'_>], &[CertificateDer<'_>]),
     public_key: &[u8],
 ) -> Result<(Peer, Validity), IdentityError> {
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| PeerError::Encoding)?;
@@ -105,16 +130,33 @@ fn check(
     if leaf.public_key().subject_public_key.data.as_ref() != public_key {
         return Err(IdentityError::KeyMismatch);
     }
-    let issued_by = |root: &CertificateDer<'_>| match X509Certificate::from_der(root) {
-        Ok((_, root)) => leaf.verify_signature(Some(root.public_key())).is_ok(),
-        Err(_) => false,
-    };
-    if !roots.iter().any(issued_by) {
+    if !find_path(&leaf, chain, roots) {
         return Err(IdentityError::NotIssuedByRoot);
     }
     let from_ms = to_ms(leaf.validity().not_before.timestamp());
     let until_ms = peer.expires_ms;
     Ok((peer, Validity { from_ms, until_ms }))
+}
+
+/// Whether a root has issued this certificate, or a CA of the chain which a root has issued. Times are not looked at.
+pub(crate) fn find_path(
+    leaf: &X509Certificate<'_>,
+    chain: &[CertificateDer<'_>],
+    roots: &[CertificateDer<'_>],
+) -> bool {
+    let is_root = |cert: &X509Certificate<'_>| roots.iter().any(|root| is_issued_by(cert, root));
+    let crosses = |between: &CertificateDer<'_>| {
+        is_issued_by(leaf, between)
+            && X509Certificate::from_der(between).is_ok_and(|(_, cert)| cert.is_ca() && is_root(&cert))
+    };
+    is_root(leaf) || chain.iter().skip(1).any(crosses)
+}
+
+fn is_issued_by(cert: &X509Certificate<'_>, issuer: &CertificateDer<'_>) -> bool {
+    match X509Certificate::from_der(issuer) {
+        Ok((_, issuer)) => cert.verify_signature(Some(issuer.public_key())).is_ok(),
+        Err(_) => false,
+    }
 }
 
 fn to_pem(der: &[u8]) -> String {

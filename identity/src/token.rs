@@ -3,6 +3,8 @@
 
 use crate::base36;
 use ring::{digest, hmac};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -22,7 +24,13 @@ impl CaDigest {
         Self(bytes)
     }
 
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// Of the first certificate in a PEM text.
+    pub fn of_pem(pem: &str) -> Option<Self> {
+        let cert = CertificateDer::pem_slice_iter(pem.as_bytes()).next()?.ok()?;
+        Some(Self::of_certificate(&cert))
+    }
+
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

@@ -97,7 +97,8 @@ pub fn permits(method: Method, standing: Standing) -> bool {
     use Method::*;
     use Standing::{Anonymous, LocalOperator, Manager, Worker};
     match method {
-        GetRootCa | Issue => match standing {
+        // What is shown there judges: a token, or a key that is known.
+        GetRootCa | Issue | RenewExpired => match standing {
             Manager | Worker | Anonymous => true,
             LocalOperator => false,
         },
@@ -107,7 +108,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
         },
         GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode
         | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
-        | Backup | SetLock | GetUnlockKey => match standing {
+        | Backup | SetLock | GetUnlockKey | UpdateCluster | RotateRoot => match standing {
             LocalOperator | Manager => true,
             Worker | Anonymous => false,
         },
@@ -124,10 +125,11 @@ fn by_certificate(method: Method) -> bool {
     use Method::*;
     match method {
         Append | Vote | PreVote | InstallSnapshot | TransferLeader | Survey | Greet => true,
-        GetRootCa | Issue | Renew | GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode
-        | UpdateNode | RemoveNode | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork
-        | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey | Session | Leave
-        | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard | Propose => false,
+        GetRootCa | Issue | Renew | RenewExpired | UpdateCluster | RotateRoot | GetCluster | GetJoinToken
+        | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode | CreateNetwork | ListNetworks
+        | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey
+        | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard
+        | Propose => false,
     }
 }
 

@@ -212,6 +212,19 @@ impl Manager {
         self.seat.addresses.set_seeds(addresses);
     }
 
+    /// A certificate for this node itself, by its own records. They must be up to date, unless its certificate has run out
+    /// (`expired`): then it could ask nobody, and managers that were all away for long would never meet again.
+    pub async fn renew_own(
+        &self,
+        csr_der: &[u8],
+        expired: bool,
+    ) -> Result<swarm_proto::v1::IssueResponse, tonic::Status> {
+        if !expired {
+            self.seat.linearizer.barrier().await?;
+        }
+        crate::ca::renew(&self.seat, self.seat.me().node, csr_der)
+    }
+
     /// Returns, with the reason, when another run under this manager's name turned out to be the one that counts.
     pub async fn twin(&self) -> String {
         self.seat.addresses.twin().await

@@ -21,9 +21,10 @@ macro_rules! methods {
 }
 
 methods! {
-    Ca { GetRootCa, Issue, Renew }
+    Ca { GetRootCa, Issue, Renew, RenewExpired }
     Control {
         GetCluster, GetJoinToken, RotateJoinToken,
+        UpdateCluster, RotateRoot,
         ListNodes, GetNode, UpdateNode, RemoveNode,
         CreateNetwork, ListNetworks, GetNetwork, RemoveNetwork, PruneNetworks,
         ListEndpoints,

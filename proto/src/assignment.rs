@@ -46,12 +46,13 @@ impl TryFrom<v1::Peer> for model::Peer {
 
 impl From<&model::DriverDefaults> for v1::DriverDefaults {
     fn from(defaults: &model::DriverDefaults) -> Self {
-        let model::DriverDefaults { data_path_port, heartbeat_ms, lineage } = defaults;
+        let model::DriverDefaults { data_path_port, heartbeat_ms, lineage, roots } = defaults;
         Self {
             data_path_port: (*data_path_port).into(),
             heartbeat_ms: *heartbeat_ms,
             epoch: lineage.epoch.as_u64(),
             past: past(lineage),
+            roots: roots.clone(),
         }
     }
 }
@@ -62,7 +63,7 @@ impl TryFrom<v1::DriverDefaults> for model::DriverDefaults {
     fn try_from(defaults: v1::DriverDefaults) -> Result<Self, ConvertError> {
         let data_path_port = narrow("data_path_port", defaults.data_path_port, "a port: 1024 to 49151")?;
         let lineage = lineage(defaults.epoch, &defaults.past);
-        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, lineage })
+        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, lineage, roots: defaults.roots })
     }
 }
 

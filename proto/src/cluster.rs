@@ -41,6 +41,7 @@ impl From<&model::ClusterSettings> for v1::ClusterSettings {
             snapshot_interval: settings.snapshot_interval,
             max_snapshots: settings.max_snapshots,
             autolock: settings.autolock,
+            cert_grace_ms: Some(settings.cert_grace_ms),
         }
     }
 }
@@ -60,6 +61,7 @@ impl TryFrom<v1::ClusterSettings> for model::ClusterSettings {
             snapshot_interval: settings.snapshot_interval,
             max_snapshots: settings.max_snapshots,
             autolock: settings.autolock,
+            cert_grace_ms: settings.cert_grace_ms.unwrap_or(model::ClusterSettings::DEFAULT_CERT_GRACE_MS),
         })
     }
 }

@@ -100,13 +100,14 @@ prop_compose! {
 }
 prop_compose! {
     fn settings()(pools in vec((any::<std::net::Ipv4Addr>(), 0u8..=32), 0..3), subnet_prefix: u8,
-        v6 in (any::<std::net::Ipv6Addr>(), 0u8..=128), data_path_port: u16, times: [u64; 3], max_snapshots: u32,
+        v6 in (any::<std::net::Ipv6Addr>(), 0u8..=128), data_path_port: u16, times: [u64; 4], max_snapshots: u32,
         autolock: bool) -> ClusterSettings {
-        let [cert_expiry_ms, heartbeat_ms, snapshot_interval] = times;
+        let [cert_expiry_ms, heartbeat_ms, snapshot_interval, cert_grace_ms] = times;
         ClusterSettings {
             default_addr_pools: pools.into_iter().map(|(ip, n)| ipnet::Ipv4Net::new(ip, n).unwrap()).collect(),
             ipv6_pool: ipnet::Ipv6Net::new(v6.0, v6.1).unwrap(),
             subnet_prefix, data_path_port, cert_expiry_ms, heartbeat_ms, snapshot_interval, max_snapshots, autolock,
+            cert_grace_ms,
         }
     }
 }
@@ -122,9 +123,14 @@ fn peer() -> impl Strategy<Value = Peer> {
 }
 fn defaults() -> impl Strategy<Value = DriverDefaults> {
     let past = proptest::collection::vec(any::<u64>(), 0..3);
-    (any::<(u16, u64, u64)>(), past).prop_map(|((data_path_port, heartbeat_ms, epoch), past)| {
-        DriverDefaults { data_path_port, heartbeat_ms, lineage: swarm_proto::lineage(epoch, &past) }
-    })
+    (any::<(u16, u64, u64)>(), past, text()).prop_map(
+        |((data_path_port, heartbeat_ms, epoch), past, roots)| DriverDefaults {
+            data_path_port,
+            heartbeat_ms,
+            lineage: swarm_proto::lineage(epoch, &past),
+            roots,
+        },
+    )
 }
 fn role() -> impl Strategy<Value = Role> {
     pick(&[Role::Worker, Role::Manager])

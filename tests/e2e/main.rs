@@ -6,6 +6,7 @@ mod addresses;
 mod backup;
 mod bad_input;
 mod branches;
+mod certificates;
 mod clocks;
 mod contract;
 mod copies;

@@ -89,6 +89,7 @@ fn settings() -> ClusterSettings {
         snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
         max_snapshots: 0,
         autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
     }
 }
 

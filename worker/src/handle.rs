@@ -110,6 +110,7 @@ impl WorkerHandle {
             managers,
             session_manager: self.host.managers.session_manager(),
             session_error: self.host.managers.trouble(),
+            clock_ahead_ms: self.host.managers.clock_ahead_ms(),
             sandboxes: self.host.store.read(|contents| contents.sandboxes.len()),
             data_path_port: if port == 0 { self.host.config.data_path_port } else { port },
             repairs: counters.repairs,
@@ -125,6 +126,16 @@ impl WorkerHandle {
     /// The role the cluster wants for this node, once a manager has said so.
     pub fn watch_role(&self) -> watch::Receiver<Option<Role>> {
         self.host.assignments.watch_role()
+    }
+
+    /// The root CAs that count (PEM, the one that issues last), once a manager has said so.
+    pub fn watch_roots(&self) -> watch::Receiver<String> {
+        self.host.assignments.watch_roots()
+    }
+
+    /// The root (SHA-256 of its DER) that this node trusts and has a certificate of; its manager is told.
+    pub fn set_trusted(&self, root: Option<[u8; 32]>) {
+        self.host.trusted.send_if_modified(|now| std::mem::replace(now, root) != root);
     }
 
     /// This node is found elsewhere from now on: VXLAN leaves from there, and a manager is told at once.

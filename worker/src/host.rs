@@ -41,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) facts: FactsWatch,
     /// Where this node is found now.
     pub(crate) here: watch::Sender<Here>,
+    /// The root whose certificate this node uses, to be told to its manager.
+    pub(crate) trusted: watch::Sender<Option<[u8; 32]>>,
     pub(crate) forwarder: Arc<Forwarder>,
     /// The daemon's own namespace is nobody's sandbox.
     pub(crate) own_netns: NsId,

@@ -56,6 +56,7 @@ impl Worker {
             reconciler: Reconciler::start(ReconcileConfig::new(config.netns_dir())),
             facts: facts.map_err(WorkerError::Internal)?,
             here: watch::Sender::new(Here { addr: config.addr, data_path_addr: config.data_path_addr }),
+            trusted: watch::Sender::new(None),
             forwarder: Forwarder::new(config.resolv_conf.clone()),
             own_netns: NetNs::current()?.id(),
             programmed: watch::Sender::new(0),
@@ -83,6 +84,7 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
         here: host.here.subscribe(),
         held: Box::new(move || store.read(sandbox::held_endpoints)),
         programmed: host.programmed.subscribe(),
+        trusted: host.trusted.subscribe(),
     };
     let stop = tasks.session.clone();
     host.tasks.spawn(session::follow(host.managers.clone(), host.assignments.clone(), registration, stop));

@@ -13,6 +13,8 @@ pub struct WorkerStatus {
     pub session_manager: Option<NodeId>,
     /// Why there is no session, empty while there is one.
     pub session_error: String,
+    /// How far this host's clock is ahead of its manager's (behind: negative), when the last session began.
+    pub clock_ahead_ms: Option<i64>,
     pub sandboxes: usize,
     pub data_path_port: u16,
     /// Kernel objects put back since the daemon started.

@@ -1,5 +1,6 @@
 //! What was typed. Knows flags and their syntax; must not know what a verb does or how an answer is printed.
 
+pub mod cluster;
 pub mod network;
 pub mod node;
 pub mod output;
@@ -52,6 +53,8 @@ pub enum Command {
     UnlockKey(swarm::UnlockKeyArgs),
     /// Change settings of the cluster
     Update(swarm::UpdateArgs),
+    /// Show or replace the cluster's root CA
+    Ca(cluster::CaArgs),
     /// Show this node, and the cluster as this node sees it
     Info(swarm::InfoArgs),
     /// Nodes of the cluster

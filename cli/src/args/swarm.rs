@@ -182,6 +182,15 @@ pub struct UpdateArgs {
     /// Whether a manager that was restarted needs the unlock key
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]
     pub autolock: Option<bool>,
+    /// Validity of node certificates from the next renewal of each node on, 1h to 10 years
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub cert_expiry: Option<u64>,
+    /// How long after its end a certificate still gets its node a new one
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub cert_grace: Option<u64>,
+    /// How often nodes tell their manager that they live, from the next session of each node on
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub dispatcher_heartbeat: Option<u64>,
 }
 
 #[derive(Debug, Args)]

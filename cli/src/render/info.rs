@@ -38,6 +38,9 @@ pub struct InfoObject {
     error: String,
     /// Empty when the kernel matches.
     reconcile_error: String,
+    /// What an operator should know of this node: a certificate that is not renewed, a clock that is off.
+    warnings: Vec<String>,
+    certificate_expires_at: String,
     /// On managers that can say.
     cluster: Option<ClusterView>,
     /// On managers that cannot.
@@ -120,6 +123,8 @@ impl InfoObject {
             state_dir: info.state_dir,
             error: info.join_error,
             reconcile_error: info.last_error,
+            warnings: info.warnings,
+            certificate_expires_at: rfc3339(info.cert_until_ms),
             cluster,
             cluster_error,
         }
@@ -185,6 +190,13 @@ impl Object for InfoObject {
 }
 
 impl InfoObject {
+    fn certificate(&self) -> String {
+        match self.certificate_expires_at.as_str() {
+            "" => String::new(),
+            at => format!("valid until {at}"),
+        }
+    }
+
     fn node_lines(&self, lines: &mut Lines) {
         lines.put("Swarm", &self.local_node_state).put("Error", &self.error);
         lines.put("Hostname", &self.hostname);
@@ -204,7 +216,11 @@ impl InfoObject {
         };
         lines.put("Session", session);
         lines.put("Sandboxes", self.sandboxes).put("Repairs", self.repairs);
+        lines.put("Certificate", self.certificate());
         lines.put("Reconcile error", &self.reconcile_error);
+        for warning in &self.warnings {
+            lines.put("Warning", warning);
+        }
     }
 }
 

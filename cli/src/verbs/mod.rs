@@ -1,6 +1,7 @@
 //! What each verb means: one request, and what is made of the answer. Knows requests; must not know flags' syntax or
 //! columns.
 
+mod cluster;
 mod filter;
 mod network;
 mod new_file;
@@ -26,6 +27,7 @@ pub async fn dispatch(socket: &Path, command: Command) -> Result<(), CliError> {
         Command::Unlock(args) => swarm::unlock::run(socket, args).await,
         Command::UnlockKey(args) => swarm::unlock_key::run(socket, args).await,
         Command::Update(args) => swarm::update::run(socket, args).await,
+        Command::Ca(args) => cluster::ca::run(socket, args).await,
         Command::Info(args) => swarm::info::run(socket, args).await,
         Command::Node(command) => node::dispatch(socket, command).await,
         Command::Network(command) => network::dispatch(socket, command).await,

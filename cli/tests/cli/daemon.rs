@@ -277,6 +277,9 @@ answers! {
         |daemon, _| managed(daemon, v1::JoinTokenResponse { token: "SWMTKN-1-digest-secret".into() });
     rotate_join_token(RotateJoinTokenRequest) -> JoinTokenResponse =
         |daemon, _| managed(daemon, v1::JoinTokenResponse { token: "SWMTKN-1-digest-rotated".into() });
+    update_cluster(UpdateClusterRequest) -> UpdateClusterResponse =
+        |daemon, _| managed(daemon, v1::UpdateClusterResponse { cluster: data::cluster().cluster });
+    rotate_root(RotateRootRequest) -> RotateRootResponse = |daemon, _| managed(daemon, v1::RotateRootResponse {});
     list_nodes(ListNodesRequest) -> ListNodesResponse =
         |daemon, _| managed(daemon, v1::ListNodesResponse { nodes: data::nodes(), warnings: vec![data::WARNING.into()] });
     get_node(GetNodeRequest) -> GetNodeResponse = |daemon, request| {

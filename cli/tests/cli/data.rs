@@ -229,6 +229,8 @@ pub fn info(role: v1::Role) -> v1::InfoResponse {
         revision: 77,
         sandboxes: 2,
         repairs: 1,
+        cert_until_ms: EPOCH_MS + 90 * 24 * 3_600_000,
+        warnings: vec!["this host's clock is 47 min ahead of its manager's: set it".into()],
         ..outside()
     }
 }
@@ -244,13 +246,14 @@ pub fn cluster() -> v1::GetClusterResponse {
         snapshot_interval: 10_000,
         max_snapshots: 0,
         autolock: false,
+        cert_grace_ms: Some(30 * 24 * 3_600_000),
     };
     v1::GetClusterResponse {
         cluster: Some(v1::Cluster {
             id: "3cluster00000000000000001".into(),
             created_ms: EPOCH_MS,
             settings: Some(settings),
-            root_ca_cert: String::new(),
+            root_ca_cert: "-----BEGIN CERTIFICATE-----\n(the root)\n-----END CERTIFICATE-----\n".into(),
             epoch: 0,
             feature_level: 2,
         }),
@@ -266,6 +269,7 @@ pub fn cluster() -> v1::GetClusterResponse {
         networks: 2,
         endpoints: 2,
         warnings: vec![WARNING.into()],
+        rotation: None,
     }
 }
 

@@ -39,6 +39,9 @@ pub struct DriverDefaults {
     /// The cluster's epoch: a manager that names one from before it belongs to a past of the cluster.
     #[serde(default)]
     pub lineage: Lineage,
+    /// PEM: the roots that count, the one that issues last. Empty from a manager too old to say.
+    #[serde(default)]
+    pub roots: String,
 }
 
 /// Where a manager is reached.

@@ -1,6 +1,6 @@
 //! The cluster as one object: its settings and the secrets new members show.
 
-use crate::{ClusterId, Epoch, Lineage, UnlockSecret};
+use crate::{ClusterId, Epoch, Lineage, RootRotation, UnlockSecret};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,6 +30,9 @@ pub struct Cluster {
     /// While the managers' files are locked: what unlocks them. Written by feature level 3 alone.
     #[serde(default)]
     pub unlock_key: Option<UnlockSecret>,
+    /// While the root CA is being replaced.
+    #[serde(default)]
+    pub rotation: Option<RootRotation>,
 }
 
 impl Cluster {
@@ -74,6 +77,13 @@ pub struct ClusterSettings {
     pub max_snapshots: u32,
     /// Whether there is an unlock key.
     pub autolock: bool,
+    /// How long after its end a certificate still gets its node a new one.
+    #[serde(default = "default_grace_ms")]
+    pub cert_grace_ms: u64,
+}
+
+fn default_grace_ms() -> u64 {
+    ClusterSettings::DEFAULT_CERT_GRACE_MS
 }
 
 impl ClusterSettings {
@@ -81,6 +91,7 @@ impl ClusterSettings {
     pub const DEFAULT_SUBNET_PREFIX: u8 = 24;
     pub const DEFAULT_DATA_PATH_PORT: u16 = 4789;
     pub const DEFAULT_CERT_EXPIRY_MS: u64 = 90 * 24 * 3_600_000;
+    pub const DEFAULT_CERT_GRACE_MS: u64 = 30 * 24 * 3_600_000;
     pub const DEFAULT_HEARTBEAT_MS: u64 = 1_500;
     pub const DEFAULT_SNAPSHOT_INTERVAL: u64 = 10_000;
 
@@ -92,6 +103,9 @@ impl ClusterSettings {
         }
         if !(HOUR_MS..=10 * YEAR_MS + 3 * 24 * HOUR_MS).contains(&self.cert_expiry_ms) {
             return Err(SettingsError::CertExpiry);
+        }
+        if self.cert_grace_ms > 10 * YEAR_MS {
+            return Err(SettingsError::CertGrace);
         }
         if !(100..=60_000).contains(&self.heartbeat_ms) {
             return Err(SettingsError::Heartbeat);
@@ -131,6 +145,7 @@ impl ClusterSettings {
 pub enum SettingsError {
     DataPathPort { port: u16 },
     CertExpiry,
+    CertGrace,
     Heartbeat,
     SnapshotInterval,
     NoPool,
@@ -147,6 +162,7 @@ impl fmt::Display for SettingsError {
                 write!(f, "data path port {port} is not in valid range: 1024 to 49151")
             }
             Self::CertExpiry => f.write_str("certificate expiry is out of range: 1h to 10 years"),
+            Self::CertGrace => f.write_str("grace period of certificates is out of range: 0s to 10 years"),
             Self::Heartbeat => f.write_str("dispatcher heartbeat is out of range: 100ms to 60s"),
             Self::SnapshotInterval => f.write_str("snapshot interval must be at least 1"),
             Self::NoPool => f.write_str("at least one default address pool is needed"),

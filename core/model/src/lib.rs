@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod address;
 mod assignment;
+mod ca;
 mod cluster;
 mod endpoint;
 mod epoch;
@@ -17,9 +18,11 @@ mod name;
 mod network;
 mod node;
 mod options;
+mod settings_change;
 
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
+pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
@@ -35,3 +38,4 @@ pub use network::{
 pub use node::{
     Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, NodeUpdate, Role, UnknownWord,
 };
+pub use settings_change::SettingsChange;

@@ -23,7 +23,7 @@ struct Cluster {
 /// Node 1 is this host; the network 1 is 10.0.1.0/24 with 10.0.2.0/24 as a further subnet.
 fn cluster() -> Cluster {
     let mut assigned = Assigned {
-        defaults: DriverDefaults { data_path_port: 4789, heartbeat_ms: 1, lineage: Default::default() },
+        defaults: DriverDefaults { data_path_port: 4789, heartbeat_ms: 1, ..DriverDefaults::default() },
         ..Assigned::default()
     };
     for number in 1..4u16 {

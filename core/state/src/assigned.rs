@@ -83,6 +83,7 @@ impl State {
             data_path_port: cluster.settings.data_path_port,
             heartbeat_ms: cluster.settings.heartbeat_ms,
             lineage: cluster.lineage(),
+            roots: cluster.roots(),
         })
     }
 

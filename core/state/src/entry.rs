@@ -3,6 +3,7 @@
 //! Everything random (ids, secrets) and the time are chosen by the proposer. Adding a command is a new variant at
 //! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
 
+use crate::RotateRoot;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
     ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SessionId, UnlockSecret,
+    SessionId, SettingsChange, UnlockSecret,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,19 @@ pub enum Command {
     },
     /// From an operator: whether the managers' files are locked, and with what. → `Done`.
     SetLock(SetLock),
+    /// From an operator. → `Done`.
+    UpdateSettings(SettingsChange),
+    /// From an operator: a new root CA begins to take the place of the old one. → `Done`.
+    RotateRoot(Box<RotateRoot>),
+    /// From the dispatcher: the node trusts the new root and uses a certificate of it. → `Done`.
+    NoteRenewed {
+        node: NodeId,
+        rotation: u64,
+    },
+    /// From the leader, once every node has renewed: the old root goes. → `Done`.
+    FinishRotation {
+        rotation: u64,
+    },
 }
 
 /// The keys are chosen by the proposer. Secret.
@@ -249,6 +263,10 @@ pub enum Verb {
     ReplaceManagers,
     SetFeatureLevel,
     SetLock,
+    UpdateSettings,
+    RotateRoot,
+    NoteRenewed,
+    FinishRotation,
 }
 
 impl Command {
@@ -272,6 +290,10 @@ impl Command {
             Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
             Self::SetLock(_) => 3,
+            Self::UpdateSettings(_)
+            | Self::RotateRoot(_)
+            | Self::NoteRenewed { .. }
+            | Self::FinishRotation { .. } => 3,
         }
     }
 
@@ -303,6 +325,10 @@ impl Command {
             Self::ReplaceManagers(_) => Verb::ReplaceManagers,
             Self::SetFeatureLevel { .. } => Verb::SetFeatureLevel,
             Self::SetLock(_) => Verb::SetLock,
+            Self::UpdateSettings(_) => Verb::UpdateSettings,
+            Self::RotateRoot(_) => Verb::RotateRoot,
+            Self::NoteRenewed { .. } => Verb::NoteRenewed,
+            Self::FinishRotation { .. } => Verb::FinishRotation,
         }
     }
 }

@@ -21,6 +21,7 @@ mod query;
 mod refusal;
 mod reply;
 mod requests;
+mod root;
 mod rows;
 mod snapshot;
 mod state;
@@ -41,6 +42,7 @@ pub use limits::{
 };
 pub use refusal::{Refusal, RefusalKind, User};
 pub use reply::{Applied, Reply};
+pub use root::RotateRoot;
 pub use snapshot::{FORMAT, Snapshot, SnapshotError};
 pub use state::State;
 pub use tables::{Placed, Session};

@@ -179,6 +179,15 @@ pub enum Refusal {
         "no free address is left in network {network}: {resting} released ones still rest, the first for {wait_ms} ms; try again then, or ask for one by --ip"
     )]
     AddressesResting { network: DnsName, resting: usize, wait_ms: u64 },
+
+    #[error("the root CA was replaced meanwhile: look at it with `swarmctl ca`, then try again")]
+    RootReplaced,
+    #[error("this is the root CA that the cluster has already: give another one")]
+    SameRoot,
+    #[error("this rotation of the root CA is over, or another one took its place")]
+    RotationOver,
+    #[error("the old root CA is still needed: {} have no certificate of the new one yet", .0.join(", "))]
+    NotRenewed(Vec<String>),
 }
 
 /// `x (ready), y (disconnected: gone for good, `swarmctl node rm y` takes it off the list)`.
@@ -211,6 +220,7 @@ impl Refusal {
             | Self::EndpointIdTaken(_)
             | Self::EndpointNameTaken { .. }
             | Self::MacTaken { .. }
+            | Self::SameRoot
             | Self::AddressTaken { .. } => Kind::AlreadyExists,
             Self::RequestReused { .. }
             | Self::Invalid(_)
@@ -234,6 +244,9 @@ impl Refusal {
             | Self::NodeIsManager(_)
             | Self::NodeChanged { .. }
             | Self::TooOld { .. }
+            | Self::RootReplaced
+            | Self::RotationOver
+            | Self::NotRenewed(_)
             | Self::NodeUnavailable { .. }
             | Self::SubnetOverlap { .. }
             | Self::SubnetOverlapsRoute { .. }

@@ -58,6 +58,41 @@ pub async fn renew(running: &Running) -> Result<Renewed, Status> {
     Err(last)
 }
 
+/// As `renew`, from this host's own manager where there is one, and by the key where the certificate has run out.
+pub async fn renew_in_place(running: &Running, expired: bool) -> Result<Renewed, Status> {
+    let (key, csr_der) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
+    if let Some(serving) = running.serving() {
+        let asked = serving.manager.renew_own(&csr_der, expired);
+        let answer = tokio::time::timeout(DEADLINE, asked).await;
+        let late = |_| Status::unavailable(format!("the managers did not answer within {DEADLINE:?}"));
+        return read(key, running, answer.map_err(late)??);
+    }
+    if !expired {
+        return renew(running).await;
+    }
+    let mut last = Status::unavailable("no manager is known");
+    for addr in others(running) {
+        match tokio::time::timeout(DEADLINE, ask_by_key(running, &addr, csr_der.clone())).await {
+            Ok(Ok(answer)) => return read(key, running, answer),
+            Ok(Err(status)) if status.code() == Code::PermissionDenied => return Err(status),
+            Ok(Err(status)) => last = status,
+            Err(_) => last = Status::unavailable(format!("{addr} did not answer within {DEADLINE:?}")),
+        }
+    }
+    Err(last)
+}
+
+async fn ask_by_key(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
+    let dialler = Dialler::new(running.credentials.clone());
+    // A manager that cannot be trusted has not refused anything: the next one may be better.
+    let unreached = |e: swarm_identity::DialError| Status::unavailable(e.to_string());
+    let channel = dialler.nameless(addr).await.map_err(unreached)?;
+    let (certificate_chain, proof) =
+        running.credentials.prove(&csr_der).map_err(|e| Status::internal(e.to_string()))?;
+    let request = pb::RenewExpiredRequest { csr_der, certificate_chain, proof };
+    Ok(CaClient::new(channel).renew_expired(request).await?.into_inner())
+}
+
 async fn ask(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
     let dialler = Dialler::new(running.credentials.clone());
     let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;

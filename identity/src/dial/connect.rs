@@ -27,7 +27,12 @@ const MOST_ADDRESSES: usize = 8;
 
 pub(super) enum Trust {
     Member(Credentials),
-    Pinned { digest: CaDigest, config: Arc<ClientConfig> },
+    /// A member whose certificate has run out.
+    Nameless(Credentials),
+    Pinned {
+        digest: CaDigest,
+        config: Arc<ClientConfig>,
+    },
 }
 
 pub(super) enum Wanted {
@@ -72,6 +77,7 @@ pub(super) async fn open(
 fn config(trust: &Trust) -> Result<Arc<ClientConfig>, DialError> {
     match trust {
         Trust::Pinned { config, .. } => Ok(config.clone()),
+        Trust::Nameless(credentials) => Ok(credentials.nameless_config()),
         Trust::Member(credentials) => {
             let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
             match now_ms.checked_sub(credentials.validity().until_ms) {

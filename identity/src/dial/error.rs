@@ -29,7 +29,7 @@ pub enum DialError {
     #[error("{addr} belongs to another cluster: its certificate was not issued by this cluster's CA")]
     ForeignCa { addr: String },
     #[error(
-        "{addr} belongs to another cluster than the join token: the token names the CA {expected}{}",
+        "{addr} belongs to another cluster than the join token, or its root CA was replaced since: the token names the CA {expected}{}",
         presented.map(|p| format!(", the manager shows {p}")).unwrap_or_default()
     )]
     DigestMismatch { addr: String, expected: CaDigest, presented: Option<CaDigest> },

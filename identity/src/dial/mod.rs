@@ -50,6 +50,11 @@ impl Dialler {
         self.channel(addr.into(), Wanted::Node(node)).await
     }
 
+    /// To any manager of our cluster, without showing who we are: our certificate has run out.
+    pub async fn nameless(&self, addr: &str) -> Result<Channel, DialError> {
+        channel(addr.parse()?, Trust::Nameless(self.credentials.clone()), Wanted::Manager).await
+    }
+
     async fn channel(&self, address: Address, wanted: Wanted) -> Result<Channel, DialError> {
         channel(address, Trust::Member(self.credentials.clone()), wanted).await
     }

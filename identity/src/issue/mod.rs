@@ -1,10 +1,13 @@
 //! Issuing certificates: the root CA, and what of a signing request reaches a certificate (its key, nothing else).
 //! Must not know who may ask for one.
 
+mod external;
+mod name;
 mod profile;
 mod request;
 mod root;
 
+pub(crate) use profile::BACKDATED_MS;
 pub use profile::{Subject, Validity};
 pub use root::RootCa;
 
@@ -32,6 +35,21 @@ pub enum CaError {
     RootExpired { since_s: u64 },
     #[error("a certificate valid from {from_ms} to {until_ms} ms cannot be made")]
     Validity { from_ms: u64, until_ms: u64 },
+    #[error(
+        "the root CA certificate is a file of {found} certificates where 1 is expected: give the root alone, \
+         without others that it issued or that issued it"
+    )]
+    Several { found: usize },
+    #[error(
+        "the root CA certificate is not self-signed: it was issued by {issuer}; give a root, not a CA below one"
+    )]
+    NotSelfSigned { issuer: String },
+    #[error(
+        "the root CA's name cannot be taken over: it must be of single UTF-8, printable or IA5 texts, no kind twice"
+    )]
+    Name,
+    #[error("the root CA's certificate is not valid before {in_s} s from now")]
+    RootNotYetValid { in_s: u64 },
     #[error("could not sign the certificate: {0}")]
     Sign(String),
 }

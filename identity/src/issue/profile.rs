@@ -10,7 +10,7 @@ use std::time::Duration;
 use swarm_model::{ClusterId, NodeId, Role};
 
 /// Certificates begin this long before they are made, so that a host whose clock is behind takes them.
-const BACKDATED_MS: u64 = 3_600_000;
+pub(crate) const BACKDATED_MS: u64 = 3_600_000;
 const ROOT_LIFETIME_MS: u64 = 20 * 365 * 24 * 3_600_000;
 /// The last second X.509 can spell: 9999-12-31 23:59:59.
 const LAST_MS: u64 = 253_402_300_799_000;
@@ -41,18 +41,31 @@ impl Validity {
 }
 
 pub(super) fn root(cluster: ClusterId, now_ms: u64) -> Result<CertificateParams, CaError> {
-    let mut params = common(Validity::starting(now_ms, ROOT_LIFETIME_MS))?;
-    params.distinguished_name = name(&[
-        (DnType::OrganizationName, cluster.to_string()),
-        (DnType::CommonName, "swarm-root-ca".to_owned()),
-    ]);
+    root_named("swarm-root-ca".to_owned(), cluster, now_ms)
+}
+
+/// Two roots of one name would be told apart by trial alone.
+pub(super) fn successor(cluster: ClusterId, now_ms: u64) -> Result<CertificateParams, CaError> {
+    let [a, b, c, d] = random::bytes::<4>();
+    root_named(format!("swarm-root-ca-{a:02x}{b:02x}{c:02x}{d:02x}"), cluster, now_ms)
+}
+
+fn root_named(common: String, cluster: ClusterId, now_ms: u64) -> Result<CertificateParams, CaError> {
+    let name = name(&[(DnType::OrganizationName, cluster.to_string()), (DnType::CommonName, common)]);
+    ca(name, Validity::starting(now_ms, ROOT_LIFETIME_MS))
+}
+
+/// A CA that issues nodes' certificates and no further CAs.
+pub(super) fn ca(name: DistinguishedName, validity: Validity) -> Result<CertificateParams, CaError> {
+    let mut params = blank(validity)?;
+    params.distinguished_name = name;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
 }
 
 pub(super) fn node(subject: &Subject, validity: Validity) -> Result<CertificateParams, CaError> {
-    let mut params = common(validity)?;
+    let mut params = blank(validity)?;
     params.distinguished_name = name(&[
         (DnType::OrganizationName, subject.cluster.to_string()),
         (DnType::OrganizationalUnitName, subject.role.organizational_unit().to_owned()),
@@ -70,7 +83,7 @@ pub(super) fn node(subject: &Subject, validity: Validity) -> Result<CertificateP
     Ok(params)
 }
 
-fn common(validity: Validity) -> Result<CertificateParams, CaError> {
+fn blank(validity: Validity) -> Result<CertificateParams, CaError> {
     let Validity { from_ms, until_ms } = validity;
     if from_ms >= until_ms || until_ms > LAST_MS {
         return Err(CaError::Validity { from_ms, until_ms });

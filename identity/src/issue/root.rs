@@ -1,6 +1,6 @@
 //! The cluster's root CA. Knows its key; must not know who may have a certificate.
 
-use super::{CaError, Subject, Validity, profile, request};
+use super::{CaError, Subject, Validity, external, name, profile, request};
 use crate::key::NodeKey;
 use crate::peer::to_ms;
 use crate::token::CaDigest;
@@ -18,6 +18,8 @@ pub struct RootCa {
     cert: CertificateDer<'static>,
     until_ms: u64,
     key: NodeKey,
+    /// PEM that goes into chains between a node's certificate and this root.
+    beside: String,
 }
 
 impl RootCa {
@@ -26,6 +28,34 @@ impl RootCa {
         let key = NodeKey::generate()?;
         let cert = profile::root(cluster, now_ms)?.self_signed(&*key.pair()?)?;
         Self::new(cert.pem(), key)
+    }
+
+    /// A new CA for a cluster that has one, under a name of its own.
+    pub fn successor(cluster: ClusterId, now_ms: u64) -> Result<Self, CaError> {
+        let key = NodeKey::generate()?;
+        let cert = profile::successor(cluster, now_ms)?.self_signed(&*key.pair()?)?;
+        Self::new(cert.pem(), key)
+    }
+
+    /// As an operator hands it over: everything that would make it useless, now or soon, is refused.
+    pub fn external(cert: &str, key: &str, now_ms: u64) -> Result<Self, CaError> {
+        external::check(cert, now_ms)?;
+        Self::from_pem(cert, key)
+    }
+
+    /// Puts certificates into the chains this CA answers with, between the node's and its own.
+    pub fn with_beside(self, beside: &str) -> Self {
+        Self { beside: beside.to_owned(), ..self }
+    }
+
+    /// The key and name of another CA, signed by this one: who trusts this one trusts that one by it.
+    pub fn cross_sign(&self, other: &Self, now_ms: u64) -> Result<String, CaError> {
+        let until_ms = self.until_ms.min(other.until_ms);
+        let validity = Validity { until_ms, ..Validity::starting(now_ms, 0) };
+        let params = profile::ca(name::of(&other.cert)?, validity)?;
+        let pair = self.key.pair()?;
+        let issuer = Issuer::from_ca_cert_der(&self.cert, &*pair)?;
+        Ok(params.signed_by(&*other.key.pair()?, &issuer)?.pem())
     }
 
     /// Refuses a key that is not the certificate's, and a certificate that is no CA's.
@@ -37,7 +67,7 @@ impl RootCa {
         let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect();
         let [cert] = certs.ok().and_then(|c| <[_; 1]>::try_from(c).ok()).ok_or(CaError::Certificate)?;
         let until_ms = check(&cert, &key.public_key()?)?;
-        Ok(Self { cert_pem, cert, until_ms, key })
+        Ok(Self { cert_pem, cert, until_ms, key, beside: String::new() })
     }
 
     pub fn cert_pem(&self) -> &str {
@@ -65,7 +95,7 @@ impl RootCa {
         let pair = self.key.pair()?;
         let issuer = Issuer::from_ca_cert_der(&self.cert, &*pair)?;
         let leaf = profile::node(subject, validity)?.signed_by(&public_key, &issuer)?;
-        Ok(format!("{}{}", leaf.pem(), self.cert_pem))
+        Ok(format!("{}{}{}", leaf.pem(), self.beside, self.cert_pem))
     }
 }
 

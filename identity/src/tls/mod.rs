@@ -42,9 +42,14 @@ pub(crate) fn server(identity: &NodeIdentity) -> Result<ServerConfig, rustls::Er
 /// Shows our certificate, and takes managers of our cluster.
 pub(crate) fn member(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Error> {
     let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
-    let leaf = identity.chain.iter().take(1).cloned().collect();
-    let config = client(verifier)?.with_client_auth_cert(leaf, identity.key.for_tls())?;
+    let config = client(verifier)?.with_client_auth_cert(identity.client_chain(), identity.key.for_tls())?;
     Ok(finish(config))
+}
+
+/// Shows nothing, and takes managers of our cluster: for a node whose certificate has run out.
+pub(crate) fn nameless(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
+    Ok(finish(client(verifier)?.with_no_client_auth()))
 }
 
 /// Shows nothing, and takes a manager whose chain ends in the root with this digest.

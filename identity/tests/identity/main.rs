@@ -7,5 +7,6 @@ mod disk;
 mod handshake;
 mod hostile;
 mod reload;
+mod rotation;
 mod token;
 mod world;

@@ -109,6 +109,13 @@ impl Ca for WhoAmI {
         Err(Status::unimplemented("not asked here"))
     }
 
+    async fn renew_expired(
+        &self,
+        _: Request<swarm_proto::v1::RenewExpiredRequest>,
+    ) -> Result<Response<IssueResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+
     async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<IssueResponse>, Status> {
         Err(Status::unimplemented("not asked here"))
     }

@@ -2,6 +2,7 @@
 //! Knows: what of the cluster is shown to whom. Must not know: how tokens are checked (that is `ca`).
 
 use crate::api::reachability::quorum_and_losses;
+use crate::api::root::rotation;
 use crate::authorise::Authorized;
 use crate::failure::unexpected;
 use crate::recovery;
@@ -24,6 +25,7 @@ pub async fn get(seat: &Seat) -> Result<v1::GetClusterResponse, Status> {
             networks: count(state.networks().len()),
             endpoints: count(state.endpoints().len()),
             warnings,
+            rotation: rotation(state),
         })
     })
 }

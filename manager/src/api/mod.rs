@@ -8,6 +8,7 @@ mod lock;
 mod network;
 mod node;
 mod reachability;
+mod root;
 
 use crate::authorise::Authorized;
 use crate::backup::Passphrase;
@@ -125,6 +126,16 @@ impl Control for ControlService {
     async fn rotate_join_token(&self, request: Request<RotateJoinTokenRequest>) -> Answer<JoinTokenResponse> {
         let permit = self.admit(Method::RotateJoinToken, request).await?;
         cluster::rotate(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn update_cluster(&self, request: Request<UpdateClusterRequest>) -> Answer<UpdateClusterResponse> {
+        let permit = self.admit(Method::UpdateCluster, request).await?;
+        root::update(&self.seat, permit).await.map(Response::new)
+    }
+
+    async fn rotate_root(&self, request: Request<RotateRootRequest>) -> Answer<RotateRootResponse> {
+        let permit = self.admit(Method::RotateRoot, request).await?;
+        root::rotate(&self.seat, permit).await.map(Response::new)
     }
 
     async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {

@@ -1,6 +1,7 @@
 //! The CA service: lets new nodes in by their token, renews members' certificates.
 //! Knows: what is asked and answered. Must not know: how certificates are made (that is `identity`).
 
+mod expired;
 mod issue;
 mod throttle;
 mod token;
@@ -14,7 +15,7 @@ use crate::seat::Seat;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use swarm_identity::{RootCa, Subject, Validity};
-use swarm_model::{Cluster, Node};
+use swarm_model::{Cluster, Node, NodeId, NodeState};
 use swarm_proto::v1;
 use swarm_proto::v1::ca_server::Ca;
 use throttle::Throttle;
@@ -39,7 +40,7 @@ impl Ca for CaService {
         request: Request<v1::GetRootCaRequest>,
     ) -> Result<Response<v1::GetRootCaResponse>, Status> {
         self.seat.gate.admit(Door::Tls, Method::GetRootCa, request).await?;
-        let root = self.seat.applied.read(|state| state.cluster().map(|c| c.root_ca_cert.clone()));
+        let root = self.seat.applied.read(|state| state.cluster().map(Cluster::roots));
         let root_ca_cert = root.ok_or_else(no_cluster)?;
         Ok(Response::new(v1::GetRootCaResponse { root_ca_cert }))
     }
@@ -53,14 +54,27 @@ impl Ca for CaService {
         let Admitted { permit, .. } = self.seat.gate.admit(Door::Tls, Method::Renew, request).await?;
         let id = crate::attachments::calling_node(&permit)?;
         self.seat.linearizer.barrier().await?;
-        let (cluster, node) = self.seat.applied.read(|state| {
-            let cluster = state.cluster().cloned().ok_or_else(no_cluster)?;
-            let node = state.node(&id).cloned();
-            Ok::<_, Status>((cluster, node.ok_or_else(|| Status::permission_denied("the node was removed"))?))
-        })?;
-        let chain = sign(&cluster, &node, &permit.request().csr_der)?;
-        Ok(Response::new(answer(&self.seat, &node, chain)))
+        renew(&self.seat, id, &permit.request().csr_der).map(Response::new)
     }
+
+    async fn renew_expired(
+        &self,
+        request: Request<v1::RenewExpiredRequest>,
+    ) -> Result<Response<v1::IssueResponse>, Status> {
+        let admitted = self.seat.gate.admit(Door::Tls, Method::RenewExpired, request).await?;
+        expired::renew(&self.seat, &self.throttle, admitted).await.map(Response::new)
+    }
+}
+
+/// By the records here: the caller has seen to it that they are new enough.
+pub fn renew(seat: &Seat, id: NodeId, csr_der: &[u8]) -> Result<v1::IssueResponse, Status> {
+    let (cluster, node) = seat.applied.read(|state| {
+        let cluster = state.cluster().cloned().ok_or_else(no_cluster)?;
+        let node = state.node(&id).filter(|node| node.status.state != NodeState::Disconnected).cloned();
+        Ok::<_, Status>((cluster, node.ok_or_else(|| Status::permission_denied("the node was removed"))?))
+    })?;
+    let chain = sign(&cluster, &node, csr_der)?;
+    Ok(answer(seat, &node, chain))
 }
 
 /// A certificate for this node in the role that the cluster wants for it, whatever its old one says.
@@ -70,8 +84,11 @@ fn sign(cluster: &Cluster, node: &Node, csr_der: &[u8]) -> Result<String, Status
 }
 
 fn certificate(cluster: &Cluster, subject: &Subject, csr_der: &[u8]) -> Result<String, Status> {
-    let ca = RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key)
-        .map_err(|e| Status::internal(e.to_string()))?;
+    let issuer = cluster.issuer();
+    let ca = RootCa::from_pem(issuer.cert, issuer.key).map_err(|e| Status::internal(e.to_string()))?;
+    // During a rotation joiners go by the old root, which their token names; it stands in the chain to be found there.
+    let old = if issuer.beside.is_empty() { "" } else { cluster.root_ca_cert.as_str() };
+    let ca = ca.with_beside(&format!("{}{old}", issuer.beside));
     let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);
     ca.sign(csr_der, subject, validity).map_err(|e| Status::invalid_argument(e.to_string()))
 }
@@ -86,5 +103,6 @@ fn answer(seat: &Seat, node: &Node, certificate_chain: String) -> v1::IssueRespo
         managers: members(&raft, state).iter().map(Into::into).collect(),
         settings: state.cluster().map(|c| (&c.settings).into()),
         addr: node.addr.to_string(),
+        now_ms: now_ms(),
     })
 }

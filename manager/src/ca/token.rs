@@ -7,7 +7,8 @@ use swarm_model::{JoinSecrets, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     #[error(
-        "the join token is one of another cluster: get this cluster's by `swarmctl join-token` on a manager"
+        "the join token is one of another cluster, or from before its root CA was replaced: \
+         get this cluster's by `swarmctl join-token` on a manager"
     )]
     OtherCluster,
     #[error(

@@ -6,9 +6,12 @@ use super::queue::Next;
 use super::registration::{Registration, Verdict, judge};
 use super::write_registration;
 use crate::authorise::Authorized;
+use crate::leader::advanced_by;
+use crate::propose::now_ms;
 use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
+use swarm_identity::CaDigest;
 use swarm_model::{Assignment, NodeState, SessionId};
 use swarm_proto::v1::manager_message::Message;
 use swarm_proto::v1::{self, worker_message};
@@ -32,6 +35,9 @@ pub struct Live {
     out: Out,
     /// Saying again that the node is here, when somebody said otherwise.
     registering: Option<JoinHandle<()>>,
+    /// The root whose certificate the node says it uses.
+    trusted: Option<CaDigest>,
+    noting: Option<JoinHandle<()>>,
 }
 
 /// How a session ended.
@@ -85,8 +91,18 @@ impl Live {
         let (whole, outbox) = seat.applied.open_session(registration.node, session);
         let heartbeat_ms = u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX);
         let manager = seat.me().node.to_string();
-        let welcome = v1::Welcome { session: session.to_string(), heartbeat_ms, manager };
-        let live = Self { seat, permit, registration, heartbeat, outbox, out, registering: None };
+        let welcome = v1::Welcome { session: session.to_string(), heartbeat_ms, manager, now_ms: now_ms() };
+        let live = Self {
+            seat,
+            permit,
+            registration,
+            heartbeat,
+            outbox,
+            out,
+            registering: None,
+            trusted: None,
+            noting: None,
+        };
         live.send_now(v1::ManagerMessage { message: Some(Message::Welcome(welcome)) })?;
         live.send_now((&Assignment::Complete(whole)).into())?;
         Ok(live)
@@ -148,13 +164,40 @@ impl Live {
     }
 
     fn hear(&mut self, message: &v1::WorkerMessage) {
-        if let Some(worker_message::Message::Heartbeat(_)) = message.message {
-            // A stream too full for it has news enough to show that this manager lives.
-            let _ = self.send_now(v1::ManagerMessage { message: Some(Message::Heartbeat(v1::Heartbeat {})) });
-            if self.verdict() == Verdict::RegisterAgain {
-                self.register_again();
+        match &message.message {
+            Some(worker_message::Message::Heartbeat(_)) => {
+                // A stream too full for it has news enough to show that this manager lives.
+                let beat = Message::Heartbeat(v1::Heartbeat {});
+                let _ = self.send_now(v1::ManagerMessage { message: Some(beat) });
+                if self.verdict() == Verdict::RegisterAgain {
+                    self.register_again();
+                }
+                self.note_renewed();
             }
+            Some(worker_message::Message::Trust(trust)) => {
+                self.trusted = trust.root_digest.as_slice().try_into().ok().map(CaDigest::from_bytes);
+                self.note_renewed();
+            }
+            Some(_) | None => {}
         }
+    }
+
+    /// Beside the session, as above. With each heartbeat until it stands in the record.
+    fn note_renewed(&mut self) {
+        let Some(trusted) = self.trusted else { return };
+        if self.noting.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let node = self.registration.node;
+        let is_new_root = |pem: &str| CaDigest::of_pem(pem) == Some(trusted);
+        let advanced = self.seat.applied.read(|state| advanced_by(state, node, is_new_root));
+        let Some(rotation) = advanced else { return };
+        let seat = self.seat.clone();
+        self.noting = Some(self.seat.tasks.spawn(async move {
+            if let Err(e) = seat.propose_own(Command::NoteRenewed { node, rotation }).await {
+                tracing::debug!(%node, reason = %e, "that a node has renewed was not recorded yet");
+            }
+        }));
     }
 
     fn next(&self) -> Option<v1::ManagerMessage> {

@@ -5,6 +5,7 @@ mod corrections;
 mod departures;
 mod level;
 mod liveness;
+mod rotation;
 mod stale;
 #[cfg(test)]
 pub mod testing;
@@ -17,6 +18,7 @@ pub use departures::{Departure, next_departure, others_decide};
 use futures::StreamExt;
 pub use level::{Said, rise, too_old};
 use liveness::{Graces, Liveness, Spell, Verdict};
+pub use rotation::advanced_by;
 pub use stale::end_stale_sessions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -80,6 +82,7 @@ impl Rounds {
             let_go(seat).await;
             correct_record(seat, &seat.raft.status()).await;
             level::raise(seat, &seat.raft.status()).await;
+            rotation::finish(seat).await;
         }
     }
 

@@ -76,6 +76,7 @@ fn creation(first: u8, feature_level: u32) -> Command {
             snapshot_interval: 1_000,
             max_snapshots: 0,
             autolock: false,
+            cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
         },
         join_secrets: JoinSecrets { worker: String::new(), manager: String::new() },
         root_ca_cert: String::new(),

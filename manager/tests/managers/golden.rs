@@ -138,6 +138,7 @@ fn creation() -> Command {
             snapshot_interval: 1_000,
             max_snapshots: 0,
             autolock: false,
+            cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
         },
         join_secrets: JoinSecrets { worker: "w".repeat(25), manager: "m".repeat(25) },
         root_ca_cert: "certificate".to_owned(),

@@ -53,6 +53,7 @@ fn settings(heartbeat_ms: u64) -> ClusterSettings {
         snapshot_interval: 10_000,
         max_snapshots: 0,
         autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
     }
 }
 

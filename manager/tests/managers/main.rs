@@ -8,6 +8,7 @@ mod golden;
 mod harness;
 mod one;
 mod poll;
+mod rotation;
 mod sessions;
 mod skew;
 mod three;

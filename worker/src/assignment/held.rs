@@ -21,6 +21,8 @@ pub(crate) struct Assignments {
     expected: watch::Sender<Option<Lineage>>,
     /// The role wanted for this node, as a manager said it in this life: a file may be older than the certificate.
     role: watch::Sender<Option<Role>>,
+    /// PEM: the roots that count, as a manager said it in this life; empty until then.
+    roots: watch::Sender<String>,
 }
 
 impl Assignments {
@@ -37,6 +39,7 @@ impl Assignments {
             confirmed: AtomicBool::new(false),
             expected: watch::Sender::new(None),
             role: watch::Sender::new(None),
+            roots: watch::Sender::new(String::new()),
         }
     }
 
@@ -55,6 +58,11 @@ impl Assignments {
         self.confirmed.store(true, Ordering::Release);
         self.revision.send_replace(Some(held.revision));
         self.role.send_if_modified(|role| std::mem::replace(role, held.role) != held.role);
+        self.roots.send_if_modified(|roots| {
+            let new = *roots != held.defaults.roots;
+            roots.clone_from(&held.defaults.roots);
+            new
+        });
         Ok(())
     }
 
@@ -78,6 +86,10 @@ impl Assignments {
 
     pub(crate) fn watch_role(&self) -> watch::Receiver<Option<Role>> {
         self.role.subscribe()
+    }
+
+    pub(crate) fn watch_roots(&self) -> watch::Receiver<String> {
+        self.roots.subscribe()
     }
 
     /// Looks at it; must not block.

@@ -37,6 +37,7 @@ pub(crate) struct Managers {
     current: watch::Sender<Option<Current>>,
     /// Why there is no session; empty while there is one.
     trouble: watch::Sender<String>,
+    clock_ahead_ms: Mutex<Option<i64>>,
 }
 
 impl Managers {
@@ -50,6 +51,7 @@ impl Managers {
             own: watch::Sender::new(None),
             current: watch::Sender::new(None),
             trouble: watch::Sender::new("no manager has been reached yet".into()),
+            clock_ahead_ms: Mutex::new(None),
         }
     }
 
@@ -107,6 +109,15 @@ impl Managers {
     pub(crate) fn opened(&self, current: Current) {
         self.trouble.send_replace(String::new());
         self.current.send_replace(Some(current));
+    }
+
+    /// By the clock of the manager that was met last.
+    pub(crate) fn clock_ahead_ms(&self) -> Option<i64> {
+        *self.clock_ahead_ms.lock()
+    }
+
+    pub(crate) fn measured(&self, clock_ahead_ms: i64) {
+        *self.clock_ahead_ms.lock() = Some(clock_ahead_ms);
     }
 
     pub(crate) fn lost(&self, why: String) {

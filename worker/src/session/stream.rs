@@ -38,6 +38,8 @@ pub(crate) struct Registration {
     pub(crate) held: Box<dyn Fn() -> Vec<EndpointId> + Send + Sync>,
     /// The revision the kernel matches.
     pub(crate) programmed: watch::Receiver<Revision>,
+    /// The root whose certificate this node uses.
+    pub(crate) trusted: watch::Receiver<Option<[u8; 32]>>,
 }
 
 /// Holds sessions, one at a time, until stopped.
@@ -170,6 +172,8 @@ impl Session<'_> {
         let (outgoing, queued) = mpsc::channel(OUTGOING);
         let mut programmed = self.registration.programmed.clone();
         programmed.mark_changed();
+        let mut trusted = self.registration.trusted.clone();
+        trusted.mark_changed();
         outgoing.try_send(self.register()).map_err(|e| e.to_string())?;
         let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
         let opening = async {
@@ -185,11 +189,14 @@ impl Session<'_> {
             return Err("did not begin with a welcome".into());
         };
         *self.last = Some(welcome.session.clone());
+        if let Some(ahead) = clock_ahead_ms(welcome.now_ms) {
+            self.managers.measured(ahead);
+        }
         let node = welcome.manager.parse().ok();
         self.managers.opened(Current { addr: addr.to_owned(), node, channel });
         tracing::info!("session {} with manager {addr}", welcome.session);
         let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
-        Ok(Open { outgoing, incoming, programmed, beat })
+        Ok(Open { outgoing, incoming, programmed, trusted, beat })
     }
 
     fn register(&self) -> v1::WorkerMessage {
@@ -230,6 +237,7 @@ impl Session<'_> {
                 }
                 _ = beats.tick() => open.say(worker_message::Message::Heartbeat(v1::Heartbeat {})),
                 Ok(()) = open.programmed.changed() => open.acknowledge(),
+                Ok(()) = open.trusted.changed() => open.tell_trust(),
                 () = tokio::time::sleep_until(silent) => Err(format!("silent for {SILENT_BEATS} heartbeats")),
             };
             if let Err(why) = said {
@@ -283,6 +291,7 @@ struct Open {
     outgoing: mpsc::Sender<v1::WorkerMessage>,
     incoming: Streaming<v1::ManagerMessage>,
     programmed: watch::Receiver<Revision>,
+    trusted: watch::Receiver<Option<[u8; 32]>>,
     beat: Duration,
 }
 
@@ -295,10 +304,25 @@ impl Open {
         }
     }
 
+    fn tell_trust(&mut self) -> Result<(), Ended> {
+        let root = *self.trusted.borrow_and_update();
+        match root {
+            None => Ok(()),
+            Some(root) => self.say(worker_message::Message::Trust(v1::Trust { root_digest: root.to_vec() })),
+        }
+    }
+
     fn say(&self, message: worker_message::Message) -> Result<(), Ended> {
         let sent = self.outgoing.try_send(say(message));
         sent.map_err(|_| "the connection is stuck".to_owned())
     }
+}
+
+/// By how much this host's clock is ahead of a manager's, which said what it shows. `None`: too old to say.
+fn clock_ahead_ms(theirs_ms: u64) -> Option<i64> {
+    let own = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let (own, theirs) = (i64::try_from(own.as_millis()).ok()?, i64::try_from(theirs_ms).ok()?);
+    (theirs != 0).then(|| own.saturating_sub(theirs))
 }
 
 fn say(message: worker_message::Message) -> v1::WorkerMessage {

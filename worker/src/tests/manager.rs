@@ -80,7 +80,7 @@ impl Manager {
             assigned.defaults = DriverDefaults {
                 data_path_port: 4789,
                 heartbeat_ms: HEARTBEAT_MS,
-                lineage: Default::default(),
+                ..DriverDefaults::default()
             };
             assigned.managers.push(ManagerPeer { node: Id::from_random([90; 16]), addr });
             assigned.revision += 1;
@@ -347,7 +347,7 @@ impl Manager {
         match heard.message {
             Some(worker_message::Message::Heartbeat(_)) => table.heartbeats += 1,
             Some(worker_message::Message::Programmed(programmed)) => table.programmed = programmed.revision,
-            Some(worker_message::Message::Register(_)) | None => {}
+            Some(worker_message::Message::Register(_) | worker_message::Message::Trust(_)) | None => {}
         }
     }
 }

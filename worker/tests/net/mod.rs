@@ -84,7 +84,7 @@ impl World {
             defaults: DriverDefaults {
                 data_path_port: 4789,
                 heartbeat_ms: 1500,
-                lineage: Default::default(),
+                ..DriverDefaults::default()
             },
             ..Assigned::default()
         };

@@ -82,6 +82,7 @@ fn check(args: &InitArgs) -> Result<(), CliError> {
         snapshot_interval: args.snapshot_interval.unwrap_or(ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL),
         max_snapshots: args.max_snapshots.unwrap_or(0),
         autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
     };
     settings.check().map_err(|e| CliError::Usage(e.to_string()))?;
     let labels = args.addresses.labels.iter().cloned().collect();

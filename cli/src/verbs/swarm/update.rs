@@ -2,7 +2,7 @@
 
 use super::unlock_key::{self, set_lock};
 use crate::args::swarm::UpdateArgs;
-use crate::client::Client;
+use crate::client::{Client, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
 use std::path::Path;
@@ -10,6 +10,7 @@ use swarm_proto::v1;
 
 pub async fn run(socket: &Path, args: UpdateArgs) -> Result<(), CliError> {
     let client = Client::connect(socket).await?;
+    change(&client, &args).await?;
     let key = match args.autolock {
         Some(true) => set_lock(&client, v1::Lock::On).await?,
         Some(false) => set_lock(&client, v1::Lock::Off).await?,
@@ -20,4 +21,19 @@ pub async fn run(socket: &Path, args: UpdateArgs) -> Result<(), CliError> {
         key => format!("\n{}", unlock_key::instructions(key)),
     };
     print(&format!("Swarm updated.\n{instructions}"))
+}
+
+/// What is a number. Asked for on its own: it needs no answer but that it is done.
+async fn change(client: &Client, args: &UpdateArgs) -> Result<(), CliError> {
+    let UpdateArgs { cert_expiry, cert_grace, dispatcher_heartbeat, .. } = args;
+    if [cert_expiry, cert_grace, dispatcher_heartbeat].iter().all(|setting| setting.is_none()) {
+        return Ok(());
+    }
+    let request = v1::UpdateClusterRequest {
+        cert_expiry_ms: *cert_expiry,
+        cert_grace_ms: *cert_grace,
+        heartbeat_ms: *dispatcher_heartbeat,
+        request_id: request_id()?,
+    };
+    call(client.control().update_cluster(request)).await.map(drop)
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use swarm_model::{Cluster, DnsName, Driver, Epoch, Lineage, NetworkSpec, Node, Role};
 
 /// A root certificate and its key, each in PEM: an EC certificate has under 2 KB.
-const MAX_PEM_BYTES: usize = 3 * 1024;
+pub const MAX_PEM_BYTES: usize = 3 * 1024;
 const MAX_SECRET_BYTES: usize = 64;
 
 pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refusal> {
@@ -39,6 +39,7 @@ pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refu
         feature_level: create.feature_level,
         past: Vec::new(),
         unlock_key: None,
+        rotation: None,
     }));
     step.events.push(Event::DefaultsChanged);
     network::commit(step, plan, true);

@@ -1,6 +1,7 @@
 //! The one door into the replicated state. A command is checked whole, then done whole; a refusal is a reply and
 //! has changed nothing. Must not know clocks, randomness or who the caller is.
 
+mod ca;
 mod cluster;
 mod endpoint;
 mod lock;
@@ -78,6 +79,10 @@ impl Step<'_> {
                 cluster::set_feature_level(self, *level, settled.as_ref())
             }
             Command::SetLock(set) => lock::set(self, set),
+            Command::UpdateSettings(change) => ca::update_settings(self, change),
+            Command::RotateRoot(rotate) => ca::rotate(self, rotate),
+            Command::NoteRenewed { node, rotation } => ca::note_renewed(self, *node, *rotation),
+            Command::FinishRotation { rotation } => ca::finish(self, *rotation),
         }
     }
 

@@ -34,6 +34,7 @@ pub fn settings(pool: &str, prefix: u8) -> ClusterSettings {
         snapshot_interval: 1000,
         max_snapshots: 0,
         autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
     }
 }
 

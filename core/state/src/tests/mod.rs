@@ -4,6 +4,7 @@ extern crate std;
 
 mod bounds;
 mod build;
+mod ca;
 mod endpoints;
 mod losses;
 mod networks;

@@ -1,0 +1,26 @@
+//! What an operator changes of the settings of a living cluster. Must not know who may.
+
+use crate::ClusterSettings;
+use serde::{Deserialize, Serialize};
+
+/// `None`: stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChange {
+    #[serde(default)]
+    pub cert_expiry_ms: Option<u64>,
+    #[serde(default)]
+    pub cert_grace_ms: Option<u64>,
+    #[serde(default)]
+    pub heartbeat_ms: Option<u64>,
+}
+
+impl SettingsChange {
+    pub fn on(&self, settings: &ClusterSettings) -> ClusterSettings {
+        ClusterSettings {
+            cert_expiry_ms: self.cert_expiry_ms.unwrap_or(settings.cert_expiry_ms),
+            cert_grace_ms: self.cert_grace_ms.unwrap_or(settings.cert_grace_ms),
+            heartbeat_ms: self.heartbeat_ms.unwrap_or(settings.heartbeat_ms),
+            ..settings.clone()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What an operator should know of this host's certificate and clock, as sentences. Must not know how either is mended.
+
+use super::cluster_time_ms;
+use crate::running::Running;
+
+const MINUTE_MS: u64 = 60_000;
+/// Certificates bear so much.
+const HARMLESS_MS: u64 = 30 * MINUTE_MS;
+
+/// For `info`; empty while all is well.
+pub fn warnings(running: &Running) -> Vec<String> {
+    let until_ms = running.credentials.validity().until_ms;
+    let trouble = running.renewal_trouble.read().clone();
+    let certificate = renewal(&trouble, until_ms, cluster_time_ms(running));
+    let clock = running.worker.status().clock_ahead_ms.and_then(clock);
+    certificate.into_iter().chain(clock).collect()
+}
+
+fn renewal(trouble: &str, until_ms: u64, now_ms: u64) -> Option<String> {
+    let valid = match until_ms.checked_sub(now_ms) {
+        Some(left) => format!("it is valid for another {}", span(left)),
+        None => format!("it ran out {} ago", span(now_ms - until_ms)),
+    };
+    (!trouble.is_empty()).then(|| {
+        format!("this node's certificate cannot be renewed ({valid}), and is tried again: {trouble}")
+    })
+}
+
+/// Of a clock that is further off than certificates bear.
+pub fn clock(ahead_ms: i64) -> Option<String> {
+    let which = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    (ahead_ms.unsigned_abs() > HARMLESS_MS).then(|| {
+        format!(
+            "this host's clock is {} {which} its manager's: set it, certificates bear no more than {}",
+            span(ahead_ms.unsigned_abs()),
+            span(HARMLESS_MS)
+        )
+    })
+}
+
+/// `2 d 3 h`, `2 h 5 min`, `47 min`.
+fn span(ms: u64) -> String {
+    let minutes = ms / MINUTE_MS;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b9_half_an_hour_is_harmless_and_more_is_told_as_measured() {
+        let half = i64::try_from(HARMLESS_MS).unwrap();
+        assert_eq!((clock(half), clock(-half)), (None, None));
+        let said = clock(2 * 3_600_000 + 5 * 60_000).unwrap();
+        assert!(said.contains("2 h 5 min ahead of its manager's"), "{said}");
+        let said = clock(-(half + 17 * 60_000)).unwrap();
+        assert!(said.contains("47 min behind its manager's"), "{said}");
+    }
+
+    #[test]
+    fn f20_a_renewal_that_keeps_failing_says_how_long_it_may() {
+        assert_eq!(renewal("", 100, 0), None);
+        let said = renewal("nobody answers", 3 * 86_400_000, 0).unwrap();
+        assert!(said.contains("valid for another 3 d 0 h") && said.ends_with("nobody answers"), "{said}");
+        assert!(renewal("nobody answers", 0, 120_000).unwrap().contains("ran out 2 min ago"));
+    }
+}
