@@ -1,5 +1,8 @@
 //! `swarmd`: one process per host, worker always, manager while its role says so.
 //! Knows how the parts are wired; must not know any rule of the cluster.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod address;
 mod args;
@@ -7,6 +10,7 @@ mod claim;
 mod control;
 mod copies;
 mod daemon;
+mod door;
 mod host;
 mod info;
 mod init;
@@ -39,7 +43,6 @@ use swarm_proto::v1::control_server::ControlServer;
 use swarm_proto::v1::local_server::LocalServer;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -110,10 +113,10 @@ async fn serve(socket: UnixListener, daemon: Arc<Daemon>, stop: CancellationToke
     let control = ControlServer::new(control::Gate(daemon))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES * 16);
-    let served = tonic::transport::Server::builder()
+    let served = swarm_identity::local_server()
         .add_service(local)
         .add_service(control)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop.cancelled())
+        .serve_with_incoming_shutdown(door::guests(socket, door::BOUNDS), stop.cancelled())
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the local socket is no longer served");

@@ -10,15 +10,7 @@ use swarm_manager::{Manager, ManagerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::Server;
 
-/// Streams one peer may have open on one connection.
-const MOST_STREAMS: u32 = 1_024;
-/// Streams of a connection that were given up before this side looked at them.
-const MOST_RESETS: usize = MOST_STREAMS as usize;
-/// A peer that vanished without a word is noticed after both.
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
 /// For a manager that is alone to lead: it waits for nobody.
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -79,13 +71,7 @@ impl Serving {
 }
 
 async fn serve(listener: Listener, manager: Manager, stop: CancellationToken) {
-    let served = Server::builder()
-        .max_concurrent_streams(MOST_STREAMS)
-        // Whoever was slow to be answered may give up on all it asked; the default of 20 ends the connection then, and
-        // with it the session and everything else that was asked over it.
-        .http2_max_pending_accept_reset_streams(Some(MOST_RESETS))
-        .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
+    let served = swarm_identity::server()
         .add_routes(manager.tls_routes())
         .serve_with_incoming_shutdown(listener.incoming(), stop.cancelled())
         .await;

@@ -6,6 +6,9 @@
 //! A node's identity is its certificate: CN = node id, OU = role, O = cluster id. An address is none of it.
 //! TLS is 1.3 only and never resumed: a resumed session would carry a verdict on a certificate past the
 //! certificate's renewal or the CA's replacement.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod base36;
 mod credentials;
@@ -31,7 +34,8 @@ pub use disk::{KeyCover, StoreError};
 pub use issue::{CaError, RootCa, Subject, Validity};
 pub use key::{KeyError, NodeKey, new_key_and_csr};
 pub use listen::{
-    Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, OpenCounts,
+    Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, MOST_BROKEN_STREAMS,
+    MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, OpenCounts, Patience, local_server, pause_after, server,
 };
 pub use lock::{UnlockKey, UnlockKeyError};
 pub use node::{IdentityError, NodeIdentity};

@@ -15,9 +15,10 @@ pub fn secret() -> String {
 }
 
 /// Random bytes fit for keys.
+#[expect(clippy::expect_used, reason = "a host without randomness can keep no secret")]
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0u8; N];
-    // getrandom(2) fails only on kernels without it; a host without randomness can keep no secret.
+    // getrandom(2) fails only on kernels without it.
     SystemRandom::new().fill(&mut bytes).expect("the kernel gives random bytes");
     bytes
 }

@@ -146,7 +146,10 @@ impl Manager {
             .add_service(dispatcher.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(attachments.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(membership.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(RecoveryServer::new(RecoveryService { seat: seat.clone() }))
+            .add_service(
+                RecoveryServer::new(RecoveryService { seat: seat.clone() })
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .add_service(managers_only(raft, seat.applied.clone(), seat.raft.clone()))
     }
 

@@ -3,6 +3,7 @@
 use super::conn::{Conn, ConnectedPeer, Stay};
 use super::limits::{Limits, Pass};
 use super::open::Connections;
+use super::patience::Patience;
 use crate::credentials::Credentials;
 use crate::peer::{Peer, PeerError};
 use nix::errno::Errno;
@@ -57,8 +58,12 @@ impl Doorman {
         let peer = self.peer(&io)?;
         let gate = if peer.is_some() { &self.connections.members } else { &self.connections.strangers };
         let pass = gate.enter(addr.ip()).ok_or(TurnedAway::Full)?;
-        let registered = self.connections.register(peer.as_ref().map(|p| p.node));
-        let stay = Stay { registered, _pass: pass, at_most: self.at_most(peer.as_ref()) };
+        let registered = self.connections.register(peer.as_ref().map(|p| p.node)).ok_or(TurnedAway::Full)?;
+        let stay = Stay {
+            registered,
+            _pass: pass,
+            patience: Patience::new(self.deadline, Some(self.at_most(peer.as_ref()))),
+        };
         Ok(Conn::new(io, ConnectedPeer { addr, peer }, stay))
     }
 
@@ -137,7 +142,7 @@ fn shake_hands(
 
 /// How long to rest after a failed accept. Errors of the one connection cost nothing; while the process or the host is
 /// out of something, the error comes back at once and would turn the loop into a busy one.
-pub(super) fn pause_after(error: &io::Error, failures: u32) -> Duration {
+pub fn pause_after(error: &io::Error, failures: u32) -> Duration {
     let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
     match error.raw_os_error().map(Errno::from_raw) {
         Some(errno) if !exhausted.contains(&errno) => Duration::ZERO,

@@ -2,15 +2,14 @@
 
 use super::limits::Pass;
 use super::open::Registered;
+use super::patience::Patience;
 use crate::peer::Peer;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
@@ -24,27 +23,25 @@ pub struct ConnectedPeer {
 }
 
 /// A connection that is through its handshake. Ends with an error once it is cut, and when its time is over: a
-/// member's when its certificate expires, a stranger's after a moment.
+/// member's when its certificate expires, a stranger's after a moment, anybody's who does not begin to speak.
 pub struct Conn {
     io: TlsStream<TcpStream>,
     who: ConnectedPeer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    over: Pin<Box<Sleep>>,
-    _stay: Stay,
+    stay: Stay,
 }
 
 /// What a connection holds on to as long as it is open.
 pub(super) struct Stay {
     pub(super) registered: Registered,
     pub(super) _pass: Pass,
-    pub(super) at_most: Duration,
+    pub(super) patience: Patience,
 }
 
 impl Conn {
     pub(super) fn new(io: TlsStream<TcpStream>, who: ConnectedPeer, stay: Stay) -> Self {
         let cut = Box::pin(stay.registered.cut.clone().cancelled_owned());
-        let over = Box::pin(sleep(stay.at_most));
-        Self { io, who, cut, over, _stay: stay }
+        Self { io, who, cut, stay }
     }
 
     pub fn who(&self) -> &ConnectedPeer {
@@ -74,10 +71,13 @@ impl AsyncRead for Conn {
         if Future::poll(self.cut.as_mut(), cx).is_ready() {
             return Poll::Ready(Err(ended("the connection was cut by this side")));
         }
-        if Future::poll(self.over.as_mut(), cx).is_ready() {
+        if self.stay.patience.poll_over(cx).is_ready() {
             return Poll::Ready(Err(ended("the connection's time is over")));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.stay.patience.heard(buf.filled().len().saturating_sub(before));
+        read
     }
 }
 

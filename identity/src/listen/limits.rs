@@ -22,7 +22,9 @@ pub struct Limits {
     pub strangers: Cap,
     /// Connections of members. Many nodes may stand behind one address.
     pub members: Cap,
-    /// Most time a handshake may take.
+    /// Connections of one member: whoever stole its key must not fill the places of the others.
+    pub per_node: usize,
+    /// Most time a handshake may take, and from its end to the first words of HTTP/2.
     pub handshake_deadline: Duration,
     /// Most time a caller without a certificate may stay: asking to be admitted takes a moment.
     pub stranger_lifetime: Duration,
@@ -35,6 +37,7 @@ impl Default for Limits {
             handshakes: Cap { total: 512, per_address: 64 },
             strangers: Cap { total: 512, per_address: 64 },
             members: Cap { total: 32_768, per_address: 4_096 },
+            per_node: 64,
             handshake_deadline: Duration::from_secs(5),
             stranger_lifetime: Duration::from_secs(60),
         }

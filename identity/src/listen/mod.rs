@@ -8,10 +8,15 @@ mod accept;
 mod conn;
 mod limits;
 mod open;
+mod patience;
+mod server;
 
+pub use accept::pause_after;
 pub use conn::{Conn, ConnectedPeer};
 pub use limits::{Cap, Limits};
 pub use open::{Connections, OpenCounts};
+pub use patience::Patience;
+pub use server::{MOST_BROKEN_STREAMS, MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, local_server, server};
 
 use crate::credentials::Credentials;
 use accept::Doorman;

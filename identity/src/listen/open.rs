@@ -15,6 +15,7 @@ pub struct Connections {
     pub(super) members: Arc<Gate>,
     nodes: Arc<Mutex<HashMap<NodeId, Node>>>,
     all: CancellationToken,
+    per_node: usize,
 }
 
 struct Node {
@@ -38,6 +39,7 @@ impl Connections {
             members: Gate::new(limits.members),
             nodes: Arc::default(),
             all: CancellationToken::new(),
+            per_node: limits.per_node,
         }
     }
 
@@ -66,14 +68,18 @@ impl Connections {
         self.all.cancel();
     }
 
-    pub(super) fn register(&self, node: Option<NodeId>) -> Registered {
+    /// `None` when the node has as many as one may have.
+    pub(super) fn register(&self, node: Option<NodeId>) -> Option<Registered> {
         let Some(node) = node else {
-            return Registered { of: self.clone(), node, cut: self.all.child_token() };
+            return Some(Registered { of: self.clone(), node, cut: self.all.child_token() });
         };
         let mut nodes = self.nodes.lock();
         let entry = nodes.entry(node).or_insert_with(|| Node { cut: self.all.child_token(), open: 0 });
+        if entry.open >= self.per_node {
+            return None;
+        }
         entry.open += 1;
-        Registered { of: self.clone(), node: Some(node), cut: entry.cut.clone() }
+        Some(Registered { of: self.clone(), node: Some(node), cut: entry.cut.clone() })
     }
 }
 

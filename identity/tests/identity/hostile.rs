@@ -73,8 +73,13 @@ fn client(alpn: &[u8]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+/// A client without a certificate.
+pub fn stranger() -> Arc<ClientConfig> {
+    client(b"h2")
+}
+
 /// A client with a certificate of `issuer`, for `subject`.
-fn client_as(issuer: &Cluster, subject: &Subject) -> Arc<ClientConfig> {
+pub fn client_as(issuer: &Cluster, subject: &Subject) -> Arc<ClientConfig> {
     let key = rcgen::KeyPair::generate().expect("a key");
     let csr = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
     let valid = Validity::starting(now_ms(), DAY_MS);
@@ -85,7 +90,7 @@ fn client_as(issuer: &Cluster, subject: &Subject) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-async fn connect(manager: &Manager, config: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+pub async fn connect(manager: &Manager, config: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect(manager.addr).await?;
     let name = ServerName::try_from(MANAGER_NAME).expect("a name");
     TlsConnector::from(config.clone()).connect(name, tcp).await
@@ -165,12 +170,18 @@ fn short(handshakes: Cap, deadline_ms: u64) -> Limits {
 }
 
 /// Whether the other side has hung up.
-async fn is_closed(stream: &mut TcpStream) -> bool {
+pub async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut byte = [0; 1];
     match timeout(Duration::from_secs(5), stream.read(&mut byte)).await {
         Ok(Ok(0)) | Ok(Err(_)) => true,
         Ok(Ok(_)) | Err(_) => false,
     }
+}
+
+/// As above, through TLS; what the server says before is read over.
+pub async fn is_closed_tls(stream: &mut TlsStream<TcpStream>) -> bool {
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.is_ok()
 }
 
 #[tokio::test]
@@ -207,6 +218,25 @@ async fn a_trickled_handshake_ends_at_the_deadline() {
         assert!(began.elapsed() < Duration::from_secs(5), "still waited for");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A handshake message that says it is 16 MiB long, and comes as fast as it is taken.
+#[tokio::test]
+async fn an_endless_handshake_is_cut_short() {
+    let cluster = Cluster::new();
+    let limits = short(Cap { total: 512, per_address: 512 }, 60_000);
+    let manager = Manager::start(cluster.credentials(Role::Manager), limits).await;
+    let mut stream = TcpStream::connect(manager.addr).await.expect("connected");
+    let mut record = vec![22, 3, 1, 0x40, 0];
+    record.extend([1, 0xff, 0xff, 0xff]);
+    record.resize(5 + 0x4000, 0);
+    let mut sent = 0;
+    while stream.write_all(&record).await.is_ok() {
+        sent += record.len();
+        record[5..9].fill(0);
+        assert!(sent < 8 << 20, "still taken after {sent} bytes");
+    }
+    eventually("nothing is left", || manager.connections.counts().handshakes == 0).await;
 }
 
 #[tokio::test]

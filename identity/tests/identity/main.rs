@@ -4,6 +4,8 @@ mod address;
 mod ca;
 mod connections;
 mod disk;
+mod floods;
+mod frames;
 mod handshake;
 mod hostile;
 mod reload;

@@ -1,6 +1,8 @@
 //! A cluster's CA, its nodes, and a manager that tells callers who they are.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_identity::{
     ConnectedPeer, Connections, Credentials, Dialler, Limits, Listener, NodeIdentity, RootCa, Subject,
@@ -11,7 +13,7 @@ use swarm_proto::v1::ca_client::CaClient;
 use swarm_proto::v1::ca_server::{Ca, CaServer};
 use swarm_proto::v1::{GetRootCaRequest, GetRootCaResponse, IssueRequest, IssueResponse, RenewRequest};
 use tokio::task::AbortHandle;
-use tonic::transport::{Channel, Server};
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 pub const DAY_MS: u64 = 24 * 3_600_000;
@@ -60,6 +62,7 @@ pub struct Manager {
     pub node: NodeId,
     pub connections: Connections,
     pub credentials: Credentials,
+    pub calls: Arc<Calls>,
     task: AbortHandle,
 }
 
@@ -72,9 +75,10 @@ impl Manager {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = Listener::bind(any, credentials.clone(), limits).await.expect("a port");
         let (addr, connections) = (listener.local_addr(), listener.connections());
-        let server = Server::builder().add_service(CaServer::new(WhoAmI));
+        let calls = Arc::new(Calls::default());
+        let server = swarm_identity::server().add_service(CaServer::new(WhoAmI(calls.clone())));
         let task = tokio::spawn(server.serve_with_incoming(listener.incoming())).abort_handle();
-        Self { addr, node: credentials.peer().node, connections, credentials, task }
+        Self { addr, node: credentials.peer().node, connections, credentials, calls, task }
     }
 
     pub fn at(&self) -> String {
@@ -88,7 +92,40 @@ impl Drop for Manager {
     }
 }
 
-struct WhoAmI;
+/// Calls that are not answered: how many are there, and how many were there at most.
+#[derive(Default)]
+pub struct Calls {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Calls {
+    pub fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+struct Begun(Arc<Calls>);
+
+impl Begun {
+    fn new(calls: &Arc<Calls>) -> Self {
+        let now = calls.now.fetch_add(1, Ordering::SeqCst) + 1;
+        calls.most.fetch_max(now, Ordering::SeqCst);
+        Self(calls.clone())
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct WhoAmI(Arc<Calls>);
 
 #[tonic::async_trait]
 impl Ca for WhoAmI {
@@ -116,8 +153,10 @@ impl Ca for WhoAmI {
         Err(Status::unimplemented("not asked here"))
     }
 
+    /// Never answers.
     async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<IssueResponse>, Status> {
-        Err(Status::unimplemented("not asked here"))
+        let _begun = Begun::new(&self.0);
+        std::future::pending().await
     }
 }
 
