@@ -1,5 +1,8 @@
 //! `swarmctl`: what was typed becomes one request to the local daemon, and its answer is printed.
 //! Knows the way from arguments to exit code; must not know any verb.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod args;
 mod client;

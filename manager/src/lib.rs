@@ -7,6 +7,9 @@
 //! `swarm_identity::Listener`) and `local_control()` on the local socket → on a new directory `bootstrap` or
 //! `join_raft` → … → `leave`, if it leaves → `shutdown`, before connections are cut: a session that is cut is a node
 //! lost, one that is ended by `shutdown` is not.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod addresses;
 mod api;

@@ -24,9 +24,10 @@ impl Machine for StateMachine {
         self.decide(index, entry).map(drop)
     }
 
+    #[expect(clippy::expect_used, reason = "half a snapshot must never reach the disk")]
     fn snapshot(&self) -> Box<dyn FnOnce() -> Vec<u8> + Send> {
         let snapshot = self.applied.read(State::snapshot);
-        // Nothing from outside is in it that could not be spelled; half a snapshot must never reach the disk.
+        // Nothing from outside is in it that could not be spelled.
         Box::new(move || encode("a snapshot", &snapshot).expect("the state's own tables can be encoded"))
     }
 

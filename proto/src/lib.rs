@@ -2,6 +2,9 @@
 //!
 //! Knows: how things are spelled on the wire, and which field is wrong when one is.
 //! Must not know: any decision.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod assignment;
 mod cluster;

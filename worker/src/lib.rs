@@ -2,6 +2,9 @@
 //!
 //! Knows: its session with a manager, its sandboxes, the kernel and DNS of this host.
 //! Must not know: Raft, the replicated state, or who may do what.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod assignment;
 mod calls;

@@ -18,9 +18,11 @@ pub fn format(given: &str) -> Result<Format, String> {
     match given {
         "table" | "pretty" => Ok(Format::Table),
         "json" => Ok(Format::Json),
-        text if text.starts_with("table ") => Ok(Format::TableTemplate(text["table ".len()..].to_owned())),
-        text if text.contains("{{") => Ok(Format::Template(text.to_owned())),
-        _ => Err("expected table, json or a template such as '{{.ID}}'".into()),
+        text => match text.strip_prefix("table ") {
+            Some(template) => Ok(Format::TableTemplate(template.to_owned())),
+            None if text.contains("{{") => Ok(Format::Template(text.to_owned())),
+            None => Err("expected table, json or a template such as '{{.ID}}'".into()),
+        },
     }
 }
 

@@ -34,7 +34,10 @@ impl<K> Id<K> {
         let mut number = u128::from_be_bytes(bytes);
         let mut text = [b'0'; ID_LEN];
         for digit in text.iter_mut().rev() {
-            *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize];
+            *digit = match (number % 36) as u8 {
+                ten_or_more @ 10.. => b'a' + (ten_or_more - 10),
+                less => b'0' + less,
+            };
             number /= 36;
         }
         Self { text, kind: PhantomData }

@@ -2,6 +2,9 @@
 //!
 //! Knows: shapes and their own validity (a name is a DNS label, a CIDR has no host bits).
 //! Must not know: sockets, clocks, threads, randomness. It is `no_std`, so they cannot compile here.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![no_std]
 
 extern crate alloc;

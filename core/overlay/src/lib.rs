@@ -3,6 +3,9 @@
 //!
 //! Knows: how an assignment becomes kernel objects, and the steps from what is to what should be.
 //! Must not know: netlink, files, clocks. It is `no_std`, so they cannot compile here.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![no_std]
 
 extern crate alloc;

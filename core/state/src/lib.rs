@@ -3,6 +3,9 @@
 //! Knows: nodes, networks, endpoints, join secrets, settings; what may be done to them; who needs to hear of it.
 //! Must not know: I/O, time, randomness. It is `no_std`, so they cannot compile here: times, ids and secrets are
 //! chosen before an entry is proposed and travel in it.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![no_std]
 
 extern crate alloc;

@@ -2,6 +2,9 @@
 //!
 //! Knows: openraft, the store on disk, and how Raft messages travel between managers.
 //! Must not know: what a command means, who may propose one, or what a node of the cluster is.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod api;
 mod apply;

@@ -2,6 +2,8 @@
 //!
 //! Knows: the system calls for namespaces, mounts and processes; it is the one crate with unsafe code.
 //! Must not know: networks, endpoints, sandboxes, or why somebody wants a namespace.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod error;

@@ -19,31 +19,15 @@ pub fn link_header(index: u32, flags: u32, change: u32) -> [u8; 16] {
 }
 
 const UP: [u8; 16] = {
-    let mut header = [0; 16];
-    let up = IFF_UP.to_ne_bytes();
-    let mut i = 0;
-    while i < 4 {
-        header[8 + i] = up[i];
-        header[12 + i] = up[i];
-        i += 1;
-    }
-    header
+    let [a, b, c, d] = IFF_UP.to_ne_bytes();
+    [0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d, a, b, c, d]
 };
 
-fn address_bytes(ip: IpAddr) -> ([u8; 16], usize) {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mut bytes = [0; 16];
-            bytes[..4].copy_from_slice(&ip.octets());
-            (bytes, 4)
-        }
-        IpAddr::V6(ip) => (ip.octets(), 16),
-    }
-}
-
 fn attr_ip(messages: &mut Messages, kind: u16, ip: IpAddr) {
-    let (bytes, length) = address_bytes(ip);
-    messages.attr(kind, &bytes[..length]);
+    match ip {
+        IpAddr::V4(ip) => messages.attr(kind, &ip.octets()),
+        IpAddr::V6(ip) => messages.attr(kind, &ip.octets()),
+    };
 }
 
 fn family(ip: IpAddr) -> u8 {

@@ -152,9 +152,9 @@ impl Piece {
 }
 
 fn add_flags(header: &mut [u8], flags: u16) {
-    if let Some(field) = header.get_mut(6..8) {
-        let old = u16::from_ne_bytes([field[0], field[1]]);
-        field.copy_from_slice(&(old | flags).to_ne_bytes());
+    if let Some([low, high]) = header.get_mut(6..8) {
+        let old = u16::from_ne_bytes([*low, *high]);
+        [*low, *high] = (old | flags).to_ne_bytes();
     }
 }
 
