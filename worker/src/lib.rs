@@ -12,6 +12,8 @@ mod config;
 mod dial;
 mod dns;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod host;
 pub mod kernel;

@@ -42,10 +42,7 @@ impl TwoSlots {
             Err(e) => return Err(e),
         };
         let slot = bytes.len() / 2;
-        let (first, second) = bytes.split_at(slot);
-        let slots = [first, second].into_iter().filter(|_| bytes.len().is_multiple_of(2 * BLOCK));
-        let whole = slots.filter_map(read).max_by_key(|(number, _)| *number);
-        let (newest, contents) = whole.ok_or_else(|| {
+        let (newest, contents) = newest(&bytes).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it is damaged, or of a form this version does not know",
@@ -108,6 +105,29 @@ fn sum(number: &[u8], length: &[u8], contents: &[u8]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     [number, length, contents].into_iter().for_each(|part| context.update(part));
     context.finish().as_ref().to_vec()
+}
+
+/// The number and the contents of the newer of the two slots that are whole.
+fn newest(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (first, second) = bytes.split_at_checked(bytes.len() / 2)?;
+    let slots = [first, second].into_iter().filter(|_| bytes.len().is_multiple_of(2 * BLOCK));
+    slots.filter_map(read).max_by_key(|(number, _)| *number)
+}
+
+/// For fuzzing: any bytes as such a file, and as the torn slot beside a whole one.
+///
+/// # Panics
+/// What was written is not read.
+#[doc(hidden)]
+pub fn slots(bytes: &[u8]) {
+    let _ = newest(bytes);
+    let mut slot = image(u64::MAX, bytes);
+    slot.resize(slot.len().next_multiple_of(BLOCK), 0);
+    let mut torn = bytes.to_vec();
+    torn.resize(slot.len(), 0);
+    for file in [[slot.clone(), torn.clone()].concat(), [torn, slot].concat()] {
+        assert!(newest(&file) == Some((u64::MAX, bytes)), "the whole slot is not read");
+    }
 }
 
 /// The number and the contents of a slot, if it is whole.

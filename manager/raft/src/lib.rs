@@ -11,6 +11,8 @@ mod apply;
 mod config;
 mod error;
 mod export;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod log;
 mod node;
 mod pace;

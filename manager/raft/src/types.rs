@@ -83,5 +83,5 @@ impl<'de> Deserialize<'de> for Command {
 
 /// Index of a log id, with nothing counting as "before index 0".
 pub fn next_index(id: &Option<LogId>) -> u64 {
-    id.as_ref().map_or(0, |id| id.index + 1)
+    id.as_ref().map_or(0, |id| id.index.saturating_add(1))
 }

@@ -32,11 +32,11 @@ impl Debt {
     }
 }
 
-fn encode(assigned: &Assigned) -> Vec<u8> {
+pub(super) fn encode(assigned: &Assigned) -> Vec<u8> {
     v1::CompleteAssignment::from(assigned).encode_to_vec()
 }
 
-fn decode(bytes: &[u8]) -> Result<Assigned, String> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Assigned, String> {
     let whole = v1::CompleteAssignment::decode(bytes).map_err(|e| e.to_string())?;
     Assigned::try_from(whole).map_err(|e| e.to_string())
 }

@@ -2,6 +2,7 @@
 //! Must not know: where it came from.
 
 mod disk;
+pub(crate) mod fuzz;
 mod held;
 
 pub(crate) use disk::{keep, load};

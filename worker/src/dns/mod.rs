@@ -6,6 +6,7 @@
 //! not exist, and its programs need not wait to learn it.
 
 mod forward;
+pub(crate) mod fuzz;
 mod message;
 mod resolvers;
 mod server;

@@ -157,7 +157,7 @@ fn is_foreign(bytes: &[u8]) -> bool {
     })
 }
 
-fn understand(kind: u16, body: &[u8]) -> Option<Heard> {
+pub(super) fn understand(kind: u16, body: &[u8]) -> Option<Heard> {
     match kind {
         NEW_LINK | DEL_LINK => {
             // Bridges tell their ports' changes once more in a form of their own.

@@ -7,6 +7,7 @@ mod events;
 mod execute;
 mod facts;
 mod filter;
+pub(crate) mod fuzz;
 mod messages;
 mod nft;
 mod observe;

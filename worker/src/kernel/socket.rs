@@ -224,7 +224,7 @@ pub fn grow_receive_buffer(socket: &Socket) {
 }
 
 /// What an error message says; `None` when it says that all is well.
-fn failure(received: &Received<'_>, first: u32) -> Option<Failure> {
+pub(super) fn failure(received: &Received<'_>, first: u32) -> Option<Failure> {
     let code = wire::u32_at(received.body, 0)?.cast_signed();
     let errno = Errno::from_raw(code.checked_neg()?);
     // The refused message follows the code: only its header when capped.

@@ -5,6 +5,7 @@ mod adopt;
 mod begin;
 mod end;
 mod files;
+pub(crate) mod fuzz;
 mod links;
 mod live;
 mod networks;

@@ -71,6 +71,14 @@ fn take_over(file: &mut TwoSlots) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+pub(super) fn decode(bytes: &[u8]) -> Result<Contents, String> {
+    let contents: Contents = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    if contents.version != VERSION {
+        return Err(format!("its form is {}, this version knows {VERSION}", contents.version));
+    }
+    Ok(contents)
+}
+
 impl Store {
     /// A file that cannot be read stops the worker: what it says is true of the kernel, and guessing would orphan it.
     pub(crate) fn load(path: PathBuf) -> Result<Self, WorkerError> {
@@ -87,11 +95,8 @@ impl Store {
         };
         let contents = match held {
             None => Contents::default(),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?,
+            Some(bytes) => decode(&bytes).map_err(wrong)?,
         };
-        if contents.version != VERSION {
-            return Err(wrong(format!("its form is {}, this version knows {VERSION}", contents.version)));
-        }
         Ok(Self {
             path,
             file: Mutex::new(file),

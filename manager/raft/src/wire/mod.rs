@@ -3,11 +3,11 @@
 //! Knows: gRPC and deadlines. Must not know: storage, or what openraft does with an answer.
 
 mod client;
-mod envelope;
+pub(crate) mod envelope;
 mod heartbeat;
 mod link;
 mod links;
-mod plausible;
+pub(crate) mod plausible;
 mod probe;
 mod server;
 mod snapshot;

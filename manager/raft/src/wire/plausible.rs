@@ -8,6 +8,9 @@ use tonic::Status;
 use super::envelope::Envelope;
 use crate::types::{LogId, SnapshotMeta, Types, Vote, next_index};
 
+/// No log is this long; counting on from here must not wrap.
+const MOST_INDEX: u64 = u64::MAX / 2;
+
 /// The leader or candidate a vote stands for speaks for itself only.
 pub fn own_vote(from: u64, vote: &Vote) -> Result<(), Status> {
     if vote.leader_id.voted_for != from {
@@ -64,6 +67,7 @@ pub fn leads(vote: &Vote) -> Result<(), Status> {
 
 fn within_term(vote: &Vote, id: Option<&LogId>) -> Result<(), Status> {
     match id {
+        Some(id) if id.index > MOST_INDEX => Err(refused(format!("it names an entry of index {}", id.index))),
         Some(id) if term(id) > vote.leader_id.term => Err(refused(format!(
             "it is of term {} and names an entry of term {}",
             vote.leader_id.term,
@@ -110,6 +114,9 @@ mod tests {
         assert!(append(1, &request(Some(id(4, 7)), &[id(4, 9)])).is_err());
         assert!(append(1, &request(Some(id(4, 7)), &[id(4, 8), id(3, 9)])).is_err());
         assert!(append(1, &request(Some(id(4, 7)), &[id(6, 8)])).is_err());
+        let end = u64::MAX;
+        assert!(append(1, &request(Some(id(4, end - 1)), &[id(4, end)])).is_err());
+        assert!(append(1, &request(Some(id(4, end)), &[id(4, end)])).is_err());
         let mut unelected = request(None, &[]);
         unelected.vote = Vote::new(5, 1);
         assert!(append(1, &unelected).is_err());
