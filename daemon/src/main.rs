@@ -30,6 +30,7 @@ mod renewal;
 mod restore;
 mod role;
 mod running;
+mod secrecy;
 mod serving;
 mod socket;
 mod whereabouts;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
 }
 
 fn start(config: args::Config, filter: EnvFilter) -> anyhow::Result<()> {
+    secrecy::keep()?;
     privileges::check()?;
     log::start(config.log_format, filter)?;
     let claim = claim::Claim::take(&config.state_dir, &config.run_dir)?;

@@ -1,12 +1,13 @@
 //! Every target over its corpus: each file as it is, and many times with a few bytes changed. The changes are the same in
-//! every run. What fuzzing once found lies in the corpus too.
+//! every run, and more of them with `CORPUS_CHANGED=100000`: that is mutation without coverage, no substitute for
+//! `make fuzz`. What fuzzing once found lies in the corpus too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::PathBuf;
 use swarm_fuzz::TARGETS;
 
-/// Changed copies of each file.
+/// Changed copies of each file, where nobody asks for more.
 const CHANGED: u64 = 200;
 /// A corpus has at least this many files.
 const LEAST: usize = 3;
@@ -52,15 +53,17 @@ fn changed(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 
 #[test]
 fn every_target_takes_its_corpus_and_what_is_like_it() {
+    let asked = std::env::var("CORPUS_CHANGED").ok().and_then(|text| text.parse().ok());
+    let copies: u64 = asked.unwrap_or(CHANGED);
     for (name, target) in TARGETS {
         let corpus = corpus(name);
         assert!(corpus.len() >= LEAST, "{name} has {} files", corpus.len());
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
         for bytes in &corpus {
             target(bytes);
-            (0..CHANGED).for_each(|_| target(&changed(bytes, &mut numbers)));
+            (0..copies).for_each(|_| target(&changed(bytes, &mut numbers)));
         }
-        println!("{name}: {} files", corpus.len());
+        println!("{name}: {} files, {copies} changed copies of each", corpus.len());
     }
 }
 

@@ -13,6 +13,7 @@ mod endpoint;
 mod enums;
 mod network;
 mod node;
+mod secret;
 
 pub use cluster::{lineage, past};
 pub use convert::{ConvertError, optional, parse, parse_all, required};

@@ -44,7 +44,7 @@ async fn a_backup_is_written_whole_and_for_its_owner_alone() {
     assert_eq!(fs::read(&file).unwrap(), b"sealed\0two");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
     assert_eq!(scene.names(), ["b"]);
-    assert!(scene.daemon.asked()[0].contains(r#"passphrase: "pass phrase ""#));
+    assert!(scene.daemon.asked()[0].contains(r#""pass phrase ""#));
 }
 
 #[tokio::test]

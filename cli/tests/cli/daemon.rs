@@ -265,7 +265,7 @@ answers! {
         type BackupStream = ReceiverStream<Result<v1::BackupPart, Status>>;
         async fn backup(&self, request: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
             let request = request.into_inner();
-            self.hear(&request)?;
+            self.hear(&(&request, &request.passphrase))?;
             let parts = managed(self, data::backup(&request.passphrase))?;
             let (send, stream) = tokio::sync::mpsc::channel(parts.len());
             parts.into_iter().for_each(|part| send.try_send(part).unwrap());
