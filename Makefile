@@ -3,16 +3,19 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 export CARGO_TERM_COLOR ?= auto
 
-PACKAGES := iproute2 nftables iputils-ping procps dnsutils busybox-static iperf3 strace e2fsprogs tcpdump
+PACKAGES := systemd iproute2 nftables iputils-ping procps dnsutils busybox-static iperf3 strace e2fsprogs tcpdump
 BENCH_PACKAGES := docker.io etcd-server busybox-static iperf3 ethtool strace
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
+FUZZ_VERSION := 0.13.2
+FUZZ := target/tools/bin/cargo-fuzz
+FUZZ_TARGETS := token csr dns_query assignment_chain log_record snapshot state_file netlink_reply
 
 # Test programs that need neither root nor the kernel; always built with the whole workspace, so that its crates are
 # compiled once with one set of features.
-PURE_TESTS := derive diff dns conversions identity sim linear
+PURE_TESTS := derive diff dns conversions identity sim linear corpus
 
-.PHONY: help build demo check test bench chaos crash sim planted fmt packages bench-packages clean
+.PHONY: help build demo check advisories test bench chaos crash fuzz sim planted fmt packages bench-packages clean
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +34,24 @@ check: $(DENY) ## formatting, lints, dependencies, unit and property tests, 200 
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(DENY) --locked --all-features check --hide-inclusion-graph bans licenses sources
 	tests/no-os.sh
+	tests/lints.sh
+	tests/claims.sh
 	tests/planted.sh --check
 	SIM_SEEDS=200 cargo test --locked --workspace --lib --bins $(addprefix --test ,$(PURE_TESTS))
 
+advisories: $(DENY) ## known faults of dependencies, less those deny.toml gives a reason for (needs the network)
+	$(DENY) --locked --all-features check --hide-inclusion-graph advisories
+
 test: packages check ## all tests: also the kernel, real daemons, crash images, and the demo (root)
+	tests/unit.sh
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	SWARM_BIN_DIR=$(CURDIR)/target/debug deploy/demo.sh
+
+# The compiler is the pinned one: coverage comes from LLVM's own pass, and no sanitizer is needed where all code is safe.
+fuzz: $(FUZZ) ## look for bytes that break a parser: make fuzz MINUTES=10 (for each of the targets, or FUZZ_TARGETS="token csr")
+	cd fuzz/run && ../../$(FUZZ) fuzz build --fuzz-dir . --target-dir ../../target/fuzz --release -s none
+	fuzz/fuzz.sh $(or $(MINUTES),10) $(FUZZ_TARGETS)
 
 crash: packages ## the storage crash test in full
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-60} cargo test --locked -p swarm-raft --test crash -- --nocapture
@@ -64,6 +78,9 @@ bench-packages:
 
 $(DENY):
 	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug --root target/tools
+
+$(FUZZ):
+	cargo install cargo-fuzz --version $(FUZZ_VERSION) --locked --debug --root target/tools
 
 clean: ## remove what was built
 	cargo clean

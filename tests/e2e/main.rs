@@ -15,6 +15,7 @@ mod data_plane;
 mod disks;
 mod failover;
 mod harness;
+mod hostile;
 mod init;
 mod join;
 mod life;
@@ -28,9 +29,11 @@ mod partitions;
 mod recovery;
 mod repair;
 mod roles;
+mod secrets;
 mod skew;
 mod spoof;
 mod subnets;
+mod unit;
 mod zones;
 
 /// Exit codes of the contract.
