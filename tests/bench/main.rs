@@ -7,6 +7,7 @@ mod client;
 mod crowd;
 mod echo;
 mod failover;
+mod handshakes;
 mod idle;
 mod interrupt;
 mod kernel_tables;
@@ -38,6 +39,7 @@ type Measure = fn(&Rig) -> Result<Vec<Row>>;
 const ROWS: &[(&str, &str, Measure)] = &[
     ("lifecycle", "init, a worker's join, a manager's join", lifecycle::rows),
     ("failover", "a leader killed, a leader stopped, a promotion, a worker lost", failover::rows),
+    ("handshakes", "full handshakes: what one costs, and ten thousand at once", handshakes::rows),
     ("writes", "committed writes per second beside etcd", writes::rows),
     ("large", "a restart and a snapshot with 100,000 endpoints", large::rows),
     ("idle", "memory, processor time and traffic of daemons that have nothing to do", idle::rows),
