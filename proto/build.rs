@@ -1,6 +1,6 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 7] = [
+const SECRET: [&str; 9] = [
     "IssueRequest",
     "JoinTokenResponse",
     "BackupRequest",
@@ -8,6 +8,8 @@ const SECRET: [&str; 7] = [
     "JoinRequest",
     "RestoreBegin",
     "RestoreResponse",
+    "UnlockKeyResponse",
+    "UnlockRequest",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -57,6 +57,7 @@ impl fmt::Debug for UnlockKey {
 
 /// Seals `plain` (AES-256-GCM) with a key made of `key` and a fresh salt, so that no nonce is ever used twice. Only the
 /// same `place` opens it again.
+#[expect(clippy::expect_used, reason = "AES-GCM takes up to 64 GiB; what is sealed here are keys")]
 pub fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Vec<u8> {
     let salt: [u8; SALT] = crate::random::bytes();
     let mut sealed = Vec::with_capacity(SALT + plain.len() + AES_256_GCM.tag_len());
@@ -64,7 +65,6 @@ pub fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Vec<u8> {
     sealed.extend_from_slice(plain);
     let (_, body) = sealed.split_at_mut(SALT);
     let tag = derive(key, &salt).seal_in_place_separate_tag(nonce(), Aad::from(place), body);
-    // AES-GCM takes up to 64 GiB; what is sealed here are keys.
     sealed.extend_from_slice(tag.expect("a few bytes are sealed").as_ref());
     sealed
 }
@@ -78,9 +78,9 @@ pub fn open(key: &[u8; 32], place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec
     Some(plain)
 }
 
+#[expect(clippy::expect_used, reason = "HKDF fails only for more than 255 blocks of output")]
 fn derive(key: &[u8; 32], salt: &[u8; SALT]) -> LessSafeKey {
     let root = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key);
-    // Fails only for more than 255 blocks of output.
     let okm = root.expand(&[b"swarm file lock"], &AES_256_GCM).expect("one key is expanded");
     LessSafeKey::new(UnboundKey::from(okm))
 }

@@ -25,6 +25,8 @@ without_secrets! {
     JoinRequest shows remote_addrs, advertise_addr, listen_addr, data_path_addr, availability, labels;
     RestoreBegin shows advertise_addr, listen_addr, data_path_addr, availability, labels;
     RestoreResponse shows node, advertise_addr, backup, still_there;
+    UnlockKeyResponse shows;
+    UnlockRequest shows;
 }
 
 #[cfg(test)]
@@ -38,7 +40,10 @@ mod tests {
     fn is_secret(field: &str) -> bool {
         let parts: Vec<&str> = field.split('_').collect();
         let named = ["token", "passphrase", "secret", "secrets"].iter().any(|word| parts.contains(word));
-        named || field.ends_with("_key") && !parts.contains(&"public") || field.ends_with("key_pem")
+        named
+            || field == "key"
+            || field.ends_with("_key") && !parts.contains(&"public")
+            || field.ends_with("key_pem")
     }
 
     /// The messages of the .proto files that have such a field, and the field.
@@ -79,6 +84,8 @@ mod tests {
                 format!("{:?}", v1::IssueRequest { token: text(), csr_der: text().into(), ..Default::default() }),
                 format!("{:?}", v1::JoinTokenResponse { token: text() }),
                 format!("{:?}", v1::BackupRequest { passphrase: text() }),
+                format!("{:?}", v1::UnlockKeyResponse { key: text() }),
+                format!("{:?}", v1::UnlockRequest { key: text() }),
                 format!("{:?}", v1::InitResponse { join_token_worker: text(), ..Default::default() }),
                 format!("{:?}", v1::JoinRequest { token: text(), ..Default::default() }),
                 format!("{:#?}", v1::RestorePart {
