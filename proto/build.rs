@@ -1,6 +1,6 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 9] = [
+const SECRET: [&str; 10] = [
     "IssueRequest",
     "JoinTokenResponse",
     "BackupRequest",
@@ -10,6 +10,7 @@ const SECRET: [&str; 9] = [
     "RestoreResponse",
     "UnlockKeyResponse",
     "UnlockRequest",
+    "RotateRootRequest",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

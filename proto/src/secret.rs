@@ -27,6 +27,7 @@ without_secrets! {
     RestoreResponse shows node, advertise_addr, backup, still_there;
     UnlockKeyResponse shows;
     UnlockRequest shows;
+    RotateRootRequest shows ca_cert, cert_expiry_ms, request_id;
 }
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ mod tests {
                 format!("{:?}", v1::BackupRequest { passphrase: text() }),
                 format!("{:?}", v1::UnlockKeyResponse { key: text() }),
                 format!("{:?}", v1::UnlockRequest { key: text() }),
+                format!("{:?}", v1::RotateRootRequest { ca_key: text(), ..Default::default() }),
                 format!("{:?}", v1::InitResponse { join_token_worker: text(), ..Default::default() }),
                 format!("{:?}", v1::JoinRequest { token: text(), ..Default::default() }),
                 format!("{:#?}", v1::RestorePart {
