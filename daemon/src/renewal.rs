@@ -127,7 +127,7 @@ impl Keeper {
 
     fn keep(&self, identity: NodeIdentity) -> Result<(), Status> {
         let internal = |e: String| Status::internal(format!("the new certificate cannot be used: {e}"));
-        identity.store(&self.daemon.state.certificates()).map_err(|e| internal(e.to_string()))?;
+        self.daemon.state.set_identity(&identity).map_err(|e| internal(e.to_string()))?;
         self.running.credentials.replace(identity).map_err(|e| internal(e.to_string()))
     }
 }
