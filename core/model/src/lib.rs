@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod access;
 mod address;
 mod assignment;
 mod cluster;
@@ -17,13 +18,18 @@ mod name;
 mod network;
 mod node;
 mod options;
+mod time;
 
+pub use access::{IssuedToken, MAX_USER_NAME_BYTES, TokenFault, TokenUse, User, UserRole, is_user_name};
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
-pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
+pub use id::{
+    ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId, TokenId,
+    UserId,
+};
 pub use lock::UnlockSecret;
 pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
@@ -35,3 +41,4 @@ pub use network::{
 pub use node::{
     Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, NodeUpdate, Role, UnknownWord,
 };
+pub use time::rfc3339;

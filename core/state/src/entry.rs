@@ -3,6 +3,7 @@
 //! Everything random (ids, secrets) and the time are chosen by the proposer. Adding a command is a new variant at
 //! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
 
+use crate::access::{AdmitByToken, CreateToken, CreateUser};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
     ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SessionId, UnlockSecret,
+    SessionId, TokenId, UnlockSecret, UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,20 @@ pub enum Command {
     },
     /// From an operator: whether the managers' files are locked, and with what. → `Done`.
     SetLock(SetLock),
+    /// From an operator. → `Reply::Token`.
+    CreateToken(CreateToken),
+    /// It admits nobody from then on. → `Done`.
+    RevokeToken {
+        token: TokenId,
+    },
+    /// As `AdmitNode`, for a token that was made by `CreateToken` and is judged here. → `Reply::Node`.
+    AdmitByToken(AdmitByToken),
+    /// → `Reply::User`.
+    CreateUser(CreateUser),
+    /// Its certificate is worth nothing from then on. → `Done`.
+    RemoveUser {
+        user: UserId,
+    },
 }
 
 /// The keys are chosen by the proposer. Secret.
@@ -249,6 +264,11 @@ pub enum Verb {
     ReplaceManagers,
     SetFeatureLevel,
     SetLock,
+    CreateToken,
+    RevokeToken,
+    AdmitByToken,
+    CreateUser,
+    RemoveUser,
 }
 
 impl Command {
@@ -272,6 +292,11 @@ impl Command {
             Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
             Self::SetLock(_) => 3,
+            Self::CreateToken(_)
+            | Self::RevokeToken { .. }
+            | Self::AdmitByToken(_)
+            | Self::CreateUser(_)
+            | Self::RemoveUser { .. } => 3,
         }
     }
 
@@ -303,6 +328,11 @@ impl Command {
             Self::ReplaceManagers(_) => Verb::ReplaceManagers,
             Self::SetFeatureLevel { .. } => Verb::SetFeatureLevel,
             Self::SetLock(_) => Verb::SetLock,
+            Self::CreateToken(_) => Verb::CreateToken,
+            Self::RevokeToken { .. } => Verb::RevokeToken,
+            Self::AdmitByToken(_) => Verb::AdmitByToken,
+            Self::CreateUser(_) => Verb::CreateUser,
+            Self::RemoveUser { .. } => Verb::RemoveUser,
         }
     }
 }
