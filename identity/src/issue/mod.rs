@@ -5,7 +5,7 @@ mod profile;
 mod request;
 mod root;
 
-pub use profile::{Subject, Validity};
+pub use profile::{Subject, UserSubject, Validity};
 pub use root::RootCa;
 
 use crate::key::KeyError;

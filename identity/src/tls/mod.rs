@@ -7,6 +7,7 @@ pub(crate) use verify::{Refused, Verifier};
 
 use crate::node::NodeIdentity;
 use crate::token::CaDigest;
+use crate::user::UserIdentity;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -42,6 +43,14 @@ pub(crate) fn server(identity: &NodeIdentity) -> Result<ServerConfig, rustls::Er
 /// Shows our certificate, and takes managers of our cluster.
 pub(crate) fn member(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Error> {
     let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
+    let leaf = identity.chain.iter().take(1).cloned().collect();
+    let config = client(verifier)?.with_client_auth_cert(leaf, identity.key.for_tls())?;
+    Ok(finish(config))
+}
+
+/// Shows a user's certificate, and takes managers of its cluster.
+pub(crate) fn user(identity: &UserIdentity) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::cluster(roots(identity.roots())?, identity.user().cluster)?;
     let leaf = identity.chain.iter().take(1).cloned().collect();
     let config = client(verifier)?.with_client_auth_cert(leaf, identity.key.for_tls())?;
     Ok(finish(config))
