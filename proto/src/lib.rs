@@ -3,6 +3,7 @@
 //! Knows: how things are spelled on the wire, and which field is wrong when one is.
 //! Must not know: any decision.
 
+mod access;
 mod assignment;
 mod cluster;
 mod convert;

@@ -23,6 +23,7 @@ mod managers;
 mod mtu;
 mod names;
 mod networks;
+mod operators;
 mod partitions;
 mod recovery;
 mod repair;
@@ -30,6 +31,7 @@ mod roles;
 mod skew;
 mod spoof;
 mod subnets;
+mod tokens;
 mod zones;
 
 /// Exit codes of the contract.

@@ -2,15 +2,14 @@
 
 use super::resolve;
 use crate::args::node::NodesArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{Several, print, say};
-use std::path::Path;
 use swarm_model::Role;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: NodesArgs, role: Role) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let mut several = Several::default();
     for reference in &args.nodes {
         if several.is_hopeless() {
