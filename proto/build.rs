@@ -14,7 +14,7 @@ const SECRET: [&str; 10] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["objects", "control", "ca", "dispatcher", "raft", "local"]
+    let files = ["objects", "access", "control", "ca", "dispatcher", "raft", "local"]
         .map(|name| format!("proto/swarm/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(&files, ["proto"])?;

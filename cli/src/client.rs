@@ -1,12 +1,14 @@
-//! The connection to the local daemon. Knows the socket, deadlines and how to say that nobody answers; must not know
-//! what is asked.
+//! The connection to the local daemon, or to a manager from outside. Knows the socket, deadlines and how to say that nobody
+//! answers; must not know what is asked.
 
+use crate::args::values::Host;
 use crate::error::CliError;
+use crate::identity;
 use crate::verbs::say;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 use swarm_proto::v1::control_client::ControlClient;
@@ -25,36 +27,72 @@ pub const RUN_DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A connection to the daemon.
+/// Whom to ask, as typed.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub host: Host,
+    /// The identity to show to a manager.
+    pub identity: Option<PathBuf>,
+}
+
+/// A connection to the local daemon, or to a manager from outside.
 #[derive(Clone)]
 pub struct Client {
     channel: Channel,
+    /// The manager asked; `None`: the local daemon.
+    manager: Option<String>,
 }
 
 impl Client {
-    pub async fn connect(socket: &Path) -> Result<Self, CliError> {
-        let stream = tokio::time::timeout(CONNECT_DEADLINE, UnixStream::connect(socket)).await;
-        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = Mutex::new(Some(stream.map_err(|e| unreachable(socket, &e))?));
-        // tonic wants something it can call again to reconnect; one command is one connection.
-        let connector = tower::service_fn(move |_: http::Uri| {
-            let taken = stream.lock().ok().and_then(|mut stream| stream.take());
-            std::future::ready(taken.map(TokioIo::new).ok_or(io::Error::from(io::ErrorKind::NotConnected)))
-        });
-        let endpoint = Endpoint::from_static("http://swarmd.sock").connect_timeout(CONNECT_DEADLINE);
-        let channel = endpoint.connect_with_connector(connector).await;
-        channel.map(|channel| Self { channel }).map_err(|_| {
-            CliError::Unavailable(format!("what listens at {} does not speak as swarmd", socket.display()))
-        })
+    pub async fn connect(target: &Target) -> Result<Self, CliError> {
+        match (&target.host, &target.identity) {
+            (Host::Socket(socket), _) => local(socket).await.map(|channel| Self { channel, manager: None }),
+            (Host::Manager(addr), Some(file)) => {
+                let channel = identity::channel(addr, file).await?;
+                Ok(Self { channel, manager: Some(addr.clone()) })
+            }
+            (Host::Manager(_), None) => Err(CliError::Usage(
+                "a manager at tcp:// takes nobody without a certificate: give --identity FILE, as `swarmctl user create` \
+                 makes it"
+                    .into(),
+            )),
+        }
     }
 
     pub fn control(&self) -> ControlClient<Channel> {
         ControlClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
-    pub fn local(&self) -> LocalClient<Channel> {
-        LocalClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    /// What only the daemon of a host can do, or knows.
+    pub fn local(&self) -> Result<LocalClient<Channel>, CliError> {
+        match &self.manager {
+            None => Ok(LocalClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)),
+            Some(addr) => Err(CliError::Usage(format!(
+                "this needs the daemon of the host it concerns, and cannot be asked of the manager at {addr}: \
+                 run it on that host, without -H tcp://"
+            ))),
+        }
     }
+
+    /// The manager that is asked from outside; `None`: the local daemon is.
+    pub fn manager(&self) -> Option<&str> {
+        self.manager.as_deref()
+    }
+}
+
+async fn local(socket: &Path) -> Result<Channel, CliError> {
+    let stream = tokio::time::timeout(CONNECT_DEADLINE, UnixStream::connect(socket)).await;
+    let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let stream = Mutex::new(Some(stream.map_err(|e| unreachable(socket, &e))?));
+    // tonic wants something it can call again to reconnect; one command is one connection.
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let taken = stream.lock().ok().and_then(|mut stream| stream.take());
+        std::future::ready(taken.map(TokioIo::new).ok_or(io::Error::from(io::ErrorKind::NotConnected)))
+    });
+    let endpoint = Endpoint::from_static("http://swarmd.sock").connect_timeout(CONNECT_DEADLINE);
+    endpoint.connect_with_connector(connector).await.map_err(|_| {
+        CliError::Unavailable(format!("what listens at {} does not speak as swarmd", socket.display()))
+    })
 }
 
 fn unreachable(socket: &Path, error: &io::Error) -> CliError {

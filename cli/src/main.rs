@@ -1,4 +1,4 @@
-//! `swarmctl`: what was typed becomes one request to the local daemon, and its answer is printed.
+//! `swarmctl`: what was typed becomes one request to the local daemon, or to a manager, and its answer is printed.
 //! Knows the way from arguments to exit code; must not know any verb.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
@@ -7,6 +7,7 @@
 mod args;
 mod client;
 mod error;
+mod identity;
 mod render;
 mod verbs;
 
@@ -15,11 +16,12 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
+    let target = client::Target { host: cli.host, identity: cli.identity };
     let done = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| error::CliError::Failed(format!("cannot start: {e}")))
-        .and_then(|runtime| runtime.block_on(verbs::dispatch(&cli.host, cli.command)));
+        .and_then(|runtime| runtime.block_on(verbs::dispatch(&target, cli.command)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -59,4 +59,10 @@ pass_on! {
     prune_networks(PruneNetworksRequest) -> PruneNetworksResponse;
     list_endpoints(ListEndpointsRequest) -> ListEndpointsResponse;
     get_unlock_key(GetUnlockKeyRequest) -> UnlockKeyResponse;
+    create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse;
+    list_join_tokens(ListJoinTokensRequest) -> ListJoinTokensResponse;
+    revoke_join_token(RevokeJoinTokenRequest) -> RevokeJoinTokenResponse;
+    create_user(CreateUserRequest) -> CreateUserResponse;
+    list_users(ListUsersRequest) -> ListUsersResponse;
+    remove_user(RemoveUserRequest) -> RemoveUserResponse;
 }

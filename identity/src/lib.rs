@@ -3,7 +3,8 @@
 //! Knows: keys, certificates, tokens, TLS, TCP connections and how many of them are allowed.
 //! Must not know: Raft, the kernel, what a peer may do (that is the manager's permission table).
 //!
-//! A node's identity is its certificate: CN = node id, OU = role, O = cluster id. An address is none of it.
+//! A node's identity is its certificate: CN = node id, OU = role, O = cluster id. An address is none of it. A user's has
+//! an OU of its own, and is of no use to a server.
 //! TLS is 1.3 only and never resumed: a resumed session would carry a verdict on a certificate past the
 //! certificate's renewal or the CA's replacement.
 #![forbid(unsafe_code)]
@@ -25,13 +26,14 @@ pub mod random;
 mod renewal;
 mod tls;
 mod token;
+mod user;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use dial::{
     Address, AddressError, CONNECT_DEADLINE, DialError, DialErrorKind, Dialler, admission, probe,
 };
 pub use disk::{KeyCover, StoreError};
-pub use issue::{CaError, RootCa, Subject, Validity};
+pub use issue::{CaError, RootCa, Subject, UserSubject, Validity};
 pub use key::{KeyError, NodeKey, new_key_and_csr};
 pub use listen::{
     Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, MOST_BROKEN_STREAMS,
@@ -39,10 +41,11 @@ pub use listen::{
 };
 pub use lock::{UnlockKey, UnlockKeyError};
 pub use node::{IdentityError, NodeIdentity};
-pub use peer::{Peer, PeerError};
+pub use peer::{Holder, Peer, PeerError, UserPeer};
 pub use proof::{ProofError, prover};
 pub use renewal::renew_at;
-pub use token::{CaDigest, JoinToken, PartFault, TokenError, secrets_equal};
+pub use token::{CaDigest, JoinToken, PartFault, TokenError, digests_equal, secret_digest, secrets_equal};
+pub use user::{UserIdentity, UserIdentityError};
 
 /// The name every manager's certificate carries, and no worker's.
 pub const MANAGER_NAME: &str = "manager.swarm";

@@ -1,9 +1,12 @@
 //! What a certificate says of its holder. Must not know whether the certificate may be trusted.
 
 use serde::{Deserialize, Serialize};
-use swarm_model::{ClusterId, NodeId, Role};
+use swarm_model::{ClusterId, NodeId, Role, UserId};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
+
+/// OU of users' certificates; nodes have `swarm-worker` or `swarm-manager`.
+pub(crate) const USER_UNIT: &str = "swarm-user";
 
 /// A member of a cluster, as its certificate names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,58 @@ impl Peer {
             cluster: o.parse().map_err(|_| field("O", o, "a cluster id"))?,
             expires_ms: to_ms(certificate.validity().not_after.timestamp()),
         })
+    }
+}
+
+/// A user of a cluster, as the certificate names it. A type of its own: a user is never taken for a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPeer {
+    /// CN.
+    pub user: UserId,
+    /// O.
+    pub cluster: ClusterId,
+    /// End of the certificate's validity, milliseconds since the epoch.
+    pub expires_ms: u64,
+}
+
+/// Whose certificate it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    Node(Peer),
+    User(UserPeer),
+}
+
+impl Holder {
+    pub fn from_der(der: &[u8]) -> Result<Self, PeerError> {
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::Encoding)?;
+        if !rest.is_empty() {
+            return Err(PeerError::Encoding);
+        }
+        let subject = certificate.subject();
+        if single("OU", subject.iter_organizational_unit())? != USER_UNIT {
+            return Peer::from_certificate(&certificate).map(Self::Node);
+        }
+        let cn = single("CN", subject.iter_common_name())?;
+        let o = single("O", subject.iter_organization())?;
+        Ok(Self::User(UserPeer {
+            user: cn.parse().map_err(|_| field("CN", cn, "a user id"))?,
+            cluster: o.parse().map_err(|_| field("O", o, "a cluster id"))?,
+            expires_ms: to_ms(certificate.validity().not_after.timestamp()),
+        }))
+    }
+
+    pub fn cluster(&self) -> ClusterId {
+        match self {
+            Self::Node(peer) => peer.cluster,
+            Self::User(user) => user.cluster,
+        }
+    }
+
+    pub fn expires_ms(&self) -> u64 {
+        match self {
+            Self::Node(peer) => peer.expires_ms,
+            Self::User(user) => user.expires_ms,
+        }
     }
 }
 

@@ -156,6 +156,20 @@ impl fmt::Debug for JoinToken {
     }
 }
 
+/// What the cluster keeps of a secret that it has shown once.
+pub fn secret_digest(secret: &str) -> [u8; 32] {
+    let mut bytes = [0u8; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+    bytes
+}
+
+/// As [`secrets_equal`], for what [`secret_digest`] makes.
+pub fn digests_equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, PREFIX.as_bytes());
+    let tag = hmac::sign(&key, one);
+    hmac::verify(&key, other, tag.as_ref()).is_ok()
+}
+
 /// Compares without telling by its duration where the two differ.
 pub fn secrets_equal(one: &str, other: &str) -> bool {
     // The key only turns both into tags of one length, which ring compares in constant time.

@@ -5,7 +5,7 @@ use crate::authorise::Roster;
 use crate::dispatcher::hub::{Hub, Outbox};
 use parking_lot::RwLock;
 use std::sync::Arc;
-use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId};
+use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId, User, UserId};
 use swarm_state::{Entry, Event, Reply, State};
 use tokio::sync::watch;
 
@@ -90,5 +90,9 @@ impl Roster for State {
 
     fn node(&self, id: NodeId) -> Option<&Node> {
         State::node(self, &id)
+    }
+
+    fn user(&self, id: UserId) -> Option<&User> {
+        Self::user(self, &id)
     }
 }

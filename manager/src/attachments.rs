@@ -27,33 +27,41 @@ impl Attachments for AttachmentsService {
         &self,
         request: Request<v1::CreateEndpointsRequest>,
     ) -> Result<Response<v1::CreateEndpointsResponse>, Status> {
-        let permit = self.seat.gate.admit(Door::Tls, Method::CreateEndpoints, request).await?.permit;
-        let id = request_id(&permit.request().request_id)?;
-        let node = calling_node(&permit)?;
-        let endpoints = self.resolve(&permit.request().endpoints).await?;
-        let command = permit.map(|_| Command::CreateEndpoints(CreateEndpoints { node, endpoints }));
-        match self.seat.proposer.propose(command, id).await?.reply {
-            Reply::Endpoints { endpoints, revision } => Ok(Response::new(v1::CreateEndpointsResponse {
-                endpoints: endpoints.iter().map(|endpoint| endpoint.as_ref().into()).collect(),
-                revision,
-            })),
-            other => Err(unexpected(&other)),
-        }
+        let opened = self.seat.audit.open(Door::Tls, Method::CreateEndpoints, &request);
+        let call = async {
+            let permit = self.seat.gate.admit(Door::Tls, Method::CreateEndpoints, request).await?.permit;
+            let id = request_id(&permit.request().request_id)?;
+            let node = calling_node(&permit)?;
+            let endpoints = self.resolve(&permit.request().endpoints).await?;
+            let command = permit.map(|_| Command::CreateEndpoints(CreateEndpoints { node, endpoints }));
+            match self.seat.proposer.propose(command, id).await?.reply {
+                Reply::Endpoints { endpoints, revision } => Ok(Response::new(v1::CreateEndpointsResponse {
+                    endpoints: endpoints.iter().map(|endpoint| endpoint.as_ref().into()).collect(),
+                    revision,
+                })),
+                other => Err(unexpected(&other)),
+            }
+        };
+        opened.close(call).await
     }
 
     async fn release_endpoints(
         &self,
         request: Request<v1::ReleaseEndpointsRequest>,
     ) -> Result<Response<v1::ReleaseEndpointsResponse>, Status> {
-        let permit = self.seat.gate.admit(Door::Tls, Method::ReleaseEndpoints, request).await?.permit;
-        let id = request_id(&permit.request().request_id)?;
-        let node = calling_node(&permit)?;
-        let endpoints = parse_all("ids", &permit.request().ids, ID)?;
-        let command = permit.map(|_| Command::ReleaseEndpoints { node, endpoints });
-        match self.seat.proposer.propose(command, id).await?.reply {
-            Reply::Released { revision } => Ok(Response::new(v1::ReleaseEndpointsResponse { revision })),
-            other => Err(unexpected(&other)),
-        }
+        let opened = self.seat.audit.open(Door::Tls, Method::ReleaseEndpoints, &request);
+        let call = async {
+            let permit = self.seat.gate.admit(Door::Tls, Method::ReleaseEndpoints, request).await?.permit;
+            let id = request_id(&permit.request().request_id)?;
+            let node = calling_node(&permit)?;
+            let endpoints = parse_all("ids", &permit.request().ids, ID)?;
+            let command = permit.map(|_| Command::ReleaseEndpoints { node, endpoints });
+            match self.seat.proposer.propose(command, id).await?.reply {
+                Reply::Released { revision } => Ok(Response::new(v1::ReleaseEndpointsResponse { revision })),
+                other => Err(unexpected(&other)),
+            }
+        };
+        opened.close(call).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::caller::{Caller, Identity};
 use crate::method::Method;
-use swarm_model::{ClusterId, Node, NodeId, NodeState, Role};
+use swarm_model::{ClusterId, Node, NodeId, NodeState, Role, User, UserId, UserRole};
 
 /// What a caller is once its certificate and the cluster's own records have been compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +14,29 @@ pub enum Standing {
     Worker,
     /// No certificate.
     Anonymous,
+    /// A user on record.
+    User(UserRole),
 }
 
 impl Standing {
-    pub const ALL: [Self; 4] = [Self::LocalOperator, Self::Manager, Self::Worker, Self::Anonymous];
+    pub const ALL: [Self; 7] = [
+        Self::LocalOperator,
+        Self::Manager,
+        Self::Worker,
+        Self::Anonymous,
+        Self::User(UserRole::Viewer),
+        Self::User(UserRole::Operator),
+        Self::User(UserRole::Admin),
+    ];
+
+    fn whom_to_ask(self) -> &'static str {
+        match self {
+            Self::User(_) => "ask an admin of the cluster, or use its command on a manager's own host",
+            Self::LocalOperator | Self::Manager | Self::Worker | Self::Anonymous => {
+                "ask a manager of the cluster"
+            }
+        }
+    }
 
     fn phrase(self) -> &'static str {
         match self {
@@ -25,6 +44,9 @@ impl Standing {
             Self::Manager => "a manager",
             Self::Worker => "a worker",
             Self::Anonymous => "a caller without a certificate",
+            Self::User(UserRole::Viewer) => "a user who is a viewer",
+            Self::User(UserRole::Operator) => "a user who is an operator",
+            Self::User(UserRole::Admin) => "a user",
         }
     }
 }
@@ -34,6 +56,7 @@ impl Standing {
 pub struct Authorized<R> {
     caller: Caller,
     method: Method,
+    standing: Standing,
     request: R,
 }
 
@@ -44,6 +67,10 @@ impl<R> Authorized<R> {
 
     pub fn method(&self) -> Method {
         self.method
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 
     pub fn request(&self) -> &R {
@@ -57,23 +84,31 @@ impl<R> Authorized<R> {
 
     /// The same permit for what the request comes to: a command, or the request split into parts.
     pub fn map<T>(self, f: impl FnOnce(R) -> T) -> Authorized<T> {
-        Authorized { caller: self.caller, method: self.method, request: f(self.request) }
+        Authorized {
+            caller: self.caller,
+            method: self.method,
+            standing: self.standing,
+            request: f(self.request),
+        }
     }
 
     /// The permit, and the request on its own.
     pub fn split(self) -> (Authorized<()>, R) {
-        (Authorized { caller: self.caller, method: self.method, request: () }, self.request)
+        let Self { caller, method, standing, request } = self;
+        (Authorized { caller, method, standing, request: () }, request)
     }
 
     pub fn try_map<T, E>(self, f: impl FnOnce(R) -> Result<T, E>) -> Result<Authorized<T>, E> {
-        Ok(Authorized { caller: self.caller, method: self.method, request: f(self.request)? })
+        let (permit, request) = self.split();
+        let request = f(request)?;
+        Ok(permit.map(|()| request))
     }
 }
 
 impl<R> Authorized<R> {
     /// What this manager does of its own accord: the leader's loops, its own bootstrap.
     pub fn of_this_manager(me: Identity, request: R) -> Self {
-        Self { caller: Caller::Node(me), method: Method::Propose, request }
+        Self { caller: Caller::Node(me), method: Method::Propose, standing: Standing::Manager, request }
     }
 }
 
@@ -82,7 +117,7 @@ impl<R> Authorized<R> {
 pub enum Denied {
     #[error("{method} needs a certificate of this cluster: join it first with `swarmctl join`")]
     NoCertificate { method: Method },
-    #[error("{} may not call {method}: ask a manager of the cluster", standing.phrase())]
+    #[error("{} may not call {method}: {}", standing.phrase(), standing.whom_to_ask())]
     NotPermitted { method: Method, standing: Standing },
     #[error(
         "node {node} is not a member of this cluster: it left or was removed; `swarmctl leave --force` there, then join again"
@@ -90,34 +125,57 @@ pub enum Denied {
     NotMember { node: NodeId },
     #[error("the certificate is one of cluster {given}, this is cluster {ours}")]
     OtherCluster { given: ClusterId, ours: ClusterId },
+    #[error(
+        "the user {user} of this certificate is none of this cluster any more: ask an admin for a new identity"
+    )]
+    NotAUser { user: UserId },
 }
 
 /// Whether callers of this standing may call this method.
 pub fn permits(method: Method, standing: Standing) -> bool {
     use Method::*;
-    use Standing::{Anonymous, LocalOperator, Manager, Worker};
+    use Standing::{Anonymous, LocalOperator, Manager, User, Worker};
+    use UserRole::{Admin, Operator, Viewer};
     match method {
-        // What is shown there judges: a token, or a key that is known.
-        GetRootCa | Issue | RenewExpired => match standing {
-            Manager | Worker | Anonymous => true,
+        GetRootCa => match standing {
+            Manager | Worker | Anonymous | User(_) => true,
             LocalOperator => false,
+        },
+        // What is shown there judges: a token, or a key that is known.
+        Issue | RenewExpired => match standing {
+            Manager | Worker | Anonymous => true,
+            LocalOperator | User(_) => false,
         },
         Renew | Session | Leave | CreateEndpoints | ReleaseEndpoints | Survey => match standing {
             Manager | Worker => true,
-            LocalOperator | Anonymous => false,
+            LocalOperator | Anonymous | User(_) => false,
         },
-        GetCluster | GetJoinToken | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode
-        | CreateNetwork | ListNetworks | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints
-        | Backup | SetLock | GetUnlockKey | UpdateCluster | RotateRoot => match standing {
-            LocalOperator | Manager => true,
+        GetCluster | ListNodes | GetNode | ListNetworks | GetNetwork | ListEndpoints | ListJoinTokens
+        | ListUsers => match standing {
+            LocalOperator | Manager | User(Viewer | Operator | Admin) => true,
             Worker | Anonymous => false,
+        },
+        // Of a node operators change all but the role: see `permits_role`.
+        UpdateNode | CreateNetwork | RemoveNetwork | PruneNetworks => match standing {
+            LocalOperator | Manager | User(Operator | Admin) => true,
+            Worker | Anonymous | User(Viewer) => false,
+        },
+        GetJoinToken | RotateJoinToken | CreateJoinToken | RevokeJoinToken | CreateUser | RemoveUser
+        | RemoveNode | Backup | SetLock | GetUnlockKey | UpdateCluster | RotateRoot => match standing {
+            LocalOperator | Manager | User(Admin) => true,
+            Worker | Anonymous | User(Viewer | Operator) => false,
         },
         JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Greet | Append | Vote | PreVote
         | InstallSnapshot | TransferLeader => match standing {
             Manager => true,
-            LocalOperator | Worker | Anonymous => false,
+            LocalOperator | Worker | Anonymous | User(_) => false,
         },
     }
+}
+
+/// Whether callers of this standing may make nodes managers or workers.
+pub fn permits_role(standing: Standing) -> bool {
+    permits(Method::UpdateNode, standing) && standing != Standing::User(UserRole::Operator)
 }
 
 /// True for methods judged by the certificate alone: what brings a manager its state cannot wait for that state.
@@ -128,9 +186,16 @@ fn by_certificate(method: Method) -> bool {
         GetRootCa | Issue | Renew | RenewExpired | UpdateCluster | RotateRoot | GetCluster | GetJoinToken
         | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode | CreateNetwork | ListNetworks
         | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey
+        | CreateJoinToken | ListJoinTokens | RevokeJoinToken | CreateUser | ListUsers | RemoveUser
         | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard
         | Propose => false,
     }
+}
+
+/// What managers say to each other in Raft.
+fn is_raft(method: Method) -> bool {
+    use Method::*;
+    matches!(method, Append | Vote | PreVote | InstallSnapshot | TransferLeader)
 }
 
 /// A node that left stays on record for people to see; it may do nothing more.
@@ -147,6 +212,7 @@ fn is_farewell(method: Method) -> bool {
 pub trait Roster {
     fn cluster(&self) -> Option<ClusterId>;
     fn node(&self, id: NodeId) -> Option<&Node>;
+    fn user(&self, id: UserId) -> Option<&User>;
 }
 
 /// Judges a call against this manager's records. `NotMember` may only mean that the records are behind.
@@ -158,7 +224,7 @@ pub fn authorise<R>(
 ) -> Result<Authorized<R>, Denied> {
     let standing = standing(&caller, method, roster)?;
     if permits(method, standing) {
-        Ok(Authorized { caller, method, request })
+        Ok(Authorized { caller, method, standing, request })
     } else if standing == Standing::Anonymous {
         Err(Denied::NoCertificate { method })
     } else {
@@ -171,17 +237,24 @@ fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Sta
         Caller::LocalOperator => return Ok(Standing::LocalOperator),
         Caller::Anonymous => return Ok(Standing::Anonymous),
         Caller::Node(identity) => identity,
+        Caller::User(identity) => {
+            of_this_cluster(identity.cluster, roster)?;
+            let user = roster.user(identity.user).ok_or(Denied::NotAUser { user: identity.user })?;
+            return Ok(Standing::User(user.role));
+        }
     };
-    if let Some(ours) = roster.cluster().filter(|ours| *ours != identity.cluster) {
-        return Err(Denied::OtherCluster { given: identity.cluster, ours });
-    }
+    of_this_cluster(identity.cluster, roster)?;
     let recorded = match roster.node(identity.node) {
-        Some(node) if has_left(node) && !is_farewell(method) => {
+        Some(node) if has_left(node) && (!is_farewell(method) || is_raft(method)) => {
             return Err(Denied::NotMember { node: identity.node });
         }
         // One that is to be demoted counts until Raft has let it go: it may be the leader.
         Some(node) if node.manager.is_some() => Role::Manager,
         Some(node) => node.role,
+        // Removed, or newer than these records: see `raft_door`.
+        None if is_raft(method) && roster.cluster().is_some() => {
+            return Err(Denied::NotMember { node: identity.node });
+        }
         None if by_certificate(method) => identity.role,
         // A token admits these, whatever else the caller may show.
         None if permits(method, Standing::Anonymous) => return Ok(Standing::Anonymous),
@@ -192,4 +265,11 @@ fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Sta
         (Role::Manager, Role::Manager) => Standing::Manager,
         (Role::Worker, _) | (_, Role::Worker) => Standing::Worker,
     })
+}
+
+fn of_this_cluster(given: ClusterId, roster: &impl Roster) -> Result<(), Denied> {
+    match roster.cluster().filter(|ours| *ours != given) {
+        Some(ours) => Err(Denied::OtherCluster { given, ours }),
+        None => Ok(()),
+    }
 }

@@ -1,12 +1,14 @@
 //! The table against the descriptors of the wire, and callers against the record.
 
-use crate::authorise::{Denied, Roster, Standing, authorise, permits};
-use crate::caller::{Caller, Identity};
+use crate::authorise::{Denied, Roster, Standing, authorise, permits, permits_role};
+use crate::caller::{Caller, Identity, UserIdentity};
 use crate::method::Method;
 use prost::Message;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use swarm_model::{Availability, ClusterId, Labels, Node, NodeId, NodeState, NodeStatus, Role};
+use swarm_model::{
+    Availability, ClusterId, Labels, Node, NodeId, NodeState, NodeStatus, Role, User, UserId, UserRole,
+};
 
 /// The few fields of `google.protobuf.FileDescriptorSet` that name methods.
 #[derive(Clone, PartialEq, Message)]
@@ -69,7 +71,7 @@ fn names_find_their_methods() {
     assert_eq!(Method::from_name("Control/DropEverything"), None);
 }
 
-struct Record(Option<Node>);
+struct Record(Option<Node>, Option<User>);
 
 fn cluster(number: u8) -> ClusterId {
     ClusterId::from_random([number; 16])
@@ -83,11 +85,15 @@ impl Roster for Record {
     fn node(&self, id: NodeId) -> Option<&Node> {
         self.0.as_ref().filter(|node| node.id == id)
     }
+
+    fn user(&self, id: UserId) -> Option<&User> {
+        self.1.as_ref().filter(|user| user.id == id)
+    }
 }
 
 fn on_record(role: Role, state: NodeState) -> Record {
     let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Record(Some(Node {
+    let node = Node {
         id: NodeId::from_random([1; 16]),
         hostname: "n1".to_owned(),
         role,
@@ -101,7 +107,8 @@ fn on_record(role: Role, state: NodeState) -> Record {
         joined_ms: 0,
         revision: 0,
         features: 0,
-    }))
+    };
+    Record(Some(node), None)
 }
 
 fn holder(node: u8, role: Role, of: u8) -> Caller {
@@ -143,9 +150,62 @@ fn strangers_the_removed_and_other_clusters_are_refused() {
 
 #[test]
 fn a_manager_without_any_record_yet_takes_raft_from_managers_only() {
-    let nothing = Record(None);
+    let nothing = Record(None, None);
     assert_eq!(ask(holder(1, Role::Manager, 1), Method::Append, &nothing), Ok(()));
     let worker = ask(holder(1, Role::Worker, 1), Method::Append, &nothing);
     assert!(matches!(worker, Err(Denied::NotPermitted { .. })));
     assert!(matches!(ask(Caller::Anonymous, Method::Append, &nothing), Err(Denied::NoCertificate { .. })));
+}
+
+const VIEWER: Standing = Standing::User(UserRole::Viewer);
+const OPERATOR: Standing = Standing::User(UserRole::Operator);
+const ADMIN: Standing = Standing::User(UserRole::Admin);
+
+#[test]
+fn each_role_of_users_may_what_those_below_it_may_and_none_is_a_node() {
+    let of = |standing| -> BTreeSet<Method> {
+        Method::ALL.iter().copied().filter(|method| permits(*method, standing)).collect()
+    };
+    let (viewer, operator, admin) = (of(VIEWER), of(OPERATOR), of(ADMIN));
+    assert!(viewer.is_subset(&operator) && operator.is_subset(&admin));
+    assert_eq!((viewer.len(), operator.len(), admin.len()), (9, 13, 23));
+    assert_eq!(allowed(ADMIN), BTreeSet::from(["Ca", "Control"]));
+    assert!(
+        !permits(Method::Issue, ADMIN) && !permits(Method::Renew, ADMIN) && !permits(Method::Propose, ADMIN)
+    );
+    let shows_a_secret = [Method::GetJoinToken, Method::CreateJoinToken, Method::CreateUser, Method::Backup];
+    assert!(shows_a_secret.iter().all(|method| !operator.contains(method) && admin.contains(method)));
+    let roles = Standing::ALL.map(permits_role);
+    assert_eq!(roles, [true, true, false, false, false, false, true]);
+}
+
+#[test]
+fn a_user_counts_as_its_record_says_and_without_one_for_nothing() {
+    let id = UserId::from_random([7; 16]);
+    let mut record = on_record(Role::Manager, NodeState::Ready);
+    let caller = |of: u8| Caller::User(UserIdentity { user: id, cluster: cluster(of) });
+    let removed = ask(caller(1), Method::ListNodes, &record);
+    assert_eq!(removed, Err(Denied::NotAUser { user: id }));
+    let role = UserRole::Viewer;
+    record.1 = Some(User { id, name: "anna".to_owned(), role, created_ms: 0, expires_ms: 1 });
+    assert_eq!(ask(caller(1), Method::ListNodes, &record), Ok(()));
+    let denied = ask(caller(1), Method::CreateNetwork, &record);
+    assert_eq!(denied, Err(Denied::NotPermitted { method: Method::CreateNetwork, standing: VIEWER }));
+    assert!(matches!(ask(caller(2), Method::ListNodes, &record), Err(Denied::OtherCluster { .. })));
+    // Its id is no node's, even where a node has the same.
+    let same = Caller::User(UserIdentity { user: UserId::from_random([1; 16]), cluster: cluster(1) });
+    assert!(matches!(ask(same, Method::Session, &record), Err(Denied::NotAUser { .. })));
+}
+
+#[test]
+fn raft_is_not_taken_from_the_removed_and_those_who_left() {
+    let (known, gone) =
+        (on_record(Role::Manager, NodeState::Ready), on_record(Role::Manager, NodeState::Disconnected));
+    for method in
+        [Method::Append, Method::Vote, Method::PreVote, Method::InstallSnapshot, Method::TransferLeader]
+    {
+        assert!(matches!(ask(holder(2, Role::Manager, 1), method, &known), Err(Denied::NotMember { .. })));
+        assert!(matches!(ask(holder(1, Role::Manager, 1), method, &gone), Err(Denied::NotMember { .. })));
+    }
+    assert_eq!(ask(holder(2, Role::Manager, 1), Method::Survey, &known), Ok(()));
 }

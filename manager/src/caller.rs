@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use swarm_identity::{ConnectedPeer, Peer};
-use swarm_model::{ClusterId, NodeId, Role};
+use swarm_model::{ClusterId, NodeId, Role, UserId};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Status};
 
@@ -16,6 +16,15 @@ pub enum Caller {
     LocalOperator,
     Node(Identity),
     Anonymous,
+    /// With a certificate that is no node's.
+    User(UserIdentity),
+}
+
+/// What a user's certificate says; the name and what it may do stand on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserIdentity {
+    pub user: UserId,
+    pub cluster: ClusterId,
 }
 
 /// What a verified certificate says.
@@ -36,7 +45,7 @@ impl Caller {
     pub fn node(&self) -> Option<NodeId> {
         match self {
             Self::Node(identity) => Some(identity.node),
-            Self::LocalOperator | Self::Anonymous => None,
+            Self::LocalOperator | Self::Anonymous | Self::User(_) => None,
         }
     }
 
@@ -59,17 +68,27 @@ pub struct Arrival {
 impl Arrival {
     /// Reads the connection's identity, and refuses a forwarded one from anybody but a manager.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
-        let peer = request.extensions().get::<ConnectedPeer>();
-        let connection = match peer.and_then(|p| p.peer.as_ref()) {
-            Some(peer) => Caller::Node(peer.into()),
-            None => Caller::Anonymous,
-        };
+        let (connection, addr) = Self::connection(request);
         let forwarded = forwarded(request.metadata(), &connection)?;
-        Ok(Self { connection, forwarded, addr: peer.map(|p| p.addr.ip()) })
+        Ok(Self { connection, forwarded, addr })
+    }
+
+    /// Who is at the other end and where, whatever it says of others.
+    pub fn connection<T>(request: &Request<T>) -> (Caller, Option<IpAddr>) {
+        let peer = request.extensions().get::<ConnectedPeer>();
+        (peer.map_or(Caller::Anonymous, holder), peer.map(|p| p.addr.ip()))
     }
 
     pub fn local() -> Self {
         Self { connection: Caller::LocalOperator, forwarded: None, addr: None }
+    }
+}
+
+fn holder(peer: &ConnectedPeer) -> Caller {
+    match (&peer.peer, &peer.user) {
+        (Some(node), _) => Caller::Node(node.into()),
+        (None, Some(user)) => Caller::User(UserIdentity { user: user.user, cluster: user.cluster }),
+        (None, None) => Caller::Anonymous,
     }
 }
 

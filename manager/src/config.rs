@@ -14,6 +14,8 @@ pub struct ManagerConfig {
     pub dir: PathBuf,
     /// What everything in it is sealed with.
     pub key: StoreKey,
+    /// Where the audit log is kept (`<state-dir>/audit`); it stays when the node is no manager any more.
+    pub audit: PathBuf,
     /// Where the other managers reach this one's port 2377; the port is the one it listens on.
     pub advertise: SocketAddr,
     /// How often that has changed: of two addresses that others hear of, the one with more moves is the later.
@@ -33,6 +35,7 @@ impl ManagerConfig {
     /// With default times, a snapshot every 10,000 entries, and no routes of the host to keep clear of.
     pub fn new(dir: PathBuf, key: StoreKey, advertise: SocketAddr) -> Self {
         Self {
+            audit: dir.with_file_name("audit"),
             dir,
             key,
             advertise,

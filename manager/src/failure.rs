@@ -27,9 +27,10 @@ impl From<Denied> for Status {
         let text = denied.to_string();
         match denied {
             Denied::NoCertificate { .. } => Self::unauthenticated(text),
-            Denied::NotPermitted { .. } | Denied::NotMember { .. } | Denied::OtherCluster { .. } => {
-                Self::permission_denied(text)
-            }
+            Denied::NotPermitted { .. }
+            | Denied::NotMember { .. }
+            | Denied::OtherCluster { .. }
+            | Denied::NotAUser { .. } => Self::permission_denied(text),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Gate {
         }
         match self.look(&caller, method) {
             Ok(permit) => return Ok(permit.map(|()| request)),
-            Err(Denied::NotMember { .. }) => self.linearizer.barrier().await?,
+            Err(Denied::NotMember { .. } | Denied::NotAUser { .. }) => self.linearizer.barrier().await?,
             Err(denied) => return Err(denied.into()),
         }
         Ok(self.look(&caller, method)?.map(|()| request))

@@ -15,6 +15,7 @@ mod addresses;
 mod api;
 mod applied;
 mod attachments;
+mod audit;
 mod authorise;
 #[cfg(test)]
 mod authorise_tests;

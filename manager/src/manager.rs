@@ -6,6 +6,7 @@ use crate::addresses::{self, Addresses, greet_others};
 use crate::api::{self, ControlService};
 use crate::applied::AppliedState;
 use crate::attachments::AttachmentsService;
+use crate::audit::Audit;
 use crate::ca::CaService;
 use crate::config::{ManagerConfig, NewCluster};
 use crate::dispatcher::DispatcherService;
@@ -16,7 +17,7 @@ use crate::machine::StateMachine;
 use crate::member_file::{MemberFileError, load_or_make};
 use crate::membership::MembershipService;
 use crate::quorum::Quorum;
-use crate::raft_door::{check_sender, managers_only};
+use crate::raft_door::RaftDoor;
 use crate::recovery::{self, Met, Others, RecoveryService};
 use crate::seat::Seat;
 use std::net::SocketAddr;
@@ -99,11 +100,13 @@ impl Manager {
         .await?;
         let addresses = Addresses::new(config.advertise, config.moves);
         let met = Met::load(dir);
+        let audit = Audit::start(config.audit, applied.clone());
         let seat = Arc::new(Seat::new(
             applied,
             raft,
             (links, addresses, met),
             (credentials, config.host_routes, config.features),
+            (audit, Duration::from_millis(config.timing.election_min_ms)),
         ));
         let stop = CancellationToken::new();
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
@@ -135,7 +138,8 @@ impl Manager {
     /// Everything served on TCP 2377.
     pub fn tls_routes(&self) -> Routes {
         let seat = &self.seat;
-        let raft = seat.raft.service(check_sender());
+        let door = RaftDoor::new(seat.applied.clone(), seat.raft.clone(), seat.leader_silence);
+        let raft = seat.raft.service(door.check_sender());
         let control = ControlService::new(seat.clone(), Door::Tls);
         let attachments = AttachmentsServer::new(AttachmentsService { seat: seat.clone() });
         // A whole assignment may be larger than what is taken from others.
@@ -150,7 +154,7 @@ impl Manager {
                 RecoveryServer::new(RecoveryService { seat: seat.clone() })
                     .max_decoding_message_size(MAX_MESSAGE_BYTES),
             )
-            .add_service(managers_only(raft, seat.applied.clone(), seat.raft.clone()))
+            .add_service(door.before(raft))
     }
 
     /// The control API for the local socket: its callers are the operator.
@@ -293,5 +297,6 @@ impl Manager {
             tracing::warn!("some sessions did not end in time; they are cut with the process");
         }
         self.seat.raft.shutdown().await;
+        self.seat.audit.flush().await;
     }
 }

@@ -30,6 +30,8 @@ methods! {
         ListEndpoints,
         Backup,
         SetLock, GetUnlockKey,
+        CreateJoinToken, ListJoinTokens, RevokeJoinToken,
+        CreateUser, ListUsers, RemoveUser,
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }

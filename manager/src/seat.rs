@@ -3,6 +3,7 @@
 
 use crate::addresses::Addresses;
 use crate::applied::AppliedState;
+use crate::audit::Audit;
 use crate::authorise::Authorized;
 use crate::caller::Identity;
 use crate::gate::Gate;
@@ -12,6 +13,7 @@ use crate::propose::{Done, Proposer};
 use crate::recovery::Met;
 use ipnet::IpNet;
 use std::sync::Arc;
+use std::time::Duration;
 use swarm_identity::{Credentials, random};
 use swarm_model::RequestId;
 use swarm_raft::RaftNode;
@@ -30,10 +32,13 @@ pub struct Seat {
     /// Of other epochs of this cluster.
     pub met: Met,
     pub gate: Gate,
+    pub audit: Audit,
     pub linearizer: Linearizer,
     pub proposer: Proposer,
     pub credentials: Credentials,
     pub host_routes: HostRoutes,
+    /// For so long a leader may be silent before another is wanted.
+    pub leader_silence: Duration,
     /// The feature level this manager announces and keeps to.
     pub features: u32,
     /// One change of the Raft members at a time.
@@ -50,6 +55,7 @@ impl Seat {
         raft: RaftNode,
         (links, addresses, met): (Links, Addresses, Met),
         (credentials, host_routes, features): (Credentials, HostRoutes, u32),
+        (audit, leader_silence): (Audit, Duration),
     ) -> Self {
         let linearizer = Linearizer::new(raft.clone(), links.clone());
         Self {
@@ -58,6 +64,8 @@ impl Seat {
             members: tokio::sync::Mutex::new(()),
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             tasks: TaskTracker::new(),
+            audit,
+            leader_silence,
             applied,
             raft,
             links,

@@ -40,6 +40,7 @@ enums! {
     NodeState { Pending, Ready, Unknown, Down, Disconnected }
         expected "pending, ready, unknown, down or disconnected",
     MemberState { Learner, Voter } expected "learner or voter",
+    UserRole { Viewer, Operator, Admin } expected "viewer, operator or admin",
     Driver { Overlay, Bridge, Macvlan } expected "overlay, bridge or macvlan",
 }
 

@@ -25,6 +25,7 @@ mod managers;
 mod mtu;
 mod names;
 mod networks;
+mod operators;
 mod partitions;
 mod recovery;
 mod repair;
@@ -33,6 +34,7 @@ mod secrets;
 mod skew;
 mod spoof;
 mod subnets;
+mod tokens;
 mod unit;
 mod zones;
 

@@ -6,6 +6,7 @@ pub mod node;
 pub mod output;
 pub mod sandbox;
 pub mod swarm;
+pub mod user;
 pub mod values;
 
 use clap::{Parser, Subcommand};
@@ -16,12 +17,22 @@ use std::path::PathBuf;
 #[command(name = "swarmctl", version, about, max_term_width = 110)]
 #[command(subcommand_required = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The daemon's local socket
+    /// The daemon's local socket, or a manager to be asked with --identity
     #[arg(
-        short = 'H', long, global = true, env = "SWARM_HOST", value_name = "unix://PATH", hide_env_values = true, display_order = 900,
+        short = 'H', long, global = true, env = "SWARM_HOST", value_name = "unix://PATH|tcp://HOST:PORT", hide_env_values = true, display_order = 900,
         default_value = "unix:///run/swarmd/swarmd.sock", value_parser = values::host
     )]
-    pub host: PathBuf,
+    pub host: values::Host,
+    /// The identity to show to a manager at tcp://, as `swarmctl user create` makes it
+    #[arg(
+        long,
+        global = true,
+        env = "SWARM_IDENTITY",
+        value_name = "FILE",
+        hide_env_values = true,
+        display_order = 901
+    )]
+    pub identity: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -37,8 +48,11 @@ pub enum Command {
     Init(swarm::InitArgs),
     /// Make this host a member of a cluster
     Join(swarm::JoinArgs),
-    /// Show or rotate the token that admits new members
+    /// Show, rotate, make and revoke the tokens that admit new members
     JoinToken(swarm::JoinTokenArgs),
+    /// People and programs that may speak to managers from outside
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Leave the cluster
     Leave(swarm::LeaveArgs),
     /// Say where another member is found, after addresses changed everywhere

@@ -1,9 +1,9 @@
 //! `init`, `join`, `join-token`, `leave`, `rejoin`, `backup`, `restore`, `unlock`, `unlock-key`, `update` and `info` as
 //! typed.
 
-use super::output::OneOutput;
-use super::values::{address, duration_ms, label, manager};
-use clap::{ArgAction, Args, ValueEnum};
+use super::output::{ListOutput, OneOutput};
+use super::values::{address, duration_ms, label, manager, reference};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use std::path::PathBuf;
 
@@ -94,6 +94,7 @@ pub struct TokenArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct JoinTokenArgs {
     /// Replace the token; the old one admits nobody any more
     #[arg(long)]
@@ -102,8 +103,53 @@ pub struct JoinTokenArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// The role it gives
-    #[arg(value_enum)]
+    #[arg(value_enum, required = true)]
+    pub role: Option<RoleArg>,
+    #[command(subcommand)]
+    pub command: Option<TokenCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token that ends by itself; it is shown this once
+    Create(TokenCreateArgs),
+    /// List the tokens made by `create`, and who used them
+    #[command(visible_alias = "list")]
+    Ls(TokenLsArgs),
+    /// End tokens made by `create`; nodes that joined with them stay
+    Revoke(TokenRevokeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TokenCreateArgs {
+    /// The role it gives
+    #[arg(long, value_enum)]
     pub role: RoleArg,
+    /// How long it admits nodes, 10s to 10 years [default: until it is used up or revoked]
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub ttl: Option<u64>,
+    /// How many nodes it admits [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub uses: Option<u32>,
+    /// Label of every node that joins with it (may be repeated)
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// Print the token only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TokenLsArgs {
+    #[command(flatten)]
+    pub output: ListOutput,
+}
+
+#[derive(Debug, Args)]
+pub struct TokenRevokeArgs {
+    /// Ids, as `join-token ls` lists them
+    #[arg(value_name = "ID", required = true, value_parser = reference)]
+    pub tokens: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

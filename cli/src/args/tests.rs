@@ -88,7 +88,7 @@ fn bad_input_is_a_usage_error() {
         "join --token a --token-file f 10.0.0.1:2377",
         "join-token",
         "join-token boss",
-        "-H tcp://10.0.0.1:2377 info",
+        "-H http://10.0.0.1:2377 info",
         "node ls --format yaml",
         "node ls -q --format json",
         "node inspect",

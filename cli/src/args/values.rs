@@ -4,11 +4,35 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-/// `unix:///path/to/socket`.
-pub fn host(given: &str) -> Result<PathBuf, String> {
-    match given.strip_prefix("unix://") {
-        Some(path) if path.starts_with('/') => Ok(path.into()),
-        _ => Err("expected unix:// and an absolute path, as in unix:///run/swarmd/swarmd.sock".into()),
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// The local daemon, at its socket.
+    Socket(PathBuf),
+    /// A manager, by `HOST:PORT`.
+    Manager(String),
+}
+
+/// Where managers listen unless they are told otherwise.
+const PORT: u16 = 2377;
+
+/// `unix:///path/to/socket` or `tcp://HOST[:PORT]`.
+pub fn host(given: &str) -> Result<Host, String> {
+    match (given.strip_prefix("unix://"), given.strip_prefix("tcp://")) {
+        (Some(path), _) if path.starts_with('/') => Ok(Host::Socket(path.into())),
+        (_, Some(addr)) => manager(addr).map(|addr| Host::Manager(with_port(&addr))),
+        _ => Err(
+            "expected unix:// and an absolute path, as in unix:///run/swarmd/swarmd.sock, or tcp://HOST:PORT"
+                .into(),
+        ),
+    }
+}
+
+fn with_port(addr: &str) -> String {
+    match addr.parse::<Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]:{PORT}"),
+        Err(_) if addr.ends_with(']') || !addr.contains(':') => format!("{addr}:{PORT}"),
+        Err(_) => addr.to_owned(),
     }
 }
 
@@ -136,9 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_unix_sockets() {
-        assert_eq!(host("unix:///run/x.sock"), Ok("/run/x.sock".into()));
-        for bad in ["", "unix://", "unix://x", "tcp://10.0.0.1:2377", "/run/x.sock"] {
+    fn hosts_are_unix_sockets_or_managers() {
+        assert_eq!(host("unix:///run/x.sock"), Ok(Host::Socket("/run/x.sock".into())));
+        for (given, addr) in [
+            ("tcp://10.0.0.1:2378", "10.0.0.1:2378"),
+            ("tcp://m1", "m1:2377"),
+            ("tcp://[fd00::1]", "[fd00::1]:2377"),
+            ("tcp://fd00::1", "[fd00::1]:2377"),
+        ] {
+            assert_eq!(host(given), Ok(Host::Manager(addr.into())));
+        }
+        for bad in ["", "unix://", "unix://x", "tcp://", "tcp://m:0", "/run/x.sock"] {
             assert!(host(bad).is_err(), "{bad:?} was taken");
         }
     }

@@ -86,6 +86,11 @@ struct ClusterView {
 }
 
 impl InfoObject {
+    /// Asked of a manager from outside, which is no node of the one who asks.
+    pub fn of_cluster(cluster: v1::GetClusterResponse) -> Self {
+        Self { cluster: Some(cluster_view(cluster)), ..Self::default() }
+    }
+
     /// `cluster` is what the manager's side said; `None` where there is none.
     pub fn new(info: v1::InfoResponse, cluster: Option<Result<v1::GetClusterResponse, String>>) -> Self {
         let member = !info.node.is_empty();

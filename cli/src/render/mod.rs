@@ -1,5 +1,6 @@
 //! What is printed. Knows columns, JSON names and templates; must not know where an answer came from.
 
+pub mod access;
 pub mod info;
 pub mod network;
 pub mod node;
@@ -9,7 +10,7 @@ pub mod sort;
 mod table;
 mod template;
 pub mod time;
-mod words;
+pub mod words;
 
 use crate::args::output::{Format, InspectOutput, ListOutput, OneOutput};
 use crate::error::CliError;

@@ -2,11 +2,10 @@
 
 use super::pretty::Lines;
 use super::time::rfc3339;
-use super::words::short;
+use super::words::{self, short};
 use super::{Object, Row, View};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use swarm_model::Driver;
 use swarm_proto::v1;
 
 #[derive(Debug, Default, Serialize)]
@@ -145,7 +144,7 @@ impl NetworkObject {
     pub fn of_cluster(answer: v1::GetNetworkResponse, only_on: Option<&str>) -> Self {
         let network = answer.network.unwrap_or_default();
         let spec = network.spec.unwrap_or_default();
-        let driver = swarm_proto::word::<Driver>("driver", spec.driver).map_or("unknown", Driver::as_str);
+        let driver = words::driver(spec.driver);
         let hostnames: BTreeMap<&str, &str> =
             answer.peers.iter().map(|peer| (peer.node.as_str(), peer.hostname.as_str())).collect();
         let shown = |endpoint: &v1::Endpoint| only_on.is_none_or(|node| endpoint.node == node);

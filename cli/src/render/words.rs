@@ -1,6 +1,6 @@
 //! Enums of the wire as words for people. A number nobody knows is shown as `unknown`, not guessed.
 
-use swarm_model::{Availability, MemberState, NodeState, Role};
+use swarm_model::{Availability, Driver, MemberState, NodeState, Role, UserRole};
 use swarm_proto::v1;
 
 const UNKNOWN: &str = "unknown";
@@ -28,6 +28,24 @@ pub fn reachability(number: i32) -> &'static str {
         Ok(v1::Reachability::Reachable) => "reachable",
         Ok(v1::Reachability::Unreachable) => "unreachable",
         Ok(v1::Reachability::Unspecified) | Err(_) => "",
+    }
+}
+
+pub fn driver(number: i32) -> &'static str {
+    swarm_proto::word::<Driver>("driver", number).map_or(UNKNOWN, Driver::as_str)
+}
+
+pub fn user_role(number: i32) -> &'static str {
+    swarm_proto::word::<UserRole>("role", number).map_or(UNKNOWN, UserRole::as_str)
+}
+
+pub fn token_state(number: i32) -> &'static str {
+    match v1::TokenState::try_from(number) {
+        Ok(v1::TokenState::Valid) => "valid",
+        Ok(v1::TokenState::UsedUp) => "used up",
+        Ok(v1::TokenState::Expired) => "expired",
+        Ok(v1::TokenState::Revoked) => "revoked",
+        Ok(v1::TokenState::Unspecified) | Err(_) => UNKNOWN,
     }
 }
 

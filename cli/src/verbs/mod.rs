@@ -9,34 +9,36 @@ mod node;
 mod sandbox;
 mod secret;
 mod swarm;
+mod user;
 
 use crate::args::Command;
+use crate::client::Target;
 use crate::error::CliError;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 
-pub async fn dispatch(socket: &Path, command: Command) -> Result<(), CliError> {
+pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Init(args) => swarm::init::run(socket, args).await,
-        Command::Join(args) => swarm::join::run(socket, args).await,
-        Command::JoinToken(args) => swarm::join_token::run(socket, args).await,
-        Command::Leave(args) => swarm::leave::run(socket, args).await,
-        Command::Rejoin(args) => swarm::rejoin::run(socket, args).await,
-        Command::Backup(args) => swarm::backup::run(socket, args).await,
-        Command::Restore(args) => swarm::restore::run(socket, args).await,
-        Command::Unlock(args) => swarm::unlock::run(socket, args).await,
-        Command::UnlockKey(args) => swarm::unlock_key::run(socket, args).await,
-        Command::Update(args) => swarm::update::run(socket, args).await,
-        Command::Ca(args) => cluster::ca::run(socket, args).await,
-        Command::Info(args) => swarm::info::run(socket, args).await,
-        Command::Node(command) => node::dispatch(socket, command).await,
-        Command::Network(command) => network::dispatch(socket, command).await,
-        Command::Run(args) => sandbox::run::run(socket, args).await,
-        Command::Attach(args) => sandbox::attach::run(socket, args).await,
-        Command::Detach(args) => sandbox::detach::run(socket, args).await,
-        Command::Ps(args) => sandbox::ps::run(socket, args).await,
-        Command::Rm(args) => sandbox::rm::run(socket, args).await,
-        Command::Exec(args) => sandbox::exec::run(socket, args).await,
+        Command::Init(args) => swarm::init::run(target, args).await,
+        Command::Join(args) => swarm::join::run(target, args).await,
+        Command::JoinToken(args) => swarm::join_token::run(target, args).await,
+        Command::Leave(args) => swarm::leave::run(target, args).await,
+        Command::Rejoin(args) => swarm::rejoin::run(target, args).await,
+        Command::Backup(args) => swarm::backup::run(target, args).await,
+        Command::Restore(args) => swarm::restore::run(target, args).await,
+        Command::Unlock(args) => swarm::unlock::run(target, args).await,
+        Command::UnlockKey(args) => swarm::unlock_key::run(target, args).await,
+        Command::Update(args) => swarm::update::run(target, args).await,
+        Command::Ca(args) => cluster::ca::run(target, args).await,
+        Command::User(command) => user::dispatch(target, command).await,
+        Command::Info(args) => swarm::info::run(target, args).await,
+        Command::Node(command) => node::dispatch(target, command).await,
+        Command::Network(command) => network::dispatch(target, command).await,
+        Command::Run(args) => sandbox::run::run(target, args).await,
+        Command::Attach(args) => sandbox::attach::run(target, args).await,
+        Command::Detach(args) => sandbox::detach::run(target, args).await,
+        Command::Ps(args) => sandbox::ps::run(target, args).await,
+        Command::Rm(args) => sandbox::rm::run(target, args).await,
+        Command::Exec(args) => sandbox::exec::run(target, args).await,
     }
 }
 

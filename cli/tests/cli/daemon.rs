@@ -332,4 +332,22 @@ answers! {
         |daemon, _| managed(daemon, v1::UnlockKeyResponse { key: data::UNLOCK_KEY.into() });
     list_endpoints(ListEndpointsRequest) -> ListEndpointsResponse =
         |daemon, _| managed(daemon, v1::ListEndpointsResponse { endpoints: data::endpoints() });
+    create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse = |daemon, _| {
+        let record = data::tokens().pop();
+        managed(daemon, v1::CreateJoinTokenResponse { token: "SWMTKN-1-digest-made".into(), record })
+    };
+    list_join_tokens(ListJoinTokensRequest) -> ListJoinTokensResponse =
+        |daemon, _| managed(daemon, v1::ListJoinTokensResponse { tokens: data::tokens() });
+    revoke_join_token(RevokeJoinTokenRequest) -> RevokeJoinTokenResponse = |daemon, request| match request.reference.as_str() {
+        "nope" => not_found("join token", "nope"),
+        id => managed(daemon, v1::RevokeJoinTokenResponse { id: id.to_owned() }),
+    };
+    create_user(CreateUserRequest) -> CreateUserResponse =
+        |daemon, _| managed(daemon, v1::CreateUserResponse { user: data::users().pop(), certificate_chain: String::new() });
+    list_users(ListUsersRequest) -> ListUsersResponse =
+        |daemon, _| managed(daemon, v1::ListUsersResponse { users: data::users() });
+    remove_user(RemoveUserRequest) -> RemoveUserResponse = |daemon, request| match request.reference.as_str() {
+        "nope" => not_found("user", "nope"),
+        reference => managed(daemon, v1::RemoveUserResponse { id: reference.to_owned() }),
+    };
 }

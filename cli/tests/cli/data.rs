@@ -313,3 +313,41 @@ pub fn restored(file: usize) -> v1::RestoreResponse {
         still_there,
     }
 }
+
+pub fn tokens() -> Vec<v1::IssuedToken> {
+    let by = |node: &str, hostname: &str| v1::TokenUse {
+        node: node.into(),
+        hostname: hostname.into(),
+        at_ms: EPOCH_MS,
+    };
+    let open = v1::IssuedToken {
+        id: "6token0000000000000000001".into(),
+        role: v1::Role::Worker.into(),
+        labels: map(&[("rack", "a")]),
+        created_ms: EPOCH_MS,
+        state: v1::TokenState::Valid.into(),
+        ..Default::default()
+    };
+    let used = v1::IssuedToken {
+        id: "6token0000000000000000002".into(),
+        role: v1::Role::Manager.into(),
+        labels: map(&[]),
+        uses: 1,
+        used: 1,
+        expires_ms: EPOCH_MS + 60_000,
+        used_by: vec![by(WEB, "n10")],
+        state: v1::TokenState::UsedUp.into(),
+        ..open.clone()
+    };
+    vec![open, used]
+}
+
+pub fn users() -> Vec<v1::User> {
+    vec![v1::User {
+        id: "7user00000000000000000001".into(),
+        name: "anna".into(),
+        role: v1::UserRole::Operator.into(),
+        created_ms: EPOCH_MS,
+        expires_ms: EPOCH_MS + 90 * 24 * 3_600_000,
+    }]
+}

@@ -124,6 +124,8 @@ pub mod kind {
     pub enum Sandbox {}
     pub enum Session {}
     pub enum Request {}
+    pub enum Token {}
+    pub enum User {}
 }
 
 pub type ClusterId = Id<kind::Cluster>;
@@ -136,3 +138,7 @@ pub type SandboxId = Id<kind::Sandbox>;
 pub type SessionId = Id<kind::Session>;
 /// Chosen by whoever asks for a change; asking again with the same one does not do it twice.
 pub type RequestId = Id<kind::Request>;
+/// A join token that an operator had made; names it without admitting anybody.
+pub type TokenId = Id<kind::Token>;
+/// A person, or a program, that speaks to managers with a certificate of its own.
+pub type UserId = Id<kind::User>;

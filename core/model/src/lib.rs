@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+mod access;
 mod address;
 mod assignment;
 mod ca;
@@ -22,14 +23,19 @@ mod network;
 mod node;
 mod options;
 mod settings_change;
+mod time;
 
+pub use access::{IssuedToken, MAX_USER_NAME_BYTES, TokenFault, TokenUse, User, UserRole, is_user_name};
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
 pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
-pub use id::{ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId};
+pub use id::{
+    ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId, TokenId,
+    UserId,
+};
 pub use lock::UnlockSecret;
 pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
@@ -42,3 +48,4 @@ pub use node::{
     Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, NodeUpdate, Role, UnknownWord,
 };
 pub use settings_change::SettingsChange;
+pub use time::rfc3339;

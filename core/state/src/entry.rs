@@ -4,6 +4,7 @@
 //! the end of `Command`; a replica that does not know it fails to decode the entry and stops.
 
 use crate::RotateRoot;
+use crate::access::{AdmitByToken, CreateToken, CreateUser};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
     ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SessionId, SettingsChange, UnlockSecret,
+    SessionId, SettingsChange, TokenId, UnlockSecret, UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +103,20 @@ pub enum Command {
     /// From the leader, once every node has renewed: the old root goes. → `Done`.
     FinishRotation {
         rotation: u64,
+    },
+    /// From an operator. → `Reply::Token`.
+    CreateToken(CreateToken),
+    /// It admits nobody from then on. → `Done`.
+    RevokeToken {
+        token: TokenId,
+    },
+    /// As `AdmitNode`, for a token that was made by `CreateToken` and is judged here. → `Reply::Node`.
+    AdmitByToken(AdmitByToken),
+    /// → `Reply::User`.
+    CreateUser(CreateUser),
+    /// Its certificate is worth nothing from then on. → `Done`.
+    RemoveUser {
+        user: UserId,
     },
 }
 
@@ -267,6 +282,11 @@ pub enum Verb {
     RotateRoot,
     NoteRenewed,
     FinishRotation,
+    CreateToken,
+    RevokeToken,
+    AdmitByToken,
+    CreateUser,
+    RemoveUser,
 }
 
 impl Command {
@@ -294,6 +314,11 @@ impl Command {
             | Self::RotateRoot(_)
             | Self::NoteRenewed { .. }
             | Self::FinishRotation { .. } => 3,
+            Self::CreateToken(_)
+            | Self::RevokeToken { .. }
+            | Self::AdmitByToken(_)
+            | Self::CreateUser(_)
+            | Self::RemoveUser { .. } => 3,
         }
     }
 
@@ -329,6 +354,11 @@ impl Command {
             Self::RotateRoot(_) => Verb::RotateRoot,
             Self::NoteRenewed { .. } => Verb::NoteRenewed,
             Self::FinishRotation { .. } => Verb::FinishRotation,
+            Self::CreateToken(_) => Verb::CreateToken,
+            Self::RevokeToken { .. } => Verb::RevokeToken,
+            Self::AdmitByToken(_) => Verb::AdmitByToken,
+            Self::CreateUser(_) => Verb::CreateUser,
+            Self::RemoveUser { .. } => Verb::RemoveUser,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::State;
 use crate::indices::Indices;
-use crate::limits::{MAX_ENDPOINTS, MAX_ENDPOINTS_PER_HOST, MAX_NETWORKS, MAX_NODES};
+use crate::limits::{MAX_ENDPOINTS, MAX_ENDPOINTS_PER_HOST, MAX_NETWORKS, MAX_NODES, MAX_TOKENS, MAX_USERS};
 use crate::pool::{Leases, is_reserved};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use swarm_model::{Endpoint, Network, NodeState, overlaps};
+use swarm_model::{Endpoint, IssuedToken, Network, NodeState, overlaps};
 
 type Problems = Vec<String>;
 
@@ -29,6 +29,7 @@ impl State {
         self.check_nodes(&mut problems);
         self.check_networks(&mut problems);
         self.check_endpoints(&mut problems);
+        self.check_access(&mut problems);
         self.networks().for_each(|network| self.check_leases(network, &mut problems));
         problems.extend(self.tables.requests.problems().map(String::from));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -40,6 +41,8 @@ impl State {
             ("nodes", tables.nodes.len(), MAX_NODES),
             ("networks", tables.networks.len(), MAX_NETWORKS),
             ("endpoints", tables.endpoints.len(), MAX_ENDPOINTS),
+            ("join tokens", tables.tokens.len(), MAX_TOKENS),
+            ("users", tables.users.len(), MAX_USERS),
         ];
         for (what, count, limit) in counts.into_iter().filter(|(_, count, limit)| count > limit) {
             problems.push(format!("{count} {what}, more than {limit}"));
@@ -112,6 +115,22 @@ impl State {
                 problems
                     .push(format!("endpoint {} has wrong addresses {:?}", endpoint.id, endpoint.addresses));
             }
+        }
+    }
+
+    /// No token admitted more nodes than it may, and no two users have one name.
+    fn check_access(&self, problems: &mut Problems) {
+        for token in self.tokens() {
+            if token.uses.is_some_and(|uses| token.used > uses) {
+                problems.push(format!("join token {} was used more often than it may be", token.id));
+            }
+            if token.used_by.len() > IssuedToken::MOST_NAMED {
+                problems.push(format!("join token {} remembers too many who used it", token.id));
+            }
+        }
+        let names: BTreeSet<&str> = self.users().map(|user| user.name.as_str()).collect();
+        if names.len() != self.users().len() {
+            problems.push("two users have one name".into());
         }
     }
 

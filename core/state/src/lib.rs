@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod access;
 mod apply;
 mod assigned;
 mod clock;
@@ -32,6 +33,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use access::{AdmitByToken, CreateToken, CreateUser};
 pub use apply::apply;
 pub use assigned::Touched;
 pub use entry::{
@@ -41,7 +43,7 @@ pub use entry::{
 pub use event::Event;
 pub use limits::{
     MAX_ENDPOINTS, MAX_ENDPOINTS_PER_COMMAND, MAX_ENDPOINTS_PER_HOST, MAX_NETWORKS, MAX_NODES,
-    MAX_OBJECT_BYTES, MAX_RELEASES_PER_COMMAND, MAX_REMEMBERED, REMEMBER_MS, REST_MS,
+    MAX_OBJECT_BYTES, MAX_RELEASES_PER_COMMAND, MAX_REMEMBERED, MAX_TOKENS, MAX_USERS, REMEMBER_MS, REST_MS,
 };
 pub use refusal::{Refusal, RefusalKind, User};
 pub use reply::{Applied, Reply};

@@ -8,6 +8,10 @@ pub const MAX_NETWORKS: usize = 10_000;
 pub const MAX_ENDPOINTS: usize = 100_000;
 /// Endpoints of one network on one host: a Linux bridge has 1,024 ports.
 pub const MAX_ENDPOINTS_PER_HOST: usize = 1_000;
+/// Join tokens on record, ended ones included.
+pub const MAX_TOKENS: usize = 1_000;
+/// Users of one cluster.
+pub const MAX_USERS: usize = 1_000;
 /// Bytes one object may take in the log. Sizes are estimated from above: text, and a fixed cost per field.
 pub const MAX_OBJECT_BYTES: usize = 8 * 1024;
 /// Endpoints one command may ask for: the networks one sandbox is on.
@@ -32,3 +36,5 @@ pub const MAX_VERSION_BYTES: usize = 64;
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 /// How many users of a network a refusal names.
 pub const MAX_USERS_NAMED: usize = 10;
+/// How long a token that admits nobody any more is kept, so that who shows it is told why.
+pub const ENDED_TOKEN_MS: u64 = 7 * 24 * 3_600_000;

@@ -9,8 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::str::FromStr;
 use swarm_model::{
-    Cluster, DnsName, Endpoint, EndpointId, Id, ManagerPeer, MemberState, Network, NetworkId, Node, NodeId,
-    Peer, RequestId, Revision,
+    Cluster, DnsName, Endpoint, EndpointId, Id, IssuedToken, ManagerPeer, MemberState, Network, NetworkId,
+    Node, NodeId, Peer, RequestId, Revision, User, UserId,
 };
 
 /// Nodes named in a refusal because a reference means several.
@@ -137,6 +137,32 @@ impl State {
                 some: several.iter().take(MOST_NAMED).map(|node| (node.id, node.status.state)).collect(),
             }),
         }
+    }
+
+    /// The join tokens made by `CreateToken`, by id; ended ones too while they are remembered.
+    pub fn tokens(&self) -> impl ExactSizeIterator<Item = &IssuedToken> {
+        self.tables.tokens.values().map(|token| &**token)
+    }
+
+    /// By id.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = &User> {
+        self.tables.users.values().map(|user| &**user)
+    }
+
+    pub fn user(&self, id: &UserId) -> Option<&User> {
+        self.tables.users.get(id).map(|user| &**user)
+    }
+
+    /// A join token by full id or unique prefix of it.
+    pub fn resolve_token(&self, reference: &str) -> Result<&IssuedToken, Refusal> {
+        let found = one("join token", reference, prefixed(&self.tables.tokens, reference))?;
+        found.ok_or_else(|| Refusal::TokenNotFound(reference.into()))
+    }
+
+    /// A user by exact name or full id.
+    pub fn resolve_user(&self, reference: &str) -> Result<&User, Refusal> {
+        let meant = |user: &&User| user.name == reference || user.id.as_str() == reference;
+        self.users().find(meant).ok_or_else(|| Refusal::UserNotFound(reference.into()))
     }
 
     /// A network by full id, exact name, or unique prefix of its id.

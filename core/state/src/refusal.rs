@@ -10,7 +10,8 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarm_model::{
-    Availability, DnsName, Driver, EndpointId, MacAddr, NetworkId, NodeId, NodeState, Revision, Vni,
+    Availability, DnsName, Driver, EndpointId, MacAddr, NetworkId, NodeId, NodeState, Revision, TokenId,
+    UserId, Vni,
 };
 
 /// What a caller can do about a refusal.
@@ -188,6 +189,40 @@ pub enum Refusal {
     RotationOver,
     #[error("the old root CA is still needed: {} have no certificate of the new one yet", .0.join(", "))]
     NotRenewed(Vec<String>),
+    #[error("join token {0} not found")]
+    TokenNotFound(String),
+    #[error("join token {0} exists already")]
+    TokenExists(TokenId),
+    #[error(
+        "the join token is used up: it was made for {} and has admitted as many; get another one by `swarmctl join-token create`",
+        nodes(*.uses)
+    )]
+    TokenUsedUp { uses: u32 },
+    #[error(
+        "the join token has expired, {} ago by the managers' clock; get another one by `swarmctl join-token create`",
+        ago(*.since_ms)
+    )]
+    TokenExpired { since_ms: u64 },
+    #[error("the join token was revoked; get another one by `swarmctl join-token create`")]
+    TokenRevoked,
+    #[error("user {0} not found")]
+    UserNotFound(String),
+    #[error("user id {0} exists already")]
+    UserExists(UserId),
+    #[error("user {0} exists already: remove it first (`swarmctl user rm {0}`), or choose another name")]
+    UserNameTaken(String),
+}
+
+fn nodes(number: u32) -> String {
+    if number == 1 { "1 node".into() } else { format!("{number} nodes") }
+}
+
+fn ago(ms: u64) -> String {
+    match ms / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
 }
 
 /// `x (ready), y (disconnected: gone for good, `swarmctl node rm y` takes it off the list)`.
@@ -208,7 +243,9 @@ impl Refusal {
             Self::NodeNotFound(_)
             | Self::NetworkNotFound(_)
             | Self::EndpointNotFound(_)
-            | Self::LabelNotFound { .. } => Kind::NotFound,
+            | Self::LabelNotFound { .. }
+            | Self::TokenNotFound(_)
+            | Self::UserNotFound(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::AmbiguousNode { .. } => Kind::Ambiguous,
             Self::ClusterExists
             | Self::NodeExists(_)
@@ -221,7 +258,10 @@ impl Refusal {
             | Self::EndpointNameTaken { .. }
             | Self::MacTaken { .. }
             | Self::SameRoot
-            | Self::AddressTaken { .. } => Kind::AlreadyExists,
+            | Self::AddressTaken { .. }
+            | Self::TokenExists(_)
+            | Self::UserExists(_)
+            | Self::UserNameTaken(_) => Kind::AlreadyExists,
             Self::RequestReused { .. }
             | Self::Invalid(_)
             | Self::TooLong { .. }
@@ -258,9 +298,12 @@ impl Refusal {
             | Self::HostFull { .. }
             | Self::AddressesExhausted { .. }
             | Self::AddressesResting { .. } => Kind::Exhausted,
-            Self::NetworkPredefined(_) | Self::NotAttachable(_) | Self::EndpointElsewhere { .. } => {
-                Kind::Denied
-            }
+            Self::NetworkPredefined(_)
+            | Self::NotAttachable(_)
+            | Self::EndpointElsewhere { .. }
+            | Self::TokenUsedUp { .. }
+            | Self::TokenExpired { .. }
+            | Self::TokenRevoked => Kind::Denied,
         }
     }
 }

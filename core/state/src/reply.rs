@@ -4,7 +4,7 @@ use crate::{Event, Refusal};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-use swarm_model::{DnsName, Endpoint, Network, NetworkId, Node, Revision};
+use swarm_model::{DnsName, Endpoint, IssuedToken, Network, NetworkId, Node, Revision, User};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -37,4 +37,6 @@ pub enum Reply {
     },
     /// Nothing was changed.
     Refused(Refusal),
+    Token(Arc<IssuedToken>),
+    User(Arc<User>),
 }

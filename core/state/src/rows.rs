@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use swarm_model::{EndpointId, Network, NetworkId, Node, NodeId};
+use swarm_model::{EndpointId, IssuedToken, Network, NetworkId, Node, NodeId, TokenId, User, UserId};
 
 /// A row that knows its key.
 pub trait Row {
@@ -30,6 +30,19 @@ impl Row for Placed {
     type Key = EndpointId;
     fn key(&self) -> EndpointId {
         self.endpoint.id
+    }
+}
+
+impl Row for IssuedToken {
+    type Key = TokenId;
+    fn key(&self) -> TokenId {
+        self.id
+    }
+}
+impl Row for User {
+    type Key = UserId;
+    fn key(&self) -> UserId {
+        self.id
     }
 }
 

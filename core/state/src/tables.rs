@@ -8,7 +8,10 @@ use crate::rows;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use serde::{Deserialize, Serialize};
-use swarm_model::{Cluster, Endpoint, EndpointId, Network, NetworkId, Node, NodeId, Revision, SessionId};
+use swarm_model::{
+    Cluster, Endpoint, EndpointId, IssuedToken, Network, NetworkId, Node, NodeId, Revision, SessionId,
+    TokenId, User, UserId,
+};
 
 /// Rows are behind `Arc`: a clone for a snapshot copies pointers, and a change after it copies one row.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,12 @@ pub struct Tables {
     pub endpoints: BTreeMap<EndpointId, Arc<Placed>>,
     pub cursors: Cursors,
     pub requests: Requests,
+    /// Since level 3.
+    #[serde(default, with = "rows")]
+    pub tokens: BTreeMap<TokenId, Arc<IssuedToken>>,
+    /// Since level 3.
+    #[serde(default, with = "rows")]
+    pub users: BTreeMap<UserId, Arc<User>>,
 }
 
 /// A worker's session as the cluster knows it.

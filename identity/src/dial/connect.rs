@@ -33,6 +33,10 @@ pub(super) enum Trust {
         digest: CaDigest,
         config: Arc<ClientConfig>,
     },
+    User {
+        expires_ms: u64,
+        config: Arc<ClientConfig>,
+    },
 }
 
 pub(super) enum Wanted {
@@ -79,12 +83,21 @@ fn config(trust: &Trust) -> Result<Arc<ClientConfig>, DialError> {
         Trust::Pinned { config, .. } => Ok(config.clone()),
         Trust::Nameless(credentials) => Ok(credentials.nameless_config()),
         Trust::Member(credentials) => {
-            let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            match now_ms.checked_sub(credentials.validity().until_ms) {
-                Some(since_ms) => Err(DialError::OwnExpired { since_s: since_ms / 1_000 }),
-                None => Ok(credentials.member_config()),
-            }
+            not_expired(credentials.validity().until_ms)?;
+            Ok(credentials.member_config())
         }
+        Trust::User { expires_ms, config } => {
+            not_expired(*expires_ms)?;
+            Ok(config.clone())
+        }
+    }
+}
+
+fn not_expired(until_ms: u64) -> Result<(), DialError> {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    match now_ms.checked_sub(until_ms) {
+        Some(since_ms) => Err(DialError::OwnExpired { since_s: since_ms / 1_000 }),
+        None => Ok(()),
     }
 }
 

@@ -17,6 +17,8 @@ pub use connect::{CONNECT_DEADLINE, probe};
 pub use error::{DialError, DialErrorKind};
 
 use crate::credentials::Credentials;
+use crate::tls;
+use crate::user::UserIdentity;
 use connect::{Trust, Wanted, open};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
@@ -57,6 +59,15 @@ impl Dialler {
 
     async fn channel(&self, address: Address, wanted: Wanted) -> Result<Channel, DialError> {
         channel(address, Trust::Member(self.credentials.clone()), wanted).await
+    }
+}
+
+impl UserIdentity {
+    /// To a manager of the user's cluster at `addr` (`HOST:PORT`). At most 5 s.
+    pub async fn channel(&self, addr: &str) -> Result<Channel, DialError> {
+        let config = tls::user(self).map_err(|e| DialError::Tls { why: e.to_string() })?;
+        let trust = Trust::User { expires_ms: self.user().expires_ms, config: Arc::new(config) };
+        channel(addr.parse()?, trust, Wanted::Manager).await
     }
 }
 

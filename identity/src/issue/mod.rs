@@ -8,7 +8,7 @@ mod request;
 mod root;
 
 pub(crate) use profile::BACKDATED_MS;
-pub use profile::{Subject, Validity};
+pub use profile::{Subject, UserSubject, Validity};
 pub use root::RootCa;
 
 use crate::key::KeyError;

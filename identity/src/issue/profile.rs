@@ -1,13 +1,14 @@
 //! What our certificates say: names, usages, validity. Must not know keys.
 
 use super::CaError;
+use crate::peer::USER_UNIT;
 use crate::{MANAGER_NAME, node_name, random};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
 use std::time::Duration;
-use swarm_model::{ClusterId, NodeId, Role};
+use swarm_model::{ClusterId, NodeId, Role, UserId};
 
 /// Certificates begin this long before they are made, so that a host whose clock is behind takes them.
 pub(crate) const BACKDATED_MS: u64 = 3_600_000;
@@ -20,6 +21,13 @@ const LAST_MS: u64 = 253_402_300_799_000;
 pub struct Subject {
     pub node: NodeId,
     pub role: Role,
+    pub cluster: ClusterId,
+}
+
+/// Which user a certificate names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSubject {
+    pub user: UserId,
     pub cluster: ClusterId,
 }
 
@@ -80,6 +88,21 @@ pub(super) fn node(subject: &Subject, validity: Validity) -> Result<CertificateP
     if subject.role == Role::Manager {
         params.subject_alt_names.push(SanType::DnsName(MANAGER_NAME.try_into()?));
     }
+    Ok(params)
+}
+
+/// For clients only, and without any name that a server could have.
+pub(super) fn user(subject: &UserSubject, validity: Validity) -> Result<CertificateParams, CaError> {
+    let mut params = blank(validity)?;
+    params.distinguished_name = name(&[
+        (DnType::OrganizationName, subject.cluster.to_string()),
+        (DnType::OrganizationalUnitName, USER_UNIT.to_owned()),
+        (DnType::CommonName, subject.user.to_string()),
+    ]);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
     Ok(params)
 }
 

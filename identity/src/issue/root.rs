@@ -1,10 +1,10 @@
 //! The cluster's root CA. Knows its key; must not know who may have a certificate.
 
-use super::{CaError, Subject, Validity, external, name, profile, request};
+use super::{CaError, Subject, UserSubject, Validity, external, name, profile, request};
 use crate::key::NodeKey;
 use crate::peer::to_ms;
 use crate::token::CaDigest;
-use rcgen::Issuer;
+use rcgen::{CertificateParams, Issuer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fmt;
@@ -87,6 +87,25 @@ impl RootCa {
     /// Signs the key of a request (PKCS#10, DER) for `subject`, whatever the request calls itself. The certificate
     /// never outlives the root's own. Answers PEM: the node's certificate, then the root.
     pub fn sign(&self, csr_der: &[u8], subject: &Subject, validity: Validity) -> Result<String, CaError> {
+        self.issue(csr_der, validity, |validity| profile::node(subject, validity))
+    }
+
+    /// As [`RootCa::sign`], for a user: a certificate that no node can have.
+    pub fn sign_user(
+        &self,
+        csr_der: &[u8],
+        subject: &UserSubject,
+        validity: Validity,
+    ) -> Result<String, CaError> {
+        self.issue(csr_der, validity, |validity| profile::user(subject, validity))
+    }
+
+    fn issue(
+        &self,
+        csr_der: &[u8],
+        validity: Validity,
+        profile: impl FnOnce(Validity) -> Result<CertificateParams, CaError>,
+    ) -> Result<String, CaError> {
         let public_key = request::public_key(csr_der)?;
         if self.until_ms <= validity.from_ms {
             return Err(CaError::RootExpired { since_s: (validity.from_ms - self.until_ms) / 1_000 });
@@ -94,7 +113,7 @@ impl RootCa {
         let validity = Validity { until_ms: validity.until_ms.min(self.until_ms), ..validity };
         let pair = self.key.pair()?;
         let issuer = Issuer::from_ca_cert_der(&self.cert, &*pair)?;
-        let leaf = profile::node(subject, validity)?.signed_by(&public_key, &issuer)?;
+        let leaf = profile(validity)?.signed_by(&public_key, &issuer)?;
         Ok(format!("{}{}{}", leaf.pem(), self.beside, self.cert_pem))
     }
 }

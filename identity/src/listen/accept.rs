@@ -5,7 +5,7 @@ use super::limits::{Limits, Pass};
 use super::open::Connections;
 use super::patience::Patience;
 use crate::credentials::Credentials;
-use crate::peer::{Peer, PeerError};
+use crate::peer::{Holder, PeerError};
 use nix::errno::Errno;
 use std::io;
 use std::net::SocketAddr;
@@ -55,34 +55,36 @@ impl Doorman {
         let _ = tcp.set_nodelay(true);
         let acceptor = TlsAcceptor::from(self.credentials.server_config());
         let io = timeout(self.deadline, acceptor.accept(tcp)).await.map_err(|_| TurnedAway::Slow)??;
-        let peer = self.peer(&io)?;
-        let gate = if peer.is_some() { &self.connections.members } else { &self.connections.strangers };
+        let holder = self.holder(&io)?;
+        let gate = if holder.is_some() { &self.connections.members } else { &self.connections.strangers };
         let pass = gate.enter(addr.ip()).ok_or(TurnedAway::Full)?;
-        let registered = self.connections.register(peer.as_ref().map(|p| p.node)).ok_or(TurnedAway::Full)?;
-        let stay = Stay {
-            registered,
-            _pass: pass,
-            patience: Patience::new(self.deadline, Some(self.at_most(peer.as_ref()))),
+        let at_most = self.at_most(holder.as_ref());
+        let (peer, user) = match holder {
+            None => (None, None),
+            Some(Holder::Node(peer)) => (Some(peer), None),
+            Some(Holder::User(user)) => (None, Some(user)),
         };
-        Ok(Conn::new(io, ConnectedPeer { addr, peer }, stay))
+        let registered = self.connections.register(peer.as_ref().map(|p| p.node)).ok_or(TurnedAway::Full)?;
+        let stay = Stay { registered, _pass: pass, patience: Patience::new(self.deadline, Some(at_most)) };
+        Ok(Conn::new(io, ConnectedPeer { addr, peer, user }, stay))
     }
 
-    fn at_most(&self, peer: Option<&Peer>) -> Duration {
-        let Some(peer) = peer else { return self.stranger_lifetime };
-        let until = UNIX_EPOCH + Duration::from_millis(peer.expires_ms);
+    fn at_most(&self, holder: Option<&Holder>) -> Duration {
+        let Some(holder) = holder else { return self.stranger_lifetime };
+        let until = UNIX_EPOCH + Duration::from_millis(holder.expires_ms());
         until.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
     }
 
     /// The certificate is of our CA if there is one: the handshake saw to that.
-    fn peer(&self, io: &TlsStream<TcpStream>) -> Result<Option<Peer>, TurnedAway> {
+    fn holder(&self, io: &TlsStream<TcpStream>) -> Result<Option<Holder>, TurnedAway> {
         let Some(leaf) = io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else {
             return Ok(None);
         };
-        let peer = Peer::from_der(leaf)?;
-        if peer.cluster != self.credentials.peer().cluster {
-            return Err(TurnedAway::Cluster(peer.cluster));
+        let holder = Holder::from_der(leaf)?;
+        if holder.cluster() != self.credentials.peer().cluster {
+            return Err(TurnedAway::Cluster(holder.cluster()));
         }
-        Ok(Some(peer))
+        Ok(Some(holder))
     }
 
     async fn bring_in(

@@ -3,7 +3,7 @@
 use super::limits::Pass;
 use super::open::Registered;
 use super::patience::Patience;
-use crate::peer::Peer;
+use crate::peer::{Peer, UserPeer};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,8 +18,10 @@ use tonic::transport::server::Connected;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectedPeer {
     pub addr: SocketAddr,
-    /// `None`: a caller without a certificate, who may only ask to be admitted.
+    /// The node that calls. `None`: a user, or a caller without a certificate, who may only ask to be admitted.
     pub peer: Option<Peer>,
+    /// The user that calls.
+    pub user: Option<UserPeer>,
 }
 
 /// A connection that is through its handshake. Ends with an error once it is cut, and when its time is over: a

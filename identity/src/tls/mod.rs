@@ -7,6 +7,7 @@ pub(crate) use verify::{Refused, Verifier};
 
 use crate::node::NodeIdentity;
 use crate::token::CaDigest;
+use crate::user::UserIdentity;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -50,6 +51,14 @@ pub(crate) fn member(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Er
 pub(crate) fn nameless(identity: &NodeIdentity) -> Result<ClientConfig, rustls::Error> {
     let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
     Ok(finish(client(verifier)?.with_no_client_auth()))
+}
+
+/// Shows a user's certificate, and takes managers of its cluster.
+pub(crate) fn user(identity: &UserIdentity) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::cluster(roots(identity.roots())?, identity.user().cluster)?;
+    let leaf = identity.chain.iter().take(1).cloned().collect();
+    let config = client(verifier)?.with_client_auth_cert(leaf, identity.key.for_tls())?;
+    Ok(finish(config))
 }
 
 /// Shows nothing, and takes a manager whose chain ends in the root with this digest.

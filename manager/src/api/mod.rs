@@ -9,7 +9,10 @@ mod network;
 mod node;
 mod reachability;
 mod root;
+mod token;
+mod user;
 
+use crate::audit::{Opened, What};
 use crate::authorise::Authorized;
 use crate::backup::Passphrase;
 use crate::gate::Door;
@@ -39,6 +42,11 @@ pub struct ControlService {
 impl ControlService {
     pub fn new(seat: Arc<Seat>, door: Door) -> Self {
         Self { seat, door }
+    }
+
+    /// Begins the audit log's line of a call that changes something, or shows a secret.
+    fn open<R: What>(&self, method: Method, request: &Request<R>) -> Opened {
+        self.seat.audit.open(self.door, method, request)
     }
 
     async fn admit<R>(&self, method: Method, request: Request<R>) -> Result<Authorized<R>, Status> {
@@ -119,23 +127,39 @@ impl Control for ControlService {
     }
 
     async fn get_join_token(&self, request: Request<GetJoinTokenRequest>) -> Answer<JoinTokenResponse> {
-        let permit = self.fresh(Method::GetJoinToken, request).await?;
-        cluster::join_token(&self.seat, permit.request()).map(Response::new)
+        let opened = self.open(Method::GetJoinToken, &request);
+        let call = async {
+            let permit = self.fresh(Method::GetJoinToken, request).await?;
+            cluster::join_token(&self.seat, permit.request()).map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn rotate_join_token(&self, request: Request<RotateJoinTokenRequest>) -> Answer<JoinTokenResponse> {
-        let permit = self.admit(Method::RotateJoinToken, request).await?;
-        cluster::rotate(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::RotateJoinToken, &request);
+        let call = async {
+            let permit = self.admit(Method::RotateJoinToken, request).await?;
+            cluster::rotate(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn update_cluster(&self, request: Request<UpdateClusterRequest>) -> Answer<UpdateClusterResponse> {
-        let permit = self.admit(Method::UpdateCluster, request).await?;
-        root::update(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::UpdateCluster, &request);
+        let call = async {
+            let permit = self.admit(Method::UpdateCluster, request).await?;
+            root::update(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn rotate_root(&self, request: Request<RotateRootRequest>) -> Answer<RotateRootResponse> {
-        let permit = self.admit(Method::RotateRoot, request).await?;
-        root::rotate(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::RotateRoot, &request);
+        let call = async {
+            let permit = self.admit(Method::RotateRoot, request).await?;
+            root::rotate(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
@@ -149,21 +173,33 @@ impl Control for ControlService {
     }
 
     async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Answer<UpdateNodeResponse> {
-        let permit = self.admit(Method::UpdateNode, request).await?;
-        if !node::is_settled_by_the_state(&self.seat, permit.request()) {
-            self.barrier().await?;
-        }
-        node::update(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::UpdateNode, &request);
+        let call = async {
+            let permit = self.admit(Method::UpdateNode, request).await?;
+            if !node::is_settled_by_the_state(&self.seat, permit.request()) {
+                self.barrier().await?;
+            }
+            node::update(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn remove_node(&self, request: Request<RemoveNodeRequest>) -> Answer<RemoveNodeResponse> {
-        let permit = self.fresh(Method::RemoveNode, request).await?;
-        node::remove(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::RemoveNode, &request);
+        let call = async {
+            let permit = self.fresh(Method::RemoveNode, request).await?;
+            node::remove(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn create_network(&self, request: Request<CreateNetworkRequest>) -> Answer<CreateNetworkResponse> {
-        let permit = self.admit(Method::CreateNetwork, request).await?;
-        network::create(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::CreateNetwork, &request);
+        let call = async {
+            let permit = self.admit(Method::CreateNetwork, request).await?;
+            network::create(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn list_networks(&self, request: Request<ListNetworksRequest>) -> Answer<ListNetworksResponse> {
@@ -177,13 +213,21 @@ impl Control for ControlService {
     }
 
     async fn remove_network(&self, request: Request<RemoveNetworkRequest>) -> Answer<RemoveNetworkResponse> {
-        let permit = self.fresh(Method::RemoveNetwork, request).await?;
-        network::remove(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::RemoveNetwork, &request);
+        let call = async {
+            let permit = self.fresh(Method::RemoveNetwork, request).await?;
+            network::remove(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn prune_networks(&self, request: Request<PruneNetworksRequest>) -> Answer<PruneNetworksResponse> {
-        let permit = self.admit(Method::PruneNetworks, request).await?;
-        network::prune(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::PruneNetworks, &request);
+        let call = async {
+            let permit = self.admit(Method::PruneNetworks, request).await?;
+            network::prune(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn list_endpoints(&self, request: Request<ListEndpointsRequest>) -> Answer<ListEndpointsResponse> {
@@ -192,22 +236,89 @@ impl Control for ControlService {
     }
 
     async fn set_lock(&self, request: Request<SetLockRequest>) -> Answer<UnlockKeyResponse> {
-        let permit = self.admit(Method::SetLock, request).await?;
-        lock::set(&self.seat, permit).await.map(Response::new)
+        let opened = self.open(Method::SetLock, &request);
+        let call = async {
+            let permit = self.admit(Method::SetLock, request).await?;
+            lock::set(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn get_unlock_key(&self, request: Request<GetUnlockKeyRequest>) -> Answer<UnlockKeyResponse> {
-        self.fresh(Method::GetUnlockKey, request).await?;
-        lock::key(&self.seat).map(Response::new)
+        let opened = self.open(Method::GetUnlockKey, &request);
+        let call = async {
+            self.fresh(Method::GetUnlockKey, request).await?;
+            lock::key(&self.seat).map(Response::new)
+        };
+        opened.close(call).await
     }
 
     type BackupStream = BackupStream;
 
     async fn backup(&self, request: Request<BackupRequest>) -> Answer<BackupStream> {
-        let (_, asked) = self.admit(Method::Backup, request).await?.split();
-        let passphrase =
-            Passphrase::new(asked.passphrase).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        self.barrier().await?;
-        backup::backup(&self.seat, passphrase).await.map(Response::new)
+        let opened = self.open(Method::Backup, &request);
+        let call = async {
+            let (_, asked) = self.admit(Method::Backup, request).await?.split();
+            let passphrase =
+                Passphrase::new(asked.passphrase).map_err(|e| Status::invalid_argument(e.to_string()))?;
+            self.barrier().await?;
+            backup::backup(&self.seat, passphrase).await.map(Response::new)
+        };
+        opened.close(call).await
+    }
+
+    async fn create_join_token(
+        &self,
+        request: Request<CreateJoinTokenRequest>,
+    ) -> Answer<CreateJoinTokenResponse> {
+        let opened = self.open(Method::CreateJoinToken, &request);
+        let call = async {
+            let permit = self.fresh(Method::CreateJoinToken, request).await?;
+            token::create(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
+    }
+
+    async fn list_join_tokens(
+        &self,
+        request: Request<ListJoinTokensRequest>,
+    ) -> Answer<ListJoinTokensResponse> {
+        self.fresh(Method::ListJoinTokens, request).await?;
+        Ok(Response::new(token::list(&self.seat)))
+    }
+
+    async fn revoke_join_token(
+        &self,
+        request: Request<RevokeJoinTokenRequest>,
+    ) -> Answer<RevokeJoinTokenResponse> {
+        let opened = self.open(Method::RevokeJoinToken, &request);
+        let call = async {
+            let permit = self.fresh(Method::RevokeJoinToken, request).await?;
+            token::revoke(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
+    }
+
+    async fn create_user(&self, request: Request<CreateUserRequest>) -> Answer<CreateUserResponse> {
+        let opened = self.open(Method::CreateUser, &request);
+        let call = async {
+            let permit = self.fresh(Method::CreateUser, request).await?;
+            user::create(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
+    }
+
+    async fn list_users(&self, request: Request<ListUsersRequest>) -> Answer<ListUsersResponse> {
+        self.fresh(Method::ListUsers, request).await?;
+        Ok(Response::new(user::list(&self.seat)))
+    }
+
+    async fn remove_user(&self, request: Request<RemoveUserRequest>) -> Answer<RemoveUserResponse> {
+        let opened = self.open(Method::RemoveUser, &request);
+        let call = async {
+            let permit = self.fresh(Method::RemoveUser, request).await?;
+            user::remove(&self.seat, permit).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 }

@@ -1,7 +1,7 @@
 //! Nodes: list, look, change, remove. Knows: what is shown of a node. Must not know: when a change is allowed.
 
 use crate::api::reachability::{Reachabilities, reachabilities};
-use crate::authorise::Authorized;
+use crate::authorise::{Authorized, Denied, permits_role};
 use crate::failure::{refusal, unexpected};
 use crate::recovery;
 use crate::seat::{Seat, request_id};
@@ -37,6 +37,9 @@ pub async fn update(
     let asked = permit.request();
     let (request, node) = (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?);
     let (update, if_revision) = (NodeUpdate::try_from(asked)?, asked.if_revision);
+    if update.role.is_some() && !permits_role(permit.standing()) {
+        return Err(Denied::NotPermitted { method: permit.method(), standing: permit.standing() }.into());
+    }
     if update.role == Some(Role::Worker) {
         check_demotion(seat, node).await?;
     }

@@ -2,7 +2,7 @@
 //! Knows: the order of the steps. Must not know: TLS, how a record is written.
 
 use super::throttle::Throttle;
-use super::token::role_of;
+use super::token::{Shown, token_shown};
 use super::{answer, certificate, sign};
 use crate::api::{ca_digest, no_cluster};
 use crate::failure::unexpected;
@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 use swarm_identity::{JoinToken, Subject, probe, random};
-use swarm_model::{Availability, Cluster, Role};
+use swarm_model::{Availability, Cluster, IssuedToken, Role};
 use swarm_proto::{ConvertError, optional, v1, word_or};
-use swarm_state::{AdmitNode, Command, Reply};
-use tonic::Status;
+use swarm_state::{AdmitByToken, AdmitNode, Command, Reply};
+use tonic::{Code, Status};
 
 pub async fn issue(
     seat: &Seat,
@@ -33,9 +33,10 @@ pub async fn issue(
     let request = request_id(&asked.request_id)?;
     // A token rotated a moment ago on another manager must not be taken here any more.
     seat.linearizer.barrier().await?;
+    let failed = || throttle.lock().failed(from, Instant::now());
     let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
-    let role =
-        role_shown(&asked.token, &cluster).inspect_err(|_| throttle.lock().failed(from, Instant::now()))?;
+    let shown = shown(seat, &asked.token, &cluster).inspect_err(|_| failed())?;
+    let role = shown.role();
     let admit = record(asked, role, from)?;
     // A request that cannot be signed must not leave a node behind.
     let subject = Subject { node: admit.node, role, cluster: cluster.id };
@@ -44,7 +45,13 @@ pub async fn issue(
         dial_back(asked.listen_port, admit.addr).await?;
     }
     let (permit, asked) = permit.split();
-    let done = seat.proposer.propose(permit.map(|()| Command::AdmitNode(admit)), request).await?;
+    let proposed = seat.proposer.propose(permit.map(|()| admission(shown, admit)), request).await;
+    let done = proposed.map_err(Status::from).inspect_err(|status| {
+        // Used up, expired or revoked: to find out is an attempt as any other.
+        if status.code() == Code::PermissionDenied {
+            failed();
+        }
+    })?;
     // On a retry this is the node of the first time.
     let Reply::Node(node) = done.reply else {
         return Err(unexpected(&done.reply));
@@ -53,11 +60,22 @@ pub async fn issue(
     Ok(answer(seat, &node, chain))
 }
 
-/// Three different refusals: malformed, another cluster's, not valid (any more). All are exit code 5.
-fn role_shown(token: &str, cluster: &Cluster) -> Result<Role, Status> {
+/// Three different refusals: malformed, another cluster's, not valid (any more). The state knows three more, of tokens
+/// made to order. All are exit code 5.
+fn shown(seat: &Seat, token: &str, cluster: &Cluster) -> Result<Shown, Status> {
     let token: JoinToken = token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
-    role_of(&token, &ca_digest(cluster)?, &cluster.join_secrets)
+    let digest = ca_digest(cluster)?;
+    // Copied: a thousand comparisons are not made under the lock that every change waits for.
+    let issued: Vec<IssuedToken> = seat.applied.read(|state| state.tokens().cloned().collect());
+    token_shown(&token, &digest, &cluster.join_secrets, issued.iter())
         .map_err(|e| Status::permission_denied(e.to_string()))
+}
+
+fn admission(shown: Shown, admit: AdmitNode) -> Command {
+    match shown {
+        Shown::Standing(_) => Command::AdmitNode(admit),
+        Shown::Issued(token, _) => Command::AdmitByToken(AdmitByToken { token, admit }),
+    }
 }
 
 fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNode, ConvertError> {

@@ -46,23 +46,41 @@ impl Ca for CaService {
     }
 
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
-        let admitted = self.seat.gate.admit(Door::Tls, Method::Issue, request).await?;
-        issue::issue(&self.seat, &self.throttle, admitted).await.map(Response::new)
+        let opened = self.seat.audit.open(Door::Tls, Method::Issue, &request);
+        let call = async {
+            let admitted = self.seat.gate.admit(Door::Tls, Method::Issue, request).await?;
+            issue::issue(&self.seat, &self.throttle, admitted).await.map(Response::new)
+        };
+        opened.close(call).await
     }
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::IssueResponse>, Status> {
-        let Admitted { permit, .. } = self.seat.gate.admit(Door::Tls, Method::Renew, request).await?;
-        let id = crate::attachments::calling_node(&permit)?;
-        self.seat.linearizer.barrier().await?;
-        renew(&self.seat, id, &permit.request().csr_der).map(Response::new)
+        let opened = self.seat.audit.open(Door::Tls, Method::Renew, &request);
+        opened.close(self.renewed(request)).await
     }
 
     async fn renew_expired(
         &self,
         request: Request<v1::RenewExpiredRequest>,
     ) -> Result<Response<v1::IssueResponse>, Status> {
-        let admitted = self.seat.gate.admit(Door::Tls, Method::RenewExpired, request).await?;
-        expired::renew(&self.seat, &self.throttle, admitted).await.map(Response::new)
+        let opened = self.seat.audit.open(Door::Tls, Method::RenewExpired, &request);
+        let call = async {
+            let admitted = self.seat.gate.admit(Door::Tls, Method::RenewExpired, request).await?;
+            expired::renew(&self.seat, &self.throttle, admitted).await.map(Response::new)
+        };
+        opened.close(call).await
+    }
+}
+
+impl CaService {
+    async fn renewed(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::IssueResponse>, Status> {
+        let Admitted { permit, .. } = self.seat.gate.admit(Door::Tls, Method::Renew, request).await?;
+        let id = crate::attachments::calling_node(&permit)?;
+        self.seat.linearizer.barrier().await?;
+        renew(&self.seat, id, &permit.request().csr_der).map(Response::new)
     }
 }
 

@@ -70,13 +70,17 @@ impl Dispatcher for DispatcherService {
         &self,
         request: Request<v1::LeaveClusterRequest>,
     ) -> Result<Response<v1::LeaveClusterResponse>, Status> {
-        let permit = self.seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
-        let node = calling_node(&permit)?;
-        let command = permit.map(|_| Command::LeaveNode { node });
-        match self.seat.proposer.propose(command, random::new_id()).await?.reply {
-            Reply::Done => Ok(Response::new(v1::LeaveClusterResponse {})),
-            other => Err(unexpected(&other)),
-        }
+        let opened = self.seat.audit.open(Door::Tls, Method::Leave, &request);
+        let call = async {
+            let permit = self.seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
+            let node = calling_node(&permit)?;
+            let command = permit.map(|_| Command::LeaveNode { node });
+            match self.seat.proposer.propose(command, random::new_id()).await?.reply {
+                Reply::Done => Ok(Response::new(v1::LeaveClusterResponse {})),
+                other => Err(unexpected(&other)),
+            }
+        };
+        opened.close(call).await
     }
 }
 

@@ -33,28 +33,36 @@ impl Membership for MembershipService {
         &self,
         request: Request<v1::JoinRaftRequest>,
     ) -> Result<Response<v1::JoinRaftResponse>, Status> {
-        let Admitted { permit, forwarded, .. } =
-            self.seat.gate.admit(Door::Tls, Method::JoinRaft, request).await?;
-        if let Some(mut leader) = self.elsewhere(forwarded).await? {
-            return leader.join_raft(hand_on(permit)?).await;
-        }
-        let node = calling_node(&permit)?;
-        let joiner = join::Joiner::read(node, permit.request())?;
-        join::join(&self.seat, &joiner).await?;
-        Ok(Response::new(v1::JoinRaftResponse {}))
+        let opened = self.seat.audit.open(Door::Tls, Method::JoinRaft, &request);
+        let call = async {
+            let Admitted { permit, forwarded, .. } =
+                self.seat.gate.admit(Door::Tls, Method::JoinRaft, request).await?;
+            if let Some(mut leader) = self.elsewhere(forwarded).await? {
+                return leader.join_raft(hand_on(permit)?).await;
+            }
+            let node = calling_node(&permit)?;
+            let joiner = join::Joiner::read(node, permit.request())?;
+            join::join(&self.seat, &joiner).await?;
+            Ok(Response::new(v1::JoinRaftResponse {}))
+        };
+        opened.close(call).await
     }
 
     async fn leave_raft(
         &self,
         request: Request<v1::LeaveRaftRequest>,
     ) -> Result<Response<v1::LeaveRaftResponse>, Status> {
-        let Admitted { permit, forwarded, .. } =
-            self.seat.gate.admit(Door::Tls, Method::LeaveRaft, request).await?;
-        if let Some(mut leader) = self.elsewhere(forwarded).await? {
-            return leader.leave_raft(hand_on(permit)?).await;
-        }
-        leave::leave(&self.seat, calling_node(&permit)?).await?;
-        Ok(Response::new(v1::LeaveRaftResponse {}))
+        let opened = self.seat.audit.open(Door::Tls, Method::LeaveRaft, &request);
+        let call = async {
+            let Admitted { permit, forwarded, .. } =
+                self.seat.gate.admit(Door::Tls, Method::LeaveRaft, request).await?;
+            if let Some(mut leader) = self.elsewhere(forwarded).await? {
+                return leader.leave_raft(hand_on(permit)?).await;
+            }
+            leave::leave(&self.seat, calling_node(&permit)?).await?;
+            Ok(Response::new(v1::LeaveRaftResponse {}))
+        };
+        opened.close(call).await
     }
 
     async fn read_index(

@@ -134,6 +134,11 @@ impl Host {
         self.credentials.peer().node
     }
 
+    /// Its state folder.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.as_ref().unwrap().path()
+    }
+
     pub async fn control(&self) -> ControlClient<Channel> {
         control_of(&self.credentials, self.addr).await
     }

@@ -23,6 +23,8 @@ pub struct Session {
     pub id: String,
     /// Incremental messages taken so far.
     pub steps: usize,
+    /// Every message that came, as text.
+    pub heard: String,
 }
 
 fn message(message: worker_message::Message) -> v1::WorkerMessage {
@@ -66,7 +68,7 @@ impl Session {
         let mut client = worker.dispatcher(to).await;
         let from_manager = client.session(ReceiverStream::new(messages)).await?.into_inner();
         let (held, id) = (Assigned::default(), String::new());
-        let mut session = Self { _beats: None, from_manager, held, id, steps: 0 };
+        let mut session = Self { _beats: None, from_manager, held, id, steps: 0, heard: String::new() };
         let Some(Message::Welcome(welcome)) = session.next().await? else { panic!("no welcome") };
         session.id = welcome.session;
         let Some(Message::Complete(whole)) = session.next().await? else { panic!("no whole") };
@@ -76,7 +78,9 @@ impl Session {
 
     pub async fn next(&mut self) -> Result<Option<Message>, Status> {
         let next = timeout(Duration::from_secs(10), self.from_manager.message());
-        Ok(next.await.expect("a message in time")?.and_then(|message| message.message))
+        let next = next.await.expect("a message in time")?;
+        self.heard += &format!("{next:?}");
+        Ok(next.and_then(|message| message.message))
     }
 
     /// Takes the next assignment.

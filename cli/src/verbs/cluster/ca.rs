@@ -2,6 +2,7 @@
 
 use super::progress::Progress;
 use crate::args::cluster::CaArgs;
+use crate::client::Target;
 use crate::client::{Client, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
@@ -15,8 +16,8 @@ use swarm_proto::v1;
 const MOST_BYTES: u64 = 64 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-pub async fn run(socket: &Path, args: CaArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: CaArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     if args.rotate {
         let request = v1::RotateRootRequest {
             ca_cert: args.ca_cert.as_deref().map(read).transpose()?.unwrap_or_default(),

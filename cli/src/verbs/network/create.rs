@@ -1,18 +1,17 @@
 //! `network create`: flags become a spec, which the model judges before the daemon is asked.
 
 use crate::args::network::NetworkCreateArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
 use ipnet::IpNet;
 use std::net::IpAddr;
-use std::path::Path;
 use swarm_model::{IpamConfig, NetworkSpec, SpecError};
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NetworkCreateArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NetworkCreateArgs) -> Result<(), CliError> {
     let spec = spec(args)?;
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let request = v1::CreateNetworkRequest { spec: Some((&spec).into()), request_id: request_id()? };
     let answer = call(client.control().create_network(request)).await?;
     print(&format!("{}\n", answer.network.unwrap_or_default().id))

@@ -1,16 +1,15 @@
 //! `network inspect`: the cluster's networks from a manager, this host's own ones from any node.
 
 use crate::args::network::NetworkInspectArgs;
-use crate::client::{Client, any_age, call, look};
+use crate::client::{Client, Target, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, network::NetworkObject};
 use crate::verbs::{Several, print};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NetworkInspectArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NetworkInspectArgs) -> Result<(), CliError> {
     let printer = Printer::<NetworkObject>::inspect(&args.output, false)?;
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let (mut found, mut several) = (Vec::new(), Several::default());
     for reference in args.networks {
         if several.is_hopeless() {
@@ -23,8 +22,13 @@ pub async fn run(socket: &Path, args: NetworkInspectArgs) -> Result<(), CliError
 }
 
 async fn get(client: &Client, reference: String, verbose: bool) -> Result<NetworkObject, CliError> {
-    let (mut control, mut local) = (client.control(), client.local());
+    let mut control = client.control();
     let request = v1::GetNetworkRequest { reference: reference.clone() };
+    if client.manager().is_some() {
+        let answer = call(control.get_network(request)).await?;
+        return Ok(NetworkObject::of_cluster(answer, None));
+    }
+    let mut local = client.local()?;
     let (network, info) =
         tokio::join!(look(control.get_network(any_age(request))), call(local.info(v1::InfoRequest {})));
     if may_be_of_host(&network, &reference) {
@@ -56,7 +60,8 @@ fn is_exactly(id: &str, name: &str, reference: &str) -> bool {
 }
 
 async fn here(client: &Client) -> Vec<v1::LocalNetwork> {
-    let answer = call(client.local().list_local_networks(v1::ListLocalNetworksRequest {})).await;
+    let Ok(mut local) = client.local() else { return Vec::new() };
+    let answer = call(local.list_local_networks(v1::ListLocalNetworksRequest {})).await;
     answer.map(|answer| answer.networks).unwrap_or_default()
 }
 

@@ -1,17 +1,16 @@
 //! `network prune`: asks first, unless told not to.
 
 use crate::args::network::NetworkPruneArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{print, say};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NetworkPruneArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NetworkPruneArgs) -> Result<(), CliError> {
     if !args.force && !confirmed() {
         return Err(CliError::Failed("nothing was removed: answer y, or give --force".into()));
     }
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let request = v1::PruneNetworksRequest { request_id: request_id()? };
     let answer = call(client.control().prune_networks(request)).await?;
     match answer.names.as_slice() {

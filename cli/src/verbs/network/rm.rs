@@ -1,14 +1,13 @@
 //! `network rm`.
 
 use crate::args::network::NetworkRmArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{Several, print};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NetworkRmArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: NetworkRmArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let mut several = Several::default();
     for reference in &args.networks {
         if several.is_hopeless() {

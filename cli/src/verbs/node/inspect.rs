@@ -2,16 +2,15 @@
 
 use super::resolve;
 use crate::args::node::NodeInspectArgs;
-use crate::client::{Client, any_age, look};
+use crate::client::{Client, Target, any_age, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::NodeObject};
 use crate::verbs::{Several, print};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodeInspectArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NodeInspectArgs) -> Result<(), CliError> {
     let printer = Printer::<NodeObject>::inspect(&args.output, args.pretty)?;
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let (mut found, mut several) = (Vec::new(), Several::default());
     for reference in args.nodes {
         if several.is_hopeless() {

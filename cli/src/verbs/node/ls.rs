@@ -1,32 +1,37 @@
 //! `node ls`.
 
 use crate::args::node::NodeLsArgs;
-use crate::client::{Client, any_age, call, look};
+use crate::client::{Client, Target, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::NodeRow, sort::natural};
 use crate::verbs::{filter, print, say};
 use std::collections::BTreeMap;
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodeLsArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NodeLsArgs) -> Result<(), CliError> {
     filter::check(&args.filters, &filter::NODE_KEYS)?;
     filter::check_node_values(&args.filters)?;
     let printer = Printer::<NodeRow>::list(&args.output)?;
-    let client = Client::connect(socket).await?;
-    let (mut control, mut local) = (client.control(), client.local());
-    let (nodes, info) = tokio::try_join!(
-        look(control.list_nodes(any_age(v1::ListNodesRequest {}))),
-        call(local.info(v1::InfoRequest {})),
-    )?;
+    let client = Client::connect(target).await?;
+    let mut control = client.control();
+    let (nodes, own) =
+        tokio::try_join!(look(control.list_nodes(any_age(v1::ListNodesRequest {}))), own(&client))?;
     shared_addresses(&nodes.nodes).iter().for_each(|warning| say(warning));
     if !args.output.quiet {
         nodes.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     }
-    let rows = nodes.nodes.into_iter().map(|node| NodeRow::new(node, &info.node));
+    let rows = nodes.nodes.into_iter().map(|node| NodeRow::new(node, &own));
     let mut rows: Vec<_> = rows.filter(|row| filter::node(row, &args.filters)).collect();
     rows.sort_by(|a, b| natural(&a.hostname, &b.hostname).then_with(|| a.id.cmp(&b.id)));
     print(&printer.rows(&rows, true)?)
+}
+
+/// The node that is asked; from outside it is not told.
+async fn own(client: &Client) -> Result<String, CliError> {
+    match client.manager() {
+        Some(_) => Ok(String::new()),
+        None => Ok(call(client.local()?.info(v1::InfoRequest {})).await?.node),
+    }
 }
 
 /// A warning for each data-path address that several nodes which are up say they have.

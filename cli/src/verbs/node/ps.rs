@@ -2,16 +2,15 @@
 
 use super::resolve;
 use crate::args::node::NodePsArgs;
-use crate::client::{Client, any_age, call, look};
+use crate::client::{Client, Target, any_age, call, look};
 use crate::error::CliError;
 use crate::render::{Printer, node::EndpointRow, sort::natural};
 use crate::verbs::{Several, print};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, mut args: NodePsArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, mut args: NodePsArgs) -> Result<(), CliError> {
     let printer = Printer::<EndpointRow>::list(&args.output)?;
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     if args.nodes.is_empty() {
         args.nodes.push("self".into());
     }

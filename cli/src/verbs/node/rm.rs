@@ -1,14 +1,13 @@
 //! `node rm`.
 
 use crate::args::node::NodeRmArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{Several, print};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodeRmArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: NodeRmArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let mut several = Several::default();
     for reference in &args.nodes {
         if several.is_hopeless() {

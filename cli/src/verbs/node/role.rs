@@ -2,15 +2,14 @@
 
 use super::resolve;
 use crate::args::node::NodesArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{Several, print, say};
-use std::path::Path;
 use swarm_model::Role;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: NodesArgs, role: Role) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let mut several = Several::default();
     let nodes = match role {
         Role::Manager => args.nodes,
@@ -30,7 +29,7 @@ pub async fn run(socket: &Path, args: NodesArgs, role: Role) -> Result<(), CliEr
 /// Whoever demotes itself can demote nobody afterwards.
 async fn oneself_last(client: &Client, mut nodes: Vec<String>) -> Result<Vec<String>, CliError> {
     if nodes.len() > 1 {
-        let own = call(client.local().info(v1::InfoRequest {})).await?;
+        let own = call(client.local()?.info(v1::InfoRequest {})).await?;
         let is_own = |word: &str| word == "self" || word == own.hostname || own.node.starts_with(word);
         nodes.sort_by_key(|word| is_own(word));
     }

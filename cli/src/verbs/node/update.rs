@@ -3,19 +3,18 @@
 use super::resolve;
 use crate::args::node::NodeUpdateArgs;
 use crate::args::swarm::AvailabilityArg;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{print, say};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: NodeUpdateArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: NodeUpdateArgs) -> Result<(), CliError> {
     if args.changes_nothing() {
         return Err(CliError::Usage(
             "nothing to change was given: use --availability, --label-add, --label-rm or --role".into(),
         ));
     }
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let request = v1::UpdateNodeRequest {
         reference: resolve(&client, &args.node).await?,
         role: args.role.map_or(v1::Role::Unspecified, Into::into).into(),

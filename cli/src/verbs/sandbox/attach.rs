@@ -1,7 +1,7 @@
 //! `attach`: a network namespace that somebody else made joins a network.
 
 use crate::args::sandbox::{AttachArgs, NamespaceArgs};
-use crate::client::{Client, call};
+use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::print;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use swarm_proto::v1;
 /// Where `ip netns add` puts its names.
 const NAMED: &str = "/run/netns";
 
-pub async fn run(socket: &Path, args: AttachArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: AttachArgs) -> Result<(), CliError> {
     let path = path(&args.namespace)?;
     let namespace = open(&args.namespace, &path)?;
     let request = v1::AttachRequest {
@@ -30,8 +30,8 @@ pub async fn run(socket: &Path, args: AttachArgs) -> Result<(), CliError> {
         // The daemon may not see the path that was typed (another mount namespace); it sees this process.
         netns_fd: format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()),
     };
-    let client = Client::connect(socket).await?;
-    let answer = call(client.local().attach(request)).await?;
+    let client = Client::connect(target).await?;
+    let answer = call(client.local()?.attach(request)).await?;
     print(&format!("{}\n", answer.sandbox.unwrap_or_default().id))
 }
 

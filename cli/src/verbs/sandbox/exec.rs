@@ -5,16 +5,15 @@ use super::run::binds;
 use super::signals::Signals;
 use super::{environment, not_started};
 use crate::args::sandbox::ExecArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, Target, call};
 use crate::error::CliError;
-use std::path::Path;
 use swarm_netns::{ExecSpec, SpawnSpec, Spawned, exec_in, spawn_in};
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: ExecArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: ExecArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let request = v1::GetSandboxRequest { reference: args.sandbox.clone() };
-    let sandbox = call(client.local().get_sandbox(request)).await?.sandbox.unwrap_or_default();
+    let sandbox = call(client.local()?.get_sandbox(request)).await?.sandbox.unwrap_or_default();
     let mut signals = Signals::take()?;
     match enter(args, &sandbox)?.child {
         Some(child) => attend(child, &mut signals).await,

@@ -4,11 +4,10 @@ use super::foreground::attend;
 use super::signals::Signals;
 use super::{environment, not_started};
 use crate::args::sandbox::RunArgs;
-use crate::client::{Client, RUN_DEADLINE, within};
+use crate::client::{Client, RUN_DEADLINE, Target, within};
 use crate::error::CliError;
 use crate::verbs::print;
 use nix::sys::signal::Signal;
-use std::path::Path;
 use std::time::Duration;
 use swarm_netns::{BindMount, Process, SpawnSpec, Spawned, spawn_in};
 use swarm_proto::v1;
@@ -21,14 +20,14 @@ use v1::run_step::Step;
 /// How long the daemon may take to release the endpoints of a command that has ended; it goes on without us.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
-pub async fn run(socket: &Path, args: RunArgs) -> Result<(), CliError> {
-    start(socket, args).await.map_err(CliError::not_started)
+pub async fn run(target: &Target, args: RunArgs) -> Result<(), CliError> {
+    start(target, args).await.map_err(CliError::not_started)
 }
 
-async fn start(socket: &Path, args: RunArgs) -> Result<(), CliError> {
+async fn start(target: &Target, args: RunArgs) -> Result<(), CliError> {
     let mut signals = Signals::take()?;
     let mut talk = tokio::select! {
-        talk = Talk::begin(socket, create(&args)) => talk?,
+        talk = Talk::begin(target, create(&args)) => talk?,
         // The stream ends with this program, and the daemon takes everything back.
         signal = signals.next() => return Err(interrupted(signal)),
     };
@@ -53,12 +52,12 @@ struct Talk {
 }
 
 impl Talk {
-    async fn begin(socket: &Path, create: v1::RunCreate) -> Result<Self, CliError> {
-        let client = Client::connect(socket).await?;
+    async fn begin(target: &Target, create: v1::RunCreate) -> Result<Self, CliError> {
+        let client = Client::connect(target).await?;
         // Two steps are all that is ever said, so sending never waits.
         let (steps, outgoing) = mpsc::channel(2);
         say(&steps, Step::Create(create))?;
-        let answer = within(RUN_DEADLINE, client.local().run(ReceiverStream::new(outgoing))).await?;
+        let answer = within(RUN_DEADLINE, client.local()?.run(ReceiverStream::new(outgoing))).await?;
         let mut events = answer.into_inner();
         match next(&mut events).await? {
             Some(Event::Ready(sandbox)) => Ok(Self { steps, events, sandbox }),

@@ -1,20 +1,19 @@
 //! `backup`: the whole cluster in one sealed file, or on standard output.
 
 use crate::args::swarm::BackupArgs;
-use crate::client::{Client, DEADLINE, call, within};
+use crate::client::{Client, DEADLINE, Target, call, within};
 use crate::error::CliError;
 use crate::verbs::new_file::NewFile;
 use crate::verbs::secret::{self, NEW_PASSPHRASE};
 use crate::verbs::{print, say};
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use swarm_proto::v1::{self, backup_part::Part};
 use tonic::Streaming;
 
-pub async fn run(socket: &Path, args: BackupArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: BackupArgs) -> Result<(), CliError> {
     let mut out = Output::open(&args)?;
     let passphrase = secret::new(&NEW_PASSPHRASE, args.passphrase.passphrase_file.as_deref()).await?;
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(target).await?;
     let mut control = client.control();
     let mut parts = call(control.backup(v1::BackupRequest { passphrase })).await?;
     let summary = receive(&mut parts, &mut out).await?;

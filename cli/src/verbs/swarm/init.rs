@@ -3,20 +3,19 @@
 use super::join_command;
 use super::unlock_key::instructions;
 use crate::args::swarm::InitArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::{print, say};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::Ipv6Addr;
-use std::path::Path;
 use swarm_model::{ClusterSettings, check_labels};
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: InitArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: InitArgs) -> Result<(), CliError> {
     let recovering = args.force_new_cluster;
     let request = request(args)?;
-    let client = Client::connect(socket).await?;
-    let answer = call(client.local().init(request)).await?;
+    let client = Client::connect(target).await?;
+    let answer = call(client.local()?.init(request)).await?;
     answer.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let lock = match answer.unlock_key.as_str() {
         "" => String::new(),

@@ -1,19 +1,18 @@
 //! `join`: this host becomes a member.
 
 use crate::args::swarm::{JoinArgs, TokenArgs};
-use crate::client::{Client, call};
+use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::{print, say};
 use std::future::Future;
 use std::io::{IsTerminal, Read};
-use std::path::Path;
 use std::time::Duration;
 use swarm_proto::v1;
 
 /// More than any token is long.
 const TOKEN_FILE_BYTES: u64 = 4096;
 
-pub async fn run(socket: &Path, args: JoinArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: JoinArgs) -> Result<(), CliError> {
     let request = v1::JoinRequest {
         token: token(args.token)?,
         remote_addrs: args.managers,
@@ -23,8 +22,8 @@ pub async fn run(socket: &Path, args: JoinArgs) -> Result<(), CliError> {
         availability: v1::Availability::from(args.addresses.availability).into(),
         labels: args.addresses.labels.into_iter().collect(),
     };
-    let client = Client::connect(socket).await?;
-    let mut local = client.local();
+    let client = Client::connect(target).await?;
+    let mut local = client.local()?;
     let answer = patiently(call(local.join(request))).await?;
     if answer.pending {
         return Err(CliError::Unavailable(pending(&answer.message)));

@@ -1,19 +1,18 @@
 //! `rejoin`: where this member finds another one, after addresses changed everywhere.
 
 use crate::args::swarm::RejoinArgs;
-use crate::client::{Client, call};
+use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::{print, say};
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: RejoinArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: RejoinArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let request = v1::RejoinRequest {
         advertise_addr: args.advertise_addr.unwrap_or_default(),
         remote_addrs: args.managers,
     };
-    let found = call(client.local().rejoin(request)).await?;
+    let found = call(client.local()?.rejoin(request)).await?;
     let manager = if found.hostname.is_empty() { &found.manager } else { &found.hostname };
     print(&format!(
         "Manager {manager} answers at {}; this node is found at {}.\n",

@@ -2,14 +2,13 @@
 
 use super::{contents, join_command};
 use crate::args::swarm::RestoreArgs;
-use crate::client::{Client, within};
+use crate::client::{Client, Target, within};
 use crate::error::CliError;
 use crate::render::time::rfc3339;
 use crate::verbs::secret::{self, PASSPHRASE};
 use crate::verbs::{print, say};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 use swarm_proto::v1::{self, restore_part::Part};
 
@@ -19,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 const MOST_BYTES: u64 = (1 << 30) + (2 << 20);
 const PIECE: usize = 1 << 20;
 
-pub async fn run(socket: &Path, args: RestoreArgs) -> Result<(), CliError> {
+pub async fn run(target: &Target, args: RestoreArgs) -> Result<(), CliError> {
     let file = read(&args)?;
     let passphrase = secret::given(&PASSPHRASE, args.passphrase.passphrase_file.as_deref()).await?;
     let begin = v1::RestoreBegin {
@@ -30,8 +29,8 @@ pub async fn run(socket: &Path, args: RestoreArgs) -> Result<(), CliError> {
         availability: v1::Availability::from(args.addresses.availability).into(),
         labels: args.addresses.labels.into_iter().collect(),
     };
-    let client = Client::connect(socket).await?;
-    let answer = within(DEADLINE, client.local().restore(parts(begin, file))).await?.into_inner();
+    let client = Client::connect(target).await?;
+    let answer = within(DEADLINE, client.local()?.restore(parts(begin, file))).await?.into_inner();
     print(&restored(&answer))?;
     if !answer.still_there.is_empty() {
         say(&format!(

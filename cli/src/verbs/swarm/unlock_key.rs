@@ -1,14 +1,13 @@
 //! `unlock-key`: what unlocks managers after a restart.
 
 use crate::args::swarm::UnlockKeyArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: UnlockKeyArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: UnlockKeyArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     let key = match args.rotate {
         true => set_lock(&client, v1::Lock::Rotate).await?,
         false => call(client.control().get_unlock_key(v1::GetUnlockKeyRequest {})).await?.key,

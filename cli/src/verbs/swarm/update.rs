@@ -2,14 +2,13 @@
 
 use super::unlock_key::{self, set_lock};
 use crate::args::swarm::UpdateArgs;
-use crate::client::{Client, call, request_id};
+use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
-use std::path::Path;
 use swarm_proto::v1;
 
-pub async fn run(socket: &Path, args: UpdateArgs) -> Result<(), CliError> {
-    let client = Client::connect(socket).await?;
+pub async fn run(target: &Target, args: UpdateArgs) -> Result<(), CliError> {
+    let client = Client::connect(target).await?;
     change(&client, &args).await?;
     let key = match args.autolock {
         Some(true) => set_lock(&client, v1::Lock::On).await?,

@@ -1,6 +1,7 @@
 //! The one door into the replicated state. A command is checked whole, then done whole; a refusal is a reply and
 //! has changed nothing. Must not know clocks, randomness or who the caller is.
 
+mod access;
 mod ca;
 mod cluster;
 mod endpoint;
@@ -83,6 +84,11 @@ impl Step<'_> {
             Command::RotateRoot(rotate) => ca::rotate(self, rotate),
             Command::NoteRenewed { node, rotation } => ca::note_renewed(self, *node, *rotation),
             Command::FinishRotation { rotation } => ca::finish(self, *rotation),
+            Command::CreateToken(create) => access::create_token(self, create),
+            Command::RevokeToken { token } => access::revoke_token(self, *token),
+            Command::AdmitByToken(admit) => access::admit_by_token(self, admit),
+            Command::CreateUser(create) => access::create_user(self, create),
+            Command::RemoveUser { user } => access::remove_user(self, *user),
         }
     }
 

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod access;
 mod bounds;
 mod build;
 mod ca;

@@ -1,5 +1,6 @@
 //! Any sequence of entries, from few ids and small pools, so that they meet each other.
 
+use super::access;
 use super::build::*;
 use crate::*;
 use alloc::boxed::Box;
@@ -100,6 +101,12 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0u64..3, 0u64..3).prop_map(|(old, new)| super::ca::rotate(old, new)),
         2 => (0..NODES, 0u64..60).prop_map(|(n, rotation)| Command::NoteRenewed { node: id(n), rotation }),
         1 => (0u64..60).prop_map(|rotation| Command::FinishRotation { rotation }),
+        1 => (0u64..3, option::of(0u32..3), option::of(1_000_000u64..1_030_000))
+            .prop_map(|(n, uses, end)| access::token(n, uses, end)),
+        2 => (0..NODES, 0u64..3).prop_map(|(n, token)| access::join(n, token)),
+        1 => (0u64..3).prop_map(|n| Command::RevokeToken { token: id(n) }),
+        1 => (0u64..3, 0u8..3).prop_map(|(n, name)| access::user(n, &format!("u{name}"))),
+        1 => (0u64..3).prop_map(|n| Command::RemoveUser { user: id(n) }),
         5 => new_network(),
         2 => (0..NETWORKS).prop_map(|n| Command::RemoveNetwork { network: id(n) }),
         1 => Just(Command::PruneNetworks),

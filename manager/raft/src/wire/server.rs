@@ -3,7 +3,7 @@
 //! Knows: what may come in, from whom, and how much of it. Must not know: how connections were authenticated.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
@@ -34,6 +34,9 @@ pub struct Local {
     /// Whether the disk under the log counts as full.
     pub full: watch::Receiver<bool>,
 }
+
+/// How often the sender of a stream is looked at again: twice within the time in which a leader must be heard of.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Answers other managers' Raft messages.
 pub struct RaftService {
@@ -78,15 +81,15 @@ impl swarm_proto::v1::raft_server::Raft for RaftService {
     ) -> Result<Response<Self::AppendStream>, Status> {
         let (_, connection, messages) = request.into_parts();
         let (me, check, raft, full) = (self.me, self.check.clone(), self.raft.clone(), self.full.clone());
-        let mut known = None;
+        let mut known: Option<(u64, Instant)> = None;
         let admit = move |message: &Envelope<AppendEntriesRequest<Types>>| {
-            // The sender is looked at once per stream: its connection cannot change within it.
-            if known != Some(message.from) {
+            // The connection cannot change within a stream, but what its holder may do can.
+            if known.is_none_or(|(from, at)| from != message.from || at.elapsed() >= LOOK_AGAIN) {
                 let metrics = raft.metrics();
                 let membership = metrics.borrow_watched().membership_config.clone();
                 check(&connection, message.from, membership.get_node(&message.from))
                     .map_err(Status::permission_denied)?;
-                known = Some(message.from);
+                known = Some((message.from, Instant::now()));
             }
             plausible::append(message.from, &message.body)?;
             plausible::heartbeat(message)?;

@@ -1,0 +1,53 @@
+//! Identities of users in files: the key never leaves the host that made it, and who else may read the file is looked at
+//! before it is used. Knows files; must not know what is asked with them.
+
+use crate::error::CliError;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use swarm_identity::{DialError, DialErrorKind, UserIdentity};
+use tonic::transport::Channel;
+
+/// Ours are below 4 KiB; a chain may be longer.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// To the manager at `addr`, with the identity in `file`.
+pub async fn channel(addr: &str, file: &Path) -> Result<Channel, CliError> {
+    let identity = load(file)?;
+    identity.channel(addr).await.map_err(failed)
+}
+
+fn load(path: &Path) -> Result<UserIdentity, CliError> {
+    let failed = |e: &dyn std::fmt::Display| {
+        CliError::Failed(format!("cannot use the identity in {}: {e}", path.display()))
+    };
+    let file = File::open(path).map_err(|e| failed(&e))?;
+    let mode = file.metadata().map_err(|e| failed(&e))?.mode();
+    if mode & 0o077 != 0 {
+        return Err(CliError::Refused(format!(
+            "the identity in {} may be read by others than its owner (mode {:04o}): set mode 0600 if you are sure that \
+             nobody did, else remove that user and make another",
+            path.display(),
+            mode & 0o7777
+        )));
+    }
+    let mut pem = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut pem).map_err(|e| failed(&e))?;
+    UserIdentity::from_pem(&pem).map_err(|e| failed(&e))
+}
+
+fn failed(error: DialError) -> CliError {
+    let said = match &error {
+        DialError::OwnExpired { since_s } => format!(
+            "the identity's certificate expired {since_s} s ago by this host's clock: ask an admin for another one"
+        ),
+        DialError::Refused { addr, why } => format!("{addr} refused the identity's certificate: {why}"),
+        other => other.to_string(),
+    };
+    match error.kind() {
+        DialErrorKind::Usage => CliError::Usage(said),
+        DialErrorKind::Unreachable => CliError::Unavailable(said),
+        DialErrorKind::Untrusted | DialErrorKind::Refused => CliError::Refused(said),
+    }
+}

@@ -1,0 +1,168 @@
+//! One line of the audit log. Knows: its fields and their order. Must not know: files, what a call does.
+
+use crate::applied::AppliedState;
+use crate::caller::{Arrival, Caller};
+use crate::gate::Door;
+use crate::method::Method;
+use crate::propose::now_ms;
+use serde::Serialize;
+use swarm_model::{Role, rfc3339};
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Code, Request, Status};
+
+/// Longest text of one field; more of it is cut.
+const MOST_CHARACTERS: usize = 512;
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct Who {
+    pub who: String,
+    pub from: String,
+    /// The manager that handed the call on.
+    pub via: Option<String>,
+    pub is_stranger: bool,
+}
+
+impl Who {
+    pub fn of<R>(door: Door, request: &Request<R>, applied: &AppliedState) -> Self {
+        match door {
+            Door::Local => local(request),
+            Door::Tls => remote(request, applied),
+        }
+    }
+}
+
+fn local<R>(request: &Request<R>) -> Who {
+    let cred = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
+    let who = match cred {
+        Some(cred) => format!("local uid {}", cred.uid()),
+        None => "local".to_owned(),
+    };
+    let from = cred.and_then(|cred| cred.pid()).map_or("local socket".to_owned(), |pid| format!("pid {pid}"));
+    Who { who, from, via: None, is_stranger: false }
+}
+
+fn remote<R>(request: &Request<R>, applied: &AppliedState) -> Who {
+    let (connection, addr) = Arrival::connection(request);
+    let from = addr.map_or_else(String::new, |addr| addr.to_string());
+    let is_stranger = connection == Caller::Anonymous;
+    match Arrival::of(request).ok().and_then(|arrival| arrival.forwarded) {
+        Some(caller) => {
+            Who { who: name(&caller, applied), from, via: Some(name(&connection, applied)), is_stranger }
+        }
+        None => Who { who: name(&connection, applied), from, via: None, is_stranger },
+    }
+}
+
+fn name(caller: &Caller, applied: &AppliedState) -> String {
+    match caller {
+        Caller::LocalOperator => "local".to_owned(),
+        Caller::Anonymous => "nobody".to_owned(),
+        Caller::Node(identity) => {
+            let role = match identity.role {
+                Role::Manager => "manager",
+                Role::Worker => "worker",
+            };
+            format!("{role} {}", identity.node)
+        }
+        Caller::User(identity) => {
+            let name = applied.read(|state| state.user(&identity.user).map(|user| user.name.clone()));
+            format!("user {} {}", name.as_deref().unwrap_or("(removed)"), identity.user)
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    Refused,
+    Failed,
+    /// The caller did not wait for the answer; what was asked may have been done.
+    GivenUp,
+}
+
+#[derive(Debug)]
+pub struct Record {
+    pub at_ms: u64,
+    pub who: Who,
+    pub method: Method,
+    pub what: String,
+    pub outcome: Outcome,
+    /// Why not.
+    pub said: Option<String>,
+    pub took_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    who: &'a str,
+    from: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<&'a str>,
+    method: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    what: &'a str,
+    result: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<&'a str>,
+    took_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Missing {
+    at: String,
+    result: &'static str,
+    count: u64,
+    said: &'static str,
+}
+
+impl Record {
+    pub fn is_a_stranger_refused(&self) -> bool {
+        self.who.is_stranger && self.outcome != Outcome::Done
+    }
+
+    pub fn line(&self) -> String {
+        let said = self.said.as_deref().map(cut);
+        let line = Line {
+            at: rfc3339(self.at_ms),
+            who: cut(&self.who.who),
+            from: &self.who.from,
+            via: self.who.via.as_deref(),
+            method: self.method.name(),
+            what: cut(&self.what),
+            result: self.outcome,
+            said,
+            took_ms: self.took_ms,
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+/// In place of what is not in the log.
+pub fn missing(count: u64, why: &'static str) -> String {
+    let line = Missing { at: rfc3339(now_ms()), result: "not_recorded", count, said: why };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+fn cut(text: &str) -> &str {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
+/// What an error means for the record: a decision against the caller, or that it could not be done.
+pub fn outcome(status: &Status) -> Outcome {
+    match status.code() {
+        Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::ResourceExhausted => Outcome::Refused,
+        _ => Outcome::Failed,
+    }
+}

@@ -1,0 +1,103 @@
+//! Lines, and what is never in them.
+
+use super::record::{Outcome, Record, Who};
+use super::*;
+use proptest::prelude::*;
+use std::path::Path;
+use swarm_proto::v1;
+use tonic::{Response, Status};
+
+fn read(dir: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(dir.join("audit.log")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn record(outcome: Outcome, is_stranger: bool) -> Record {
+    let who = Who { who: "nobody".into(), from: "192.0.2.1".into(), via: None, is_stranger };
+    Record {
+        at_ms: 1,
+        who,
+        method: Method::Issue,
+        what: "node \"x\"\n{}".into(),
+        outcome,
+        said: Some("no".into()),
+        took_ms: 2,
+    }
+}
+
+#[tokio::test]
+async fn every_outcome_has_its_line_also_that_of_a_call_nobody_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::start(dir.path().join("audit"), Arc::default());
+    let open = |reference: &str| {
+        let request = v1::RemoveNetworkRequest { reference: reference.into(), ..Default::default() };
+        audit.open(Door::Local, Method::RemoveNetwork, &Request::new(request))
+    };
+    open("a").close(async { Ok(Response::new(())) }).await.unwrap();
+    open("b").close(async { Err::<(), _>(Status::permission_denied("not you")) }).await.unwrap_err();
+    open("c").close(async { Err::<(), _>(Status::unavailable("no leader")) }).await.unwrap_err();
+    drop(open("d").close(std::future::pending::<Result<(), Status>>()));
+    audit.flush().await;
+    let lines = read(&dir.path().join("audit"));
+    let told: Vec<_> =
+        lines.iter().map(|line| (line["what"].as_str().unwrap(), line["result"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [("network a", "done"), ("network b", "refused"), ("network c", "failed"), ("network d", "given_up")]
+    );
+    assert_eq!(
+        (&lines[1]["said"], &lines[0]["method"]),
+        (&"not you".into(), &"Control/RemoveNetwork".into())
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_counted_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::start(dir.path().join("audit"), Arc::default());
+    audit.missed.lost.store(7, Ordering::Relaxed);
+    (0..1_000).for_each(|_| audit.note(record(Outcome::Refused, true)));
+    audit.note(record(Outcome::Done, false));
+    audit.flush().await;
+    audit.flush().await;
+    let lines = read(&dir.path().join("audit"));
+    let missed: u64 = lines.iter().filter_map(|line| line["count"].as_u64()).sum();
+    assert_eq!(missed, 7 + 1_000 - 200);
+    assert!(lines.len() < 220 && lines.iter().any(|line| line["result"] == "done"));
+}
+
+#[tokio::test]
+async fn a_full_queue_holds_nobody_up() {
+    let (queue, _held) = mpsc::channel(1);
+    let audit = Audit { queue, missed: Arc::default(), flood: Arc::default(), applied: Arc::default() };
+    (0..10).for_each(|_| audit.note(record(Outcome::Done, false)));
+    assert_eq!(audit.missed.lost.load(Ordering::Relaxed), 9);
+    assert_eq!(audit.missed.lines().count(), 1);
+}
+
+proptest! {
+    /// Secrets are planted in every field that may hold one.
+    #[test]
+    fn secrets_are_in_no_line(canary in "[0-9a-z]{25}", hostname in "[a-z]{1,8}") {
+        let bytes = canary.clone().into_bytes();
+        let said = [
+            v1::IssueRequest { token: canary.clone(), csr_der: bytes.clone(), hostname, request_id: canary.clone(), ..Default::default() }.what(),
+            v1::RenewRequest { csr_der: bytes.clone() }.what(),
+            v1::BackupRequest { passphrase: canary.clone() }.what(),
+            v1::CreateUserRequest { csr_der: bytes, request_id: canary.clone(), ..Default::default() }.what(),
+            v1::RotateJoinTokenRequest { request_id: canary.clone(), ..Default::default() }.what(),
+            v1::CreateJoinTokenRequest { request_id: canary.clone(), ..Default::default() }.what(),
+        ];
+        prop_assert!(said.iter().all(|said| !said.contains(&canary)), "{said:?}");
+    }
+
+    #[test]
+    fn a_line_is_one_line_of_json_and_bounded(what in ".{0,2000}", said in ".{0,2000}") {
+        let mut record = record(Outcome::Failed, false);
+        (record.what, record.said) = (what, Some(said));
+        let line = record.line();
+        prop_assert!(!line.contains('\n') && line.len() < 20_000);
+        let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+        prop_assert_eq!(&parsed["result"], "failed");
+    }
+}
