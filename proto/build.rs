@@ -1,8 +1,9 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 11] = [
     "IssueRequest",
     "JoinTokenResponse",
+    "CreateJoinTokenResponse",
     "BackupRequest",
     "InitResponse",
     "JoinRequest",

@@ -20,6 +20,7 @@ macro_rules! without_secrets {
 without_secrets! {
     IssueRequest shows hostname, addr, data_path_addr, availability, labels, version, request_id;
     JoinTokenResponse shows;
+    CreateJoinTokenResponse shows record;
     BackupRequest shows;
     InitResponse shows node, advertise_addr, warnings;
     JoinRequest shows remote_addrs, advertise_addr, listen_addr, data_path_addr, availability, labels;
@@ -84,6 +85,7 @@ mod tests {
             let printed = [
                 format!("{:?}", v1::IssueRequest { token: text(), csr_der: text().into(), ..Default::default() }),
                 format!("{:?}", v1::JoinTokenResponse { token: text() }),
+                format!("{:?}", v1::CreateJoinTokenResponse { token: text(), record: None }),
                 format!("{:?}", v1::BackupRequest { passphrase: text() }),
                 format!("{:?}", v1::UnlockKeyResponse { key: text() }),
                 format!("{:?}", v1::UnlockRequest { key: text() }),
