@@ -4,8 +4,8 @@
 use crate::args::Config;
 use crate::join::Joining;
 use crate::lock::{self, Locked};
-use crate::member::StateDir;
 use crate::running::{ManagerControl, Running};
+use crate::state_dir::StateDir;
 use anyhow::Context;
 use parking_lot::RwLock;
 use std::sync::Arc;

@@ -33,6 +33,7 @@ mod running;
 mod secrecy;
 mod serving;
 mod socket;
+mod state_dir;
 mod whereabouts;
 
 use clap::Parser;

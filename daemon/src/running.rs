@@ -3,8 +3,9 @@
 
 use crate::copies::{Original, refuse_copy};
 use crate::daemon::Daemon;
-use crate::member::{Member, StateDir};
+use crate::member::Member;
 use crate::serving::Serving;
+use crate::state_dir::StateDir;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
