@@ -17,7 +17,9 @@ pub fn token(bytes: &[u8]) {
     let again = token.to_string().parse::<JoinToken>();
     let same = again.is_ok_and(|a| a.digest() == token.digest() && a.secret() == token.secret());
     assert!(same, "not the same again");
-    assert!(!format!("{token:?}").contains(token.secret()), "the secret is shown");
+    // Nothing keeps a secret from being a part of the digest, which may be shown.
+    let shown = format!("{token:?}").replace(&token.digest().to_string(), "");
+    assert!(!shown.contains(token.secret()), "the secret is shown");
 }
 
 /// # Panics
