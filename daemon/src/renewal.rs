@@ -10,7 +10,7 @@ use crate::running::Running;
 use decide::{Due, Now, Step, next};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use swarm_identity::{CaDigest, NodeIdentity, random, renew_at};
+use swarm_identity::{CaDigest, random, renew_at};
 use tonic::Status;
 pub use words::warnings;
 
@@ -105,7 +105,7 @@ impl Keeper {
         let _turn = self.daemon.turn().await;
         let refuse = |e: String| Status::failed_precondition(format!("the cluster's root CAs: {e}"));
         let identity = self.running.credentials.with_roots(roots).map_err(|e| refuse(e.to_string()))?;
-        self.keep(identity)?;
+        self.running.take_identity(&self.daemon.state, identity)?;
         tracing::info!("this node trusts the root CAs that its manager named");
         Ok(())
     }
@@ -118,17 +118,11 @@ impl Keeper {
         if was != is && (due != Due::OutOfTime || self.running.is_manager()) {
             return Err(Status::aborted("the role of this node is about to change: that comes first"));
         }
-        self.keep(identity)?;
+        self.running.take_identity(&self.daemon.state, identity)?;
         drop(turn);
         (self.seed, self.renewed) = (seed(), Some(tokio::time::Instant::now()));
         tracing::info!(?due, "this node's certificate is renewed");
         Ok(())
-    }
-
-    fn keep(&self, identity: NodeIdentity) -> Result<(), Status> {
-        let internal = |e: String| Status::internal(format!("the new certificate cannot be used: {e}"));
-        self.daemon.state.set_identity(&identity).map_err(|e| internal(e.to_string()))?;
-        self.running.credentials.replace(identity).map_err(|e| internal(e.to_string()))
     }
 }
 

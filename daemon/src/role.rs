@@ -165,7 +165,7 @@ impl Follower {
             return Err(Status::aborted("the cluster has changed its mind"));
         }
         let settings = answer.settings.clone();
-        self.keep(answer)?;
+        self.running.take_identity(&self.daemon.state, answer.identity)?;
         let member = Member { role: Role::Manager, ..self.running.member() };
         self.remember(member.clone())?;
         if !self.running.is_manager() {
@@ -207,7 +207,7 @@ impl Follower {
         match answer.role() {
             Role::Worker => {
                 self.stop_manager(managers).await?;
-                self.keep(answer)?;
+                self.running.take_identity(&self.daemon.state, answer.identity)?;
                 tracing::info!("this node is a worker now");
                 Ok(())
             }
@@ -242,12 +242,6 @@ impl Follower {
         self.running.worker.set_seeds(member.seeds());
         self.running.set_member(member);
         Ok(())
-    }
-
-    fn keep(&self, answer: certificate::Renewed) -> Result<(), Status> {
-        let internal = |e: String| Status::internal(format!("the new certificate cannot be used: {e}"));
-        self.daemon.state.set_identity(&answer.identity).map_err(|e| internal(e.to_string()))?;
-        self.running.credentials.replace(answer.identity).map_err(|e| internal(e.to_string()))
     }
 }
 

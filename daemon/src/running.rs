@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use swarm_identity::{Credentials, Dialler};
+use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed};
 use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
@@ -297,6 +297,13 @@ impl Running {
 
     pub fn set_member(&self, member: Member) {
         *self.member.write() = member;
+    }
+
+    /// From here on this host is known by this identity, also after a restart.
+    pub fn take_identity(&self, state: &StateDir, identity: NodeIdentity) -> Result<(), Status> {
+        let internal = |e: String| Status::internal(format!("the new certificate cannot be used: {e}"));
+        state.set_identity(&identity).map_err(|e| internal(e.to_string()))?;
+        self.credentials.replace(identity).map_err(|e| internal(e.to_string()))
     }
 
     pub fn serving(&self) -> Option<Arc<Serving>> {

@@ -3,46 +3,15 @@
 use crate::authorise::{Denied, Roster, Standing, authorise, permits, permits_role};
 use crate::caller::{Caller, Identity, UserIdentity};
 use crate::method::Method;
-use prost::Message;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use swarm_model::{
     Availability, ClusterId, Labels, Node, NodeId, NodeState, NodeStatus, Role, User, UserId, UserRole,
 };
 
-/// The few fields of `google.protobuf.FileDescriptorSet` that name methods.
-#[derive(Clone, PartialEq, Message)]
-struct Files {
-    #[prost(message, repeated, tag = "1")]
-    file: Vec<File>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct File {
-    #[prost(message, repeated, tag = "6")]
-    service: Vec<Service>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Service {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, repeated, tag = "2")]
-    method: Vec<Named>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Named {
-    #[prost(string, tag = "1")]
-    name: String,
-}
-
 #[test]
 fn every_method_served_on_2377_is_in_the_table_and_no_other() {
-    let files = Files::decode(swarm_proto::DESCRIPTORS).unwrap();
-    let services = files.file.iter().flat_map(|file| &file.service);
-    // The local socket's own service is served by the daemon, to whoever may open that socket.
-    let served = services.filter(|service| service.name != "Local");
-    let on_wire: BTreeSet<String> = served
-        .flat_map(|service| service.method.iter().map(|method| format!("{}/{}", service.name, method.name)))
-        .collect();
+    let on_wire: BTreeSet<String> = swarm_proto::methods_on_2377().into_iter().collect();
     let in_table: BTreeSet<String> = Method::ALL.iter().map(|method| method.name().to_owned()).collect();
     assert_eq!(on_wire, in_table);
     assert!(on_wire.len() > 20, "the descriptors were not read: {on_wire:?}");

@@ -10,6 +10,7 @@ mod access;
 mod assignment;
 mod cluster;
 mod convert;
+mod descriptors;
 mod endpoint;
 mod enums;
 mod network;
@@ -18,6 +19,7 @@ mod secret;
 
 pub use cluster::{lineage, past};
 pub use convert::{ConvertError, optional, parse, parse_all, required};
+pub use descriptors::methods_on_2377;
 pub use enums::{word, word_or, word_or_none};
 
 /// Generated from `proto/swarm/v1/*.proto`.
@@ -30,9 +32,6 @@ pub mod v1 {
 pub const ACCEPT_STALE: &str = "swarm-accept-stale";
 /// Metadata of the answer then.
 pub const STALE: &str = "swarm-stale";
-
-/// The compiled descriptors of every service above, for tests that walk them.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Most bytes one message may have on any of our connections; a larger one is refused by both sides.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;

@@ -3,7 +3,6 @@
 use crate::harness::{Host, WorkerHost};
 use crate::poll::until;
 use crate::sessions::Session;
-use prost::Message;
 use std::path::Path;
 use swarm_identity::{Credentials, Dialler, NodeIdentity, RootCa, Subject, UserIdentity, Validity};
 use swarm_identity::{admission, new_key_and_csr, random};
@@ -13,41 +12,6 @@ use swarm_proto::v1::control_client::ControlClient;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
-
-/// The few fields of `google.protobuf.FileDescriptorSet` that name methods.
-#[derive(Clone, PartialEq, Message)]
-struct Files {
-    #[prost(message, repeated, tag = "1")]
-    file: Vec<File>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct File {
-    #[prost(message, repeated, tag = "6")]
-    service: Vec<Service>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Service {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, repeated, tag = "2")]
-    method: Vec<Named>,
-}
-#[derive(Clone, PartialEq, Message)]
-struct Named {
-    #[prost(string, tag = "1")]
-    name: String,
-}
-
-/// `Service/Method`, all that TCP 2377 serves.
-fn methods() -> Vec<String> {
-    let files = Files::decode(swarm_proto::DESCRIPTORS).unwrap();
-    let services = files.file.iter().flat_map(|file| &file.service).filter(|service| service.name != "Local");
-    let named = |service: &Service| {
-        let (name, methods) = (service.name.clone(), service.method.clone());
-        methods.into_iter().map(move |method| format!("{name}/{}", method.name))
-    };
-    services.flat_map(named).collect()
-}
 
 /// An empty message, which for the calls that are let through is one with every field missing.
 async fn call(channel: &Channel, method: &str) -> Result<(), Status> {
@@ -107,7 +71,7 @@ fn is_harmless(method: &str) -> bool {
 }
 
 async fn walk(channel: &Channel, who: Who) {
-    for method in methods() {
+    for method in swarm_proto::methods_on_2377() {
         let may = may(who, &method);
         if may && !is_harmless(&method) {
             continue;
