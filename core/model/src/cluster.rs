@@ -47,7 +47,7 @@ impl Cluster {
 
 /// The highest feature level this version knows. Raised with every release that adds commands to the log; a manager
 /// below the cluster's level could not read it.
-pub const FEATURE_LEVEL: u32 = 3;
+pub const FEATURE_LEVEL: u32 = 4;
 
 fn first_level() -> u32 {
     1
