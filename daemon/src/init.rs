@@ -36,6 +36,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     settings.check().map_err(|e| refuse(e.to_string()))?;
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
 
+    running::has_room(&daemon.state, 0)?;
     let made = make(daemon, &request, (&chosen, wishes), settings).await;
     match made {
         Ok(running) => {

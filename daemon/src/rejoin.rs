@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::Dialler;
 use swarm_manager::{Found, ask};
-use swarm_model::{Kin, Lineage};
+use swarm_model::{Epoch, Kin, Lineage};
 use swarm_proto::v1 as pb;
 use tonic::{Code, Status};
 
@@ -106,9 +106,16 @@ fn believe(running: &Running, addr: &str, found: Found) -> Result<Found, Status>
     match own.refusal(&found.lineage) {
         // A worker decides nothing: whose word it takes is an operator's to say.
         Some(_) if own.sees(&found.lineage) == Kin::Apart && !running.is_manager() => Ok(found),
+        Some(_) if goes_back(&own, &found) && !running.is_manager() => Ok(found),
         Some(reason) => Err(Status::permission_denied(format!("{addr} is not joined again: {reason}"))),
         None => Ok(found),
     }
+}
+
+/// Managers that decided all the while have met the epoch that this host has followed, and stayed where they were.
+fn goes_back(own: &Lineage, found: &Found) -> bool {
+    let has_met = |epoch: &Epoch| *epoch == own.epoch || own.past.contains(epoch);
+    own.sees(&found.lineage) == Kin::Past && found.stayed.iter().any(has_met)
 }
 
 /// From here on this host keeps to the epoch of the manager that an operator has named, whoever decides here.
@@ -118,7 +125,31 @@ fn follow(running: &Running, theirs: &Lineage) {
     {
         serving.manager.follow(theirs.clone());
     }
-    running.worker.expect(theirs.clone());
+    match running.lineage().sees(theirs) {
+        Kin::Past => running.worker.go_back(theirs.clone()),
+        Kin::Same | Kin::Later | Kin::Apart => running.worker.expect(theirs.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by a breaker: whoever had followed a manager that was forced beside a majority could not come back.
+    #[test]
+    fn a_past_counts_again_only_where_it_has_met_this_epoch_and_stayed() {
+        let (own, met) = (Lineage::default().follow(7), Lineage::default().follow(8));
+        let found = |stayed: &[Epoch]| Found {
+            node: None,
+            host: String::new(),
+            lineage: Lineage::default(),
+            stayed: stayed.to_vec(),
+        };
+        assert!(goes_back(&own, &found(&[met.epoch, own.epoch])));
+        assert!(goes_back(&own.clone().follow(9), &found(&[own.epoch])));
+        assert!(!goes_back(&own, &found(&[])) && !goes_back(&own, &found(&[met.epoch])));
+        assert!(!goes_back(&Lineage::default(), &found(&[own.epoch])), "it lives there already");
+    }
 }
 
 /// A manager that nobody reaches where it says would be a vote that is missing.

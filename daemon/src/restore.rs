@@ -37,6 +37,7 @@ pub async fn restore(
     let passphrase = Passphrase::given(std::mem::take(&mut begin.passphrase));
     let newcomer = Newcomer::read(daemon, begin)?;
     let file = collect(&mut parts).await?;
+    running::has_room(&daemon.state, file.len())?;
     let opened = tokio::task::spawn_blocking(move || Restored::open(&file, &passphrase)).await;
     let backup = opened.map_err(|e| Status::internal(e.to_string()))?.map_err(unusable)?;
     let _turn = daemon.turn().await;

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
-use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed};
+use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin};
 use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
@@ -276,6 +276,17 @@ pub fn stored_credentials(state: &StateDir) -> Result<Credentials, Status> {
         Ok(Credentials::new(identity.context("the certificate that was just stored is not there")?)?)
     };
     stored().map_err(|e| Status::internal(format!("{e:#}")))
+}
+
+/// Whether a manager with a state of so many bytes could begin on this host's disk: one that is full at once decides nothing.
+pub fn has_room(state: &StateDir, bytes: usize) -> Result<(), Status> {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let room = room_to_begin(&state.raft(), bytes);
+    room.map_err(|e| {
+        Status::failed_precondition(format!(
+            "{e}; make room, or use another disk (swarmd --state-dir). Nothing was changed"
+        ))
+    })
 }
 
 fn raft_key(state: &StateDir) -> anyhow::Result<swarm_manager::StoreKey> {

@@ -40,7 +40,9 @@ impl From<ProposeFailed> for Status {
         let text = failed.to_string();
         match failed {
             ProposeFailed::Refused(reason) => refusal(&reason),
-            ProposeFailed::NoLeader(_) | ProposeFailed::Stopped(_) => Self::unavailable(text),
+            ProposeFailed::NoLeader(_) | ProposeFailed::LetGo(_) | ProposeFailed::Stopped(_) => {
+                Self::unavailable(text)
+            }
             ProposeFailed::Unknown(_) => Self::deadline_exceeded(text),
             ProposeFailed::TooLarge(_) => Self::resource_exhausted(text),
             ProposeFailed::NotYet(_) => Self::failed_precondition(text),

@@ -1,13 +1,15 @@
 //! This manager comes into Raft, or goes.
 //! Knows: whom to ask and for how long. Must not know: what the leader does then (that is `membership`).
 
+use crate::leader::is_to_stay;
 use crate::leadership::{Leader, leader, settle};
 use crate::manager::{Manager, ManagerError};
+use crate::membership::give_up_role;
 use std::time::Duration;
 use swarm_identity::Dialler;
 use swarm_proto::v1;
 use swarm_proto::v1::membership_client::MembershipClient;
-use swarm_raft::{MemberError, Status as RaftStatus};
+use swarm_raft::{Member, MemberError, Status as RaftStatus};
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
@@ -72,6 +74,10 @@ async fn settled(manager: &Manager, deadline: Instant) -> Result<(), ManagerErro
     }
 }
 
+/// A refusal is taken for the last word, where leaving is forced, when it has been given for so long: another manager may
+/// just be leaving.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
+
 enum Step {
     Done,
     Again,
@@ -81,12 +87,16 @@ pub async fn leave(manager: &Manager, force: bool) -> Result<(), ManagerError> {
     let deadline = Instant::now() + LEAVE_DEADLINE;
     let raft = &manager.seat.raft;
     let mut last = Status::unavailable("the managers have no leader: nobody can take this one out of Raft");
+    let mut refused: Option<Instant> = None;
     loop {
         match step(manager, force).await {
             Ok(Step::Done) => return Ok(()),
             Ok(Step::Again) => {}
             Err(ManagerError::Refused(status)) if !is_final(&status) => last = status,
-            Err(_) if force => return Ok(()),
+            Err(_) if force && refused.get_or_insert_with(Instant::now).elapsed() >= REFUSED_FOR => {
+                return Ok(());
+            }
+            Err(_) if force => {}
             Err(error) => return Err(error),
         }
         if !settle(raft, deadline).await {
@@ -115,6 +125,8 @@ async fn step(manager: &Manager, force: bool) -> Result<Step, ManagerError> {
             let asked = timeout(LEAVE_DEADLINE, client.leave_raft(v1::LeaveRaftRequest {})).await;
             match asked {
                 Ok(Ok(_)) => Ok(Step::Done),
+                // The leader has let go of it already, or it is no member any more.
+                Ok(Err(status)) if status.code() == Code::PermissionDenied => Ok(Step::Done),
                 Ok(Err(status)) => Err(ManagerError::Refused(status)),
                 Err(_) => Ok(Step::Again),
             }
@@ -122,10 +134,20 @@ async fn step(manager: &Manager, force: bool) -> Result<Step, ManagerError> {
     }
 }
 
-/// To a voter that is heard; the others would only lose the leader.
+/// Voters that are heard; the others would only lose the leader.
+fn heirs(status: &RaftStatus) -> impl Iterator<Item = (&u64, &Member)> {
+    status.voters.iter().filter(|(id, _)| **id != status.id && status.heard.contains(id))
+}
+
+/// On record as leaving first: then nobody hands over to this one again. Best to a manager that is to stay.
 async fn hand_over(manager: &Manager, status: &RaftStatus) -> Result<(), ManagerError> {
-    let heir = status.voters.keys().find(|id| **id != status.id && status.heard.contains(id));
-    let Some(heir) = heir else {
+    let seat = &manager.seat;
+    if heirs(status).next().is_some() {
+        give_up_role(seat, seat.me().node).await.map_err(ManagerError::Refused)?;
+    }
+    let heir =
+        seat.applied.read(|state| heirs(status).min_by_key(|(_, member)| !is_to_stay(&member.node, state)));
+    let Some((heir, _)) = heir else {
         return Err(ManagerError::Refused(Status::failed_precondition(
             "no other manager is heard that could lead: bring them back first, or leave with --force",
         )));

@@ -54,7 +54,7 @@ pub use recovery::{
     Former, Others, RecoverError, Recovered, Restored, Successor, followed, recover, restore, still_there,
 };
 pub use seat::HostRoutes;
-pub use swarm_raft::{StoreKey, Timing};
+pub use swarm_raft::{StoreKey, Timing, room_to_begin};
 
 /// What is decided about managers, pure: the simulated world is driven by it too.
 pub mod decisions {

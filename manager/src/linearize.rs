@@ -9,7 +9,7 @@ use swarm_raft::{Member, RaftNode, ReadError, WaitError};
 use tokio::time::Instant;
 
 /// Longest a fresh read waits for a leader: an election takes about a second, a lost quorum for ever.
-const READ_DEADLINE: Duration = Duration::from_secs(4);
+const READ_DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// Longest a caller waits, after this manager's start, for the state to be as far as it was before.
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use crate::codec::{CodecError, decode, encode};
 use crate::leader::too_old;
 use crate::leadership::{Leader, leader_now, settle, while_it_leads};
 use crate::links::Links;
+use crate::recovery::NoLeader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,6 +38,9 @@ pub enum ProposeFailed {
     /// Nothing was changed. Says who is missing.
     #[error("the cluster has no leader{}", why_no_leader(.0))]
     NoLeader(String),
+    /// Nothing was changed. Names those who decide.
+    #[error("this manager is just being demoted, and the others go on without it: ask one of them: {0}")]
+    LetGo(String),
     #[error(
         "the managers did not confirm the change in time; whether it was made is unknown: \
          look (`swarmctl network ls`, `node ls`, `ps`) before you ask again{}",
@@ -55,6 +59,15 @@ pub enum ProposeFailed {
     /// The leader's own judgement of the caller; nothing was changed.
     #[error("{}", .0.message())]
     Denied(Status),
+}
+
+impl From<NoLeader> for ProposeFailed {
+    fn from(why: NoLeader) -> Self {
+        match why {
+            NoLeader::Missing(missing) => Self::NoLeader(missing),
+            NoLeader::LetGo(others) => Self::LetGo(others),
+        }
+    }
 }
 
 /// Cheap to clone.
@@ -102,10 +115,10 @@ impl Proposer {
                 Attempt::Perhaps => perhaps = true,
             }
             if !settle(&self.raft, deadline).await {
-                let missing = self.missing().await;
-                return Err(match perhaps {
-                    true => ProposeFailed::Unknown(missing),
-                    false => ProposeFailed::NoLeader(missing),
+                return Err(match (perhaps, self.why_no_leader().await) {
+                    (true, NoLeader::Missing(missing)) => ProposeFailed::Unknown(missing),
+                    (true, NoLeader::LetGo(_)) => ProposeFailed::Unknown(String::new()),
+                    (false, why) => why.into(),
                 });
             }
         }
@@ -113,17 +126,17 @@ impl Proposer {
 
     /// That there is no leader, and who is missing.
     pub async fn no_leader(&self) -> ProposeFailed {
-        ProposeFailed::NoLeader(self.missing().await)
+        self.why_no_leader().await.into()
     }
 
-    async fn missing(&self) -> String {
+    async fn why_no_leader(&self) -> NoLeader {
         let status = self.raft.status();
         match status.voters.get(&status.id).and_then(|me| me.node.parse().ok()) {
             Some(me) => {
                 let voters: Vec<Member> = status.voters.values().cloned().collect();
-                crate::recovery::missing(&self.links, &self.applied, me, &voters).await
+                crate::recovery::no_leader(&self.links, &self.applied, me, &voters).await
             }
-            None => "this manager has no vote yet".to_owned(),
+            None => NoLeader::Missing("this manager has no vote yet".to_owned()),
         }
     }
 

@@ -76,6 +76,7 @@ impl From<&model::ManagerInfo> for v1::ManagerInfo {
             addr: manager.addr.to_string(),
             member: v1::MemberState::from(manager.member).into(),
             reachability: v1::Reachability::Unspecified.into(),
+            trouble: String::new(),
         }
     }
 }

@@ -45,6 +45,38 @@ fn names(host: &Host) -> Result<BTreeSet<String>> {
     Ok(listed.lines().map(str::to_owned).collect())
 }
 
+/// Found by a breaker: it said yes, and its manager could change nothing.
+#[test]
+fn f08_a_disk_that_is_too_small_is_told_before_and_nothing_is_left() {
+    scenario(Setup::hosts(2), |w| {
+        let (h1, h2) = (w.host(1), w.host(2));
+        let dir = h2.state_dir();
+        let dir = dir.display();
+        h2.sh(&format!(
+            "truncate -s 64M /run/disk && mkfs.ext4 -q /run/disk && mkdir -p {dir} && mount -o loop /run/disk {dir}"
+        ))?
+        .ok()?;
+        w.form_first(1, &[])?;
+        create(h1, "kept")?;
+        backup(h1, w, "")?.ok()?;
+        h1.kill()?;
+        h2.start()?;
+        let refused = restore(h2, w)?;
+        refused.refused_naming(
+            &[code::FAILED],
+            &["not enough room", "MiB there to begin", "Nothing was changed"],
+        )?;
+        let left = h2.sh(&format!("ls -d {dir}/raft* {dir}/certificates 2>/dev/null; true"))?.ok()?;
+        ensure!(left.is_empty(), "it left {left}");
+        h2.stop()?;
+        h2.sh(&format!("umount {dir}"))?.ok()?;
+        h2.start()?;
+        restore(h2, w)?.ok()?;
+        ensure!(names(h2)?.contains("kept"));
+        Ok(())
+    });
+}
+
 /// What networks say of themselves and of their endpoints: ids, subnets, VNIs, addresses, MACs.
 fn networks(host: &Host, names: &[String]) -> Result<BTreeMap<String, Value>> {
     let asked = format!("network inspect -v --format json {}", names.join(" "));

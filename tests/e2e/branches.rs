@@ -72,20 +72,36 @@ fn s53_two_survivors_that_went_on_apart_know_it_and_keep_apart() {
 
 /// h1, cut off, goes on alone; h2 and h3 decide all the while.
 fn forced_by_a_minority(then: impl Fn(&Host, &Host, &Host) -> Result<()>) {
-    scenario(Setup::hosts(3), |w| {
-        w.form(&["manager", "manager"])?;
-        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+    forced_with_a_worker(|h1, h2, h3, _| then(h1, h2, h3));
+}
+
+/// The same; h4, a worker on h1's side, has followed it.
+fn forced_with_a_worker(then: impl Fn(&Host, &Host, &Host, &Host) -> Result<()>) {
+    scenario(Setup::hosts(4), |w| {
+        w.form(&["manager", "manager", "worker"])?;
+        let (h1, h2, h3, h4) = (w.host(1), w.host(2), w.host(3), w.host(4));
         let damage = Wire::new(w.wire.net());
-        let cut = damage.damage(&[wire::to(&h1.ip), wire::from(&h1.ip)])?;
+        let sides = [(h1, h2), (h1, h3), (h4, h2), (h4, h3)];
+        let both = |(one, other): &(&Host, &Host)| {
+            [wire::one_way(&one.ip, &other.ip), wire::one_way(&other.ip, &one.ip)]
+        };
+        let cut = damage.damage(&sides.iter().flat_map(both).collect::<Vec<_>>())?;
         eventually("the majority decides", || create(h2, "by_the_majority"))?;
         h1.ctl("init --force-new-cluster")?.ok()?;
         create(h1, "by_h1")?;
+        eventually("the worker follows", || h4.run("followed", "--network by_h1").map(drop))?;
         damage.mend(cut)?;
         for host in [h2, h3] {
             within(Duration::from_secs(30), "the majority is warned", || {
                 is_warned(host, &["h1 (10.88.0.1:2377) went on", "epoch 1-", "rejoin", "leave --force"])
             })?;
         }
+        within(Duration::from_secs(30), "who was forced is warned", || {
+            is_warned(
+                h1,
+                &["was forced without", "h2 (10.88.0.2:2377)", "epoch 0", "leave --force", "rejoin"],
+            )
+        })?;
         create(h3, "goes_on")?;
         // Nor does one of them that was away for a moment.
         h3.restart()?;
@@ -98,7 +114,27 @@ fn forced_by_a_minority(then: impl Fn(&Host, &Host, &Host) -> Result<()>) {
             knows(h2, "by_the_majority")? && !knows(h2, "by_h1")?,
             "the majority has lost or won something"
         );
-        then(h1, h2, h3)
+        then(h1, h2, h3, h4)
+    });
+}
+
+#[test]
+fn s53_who_followed_a_minority_that_is_given_up_comes_back() {
+    forced_with_a_worker(|h1, h2, _, h4| {
+        h1.ctl("leave --force")?.ok()?;
+        h4.ctl("rejoin 10.88.0.2:2377")?.ok()?;
+        within(Duration::from_secs(20), "the worker is back", || {
+            h4.run("back", "--network goes_on").map(drop)
+        })?;
+        // For good: also after a restart, and with a leader of another term.
+        h4.restart()?;
+        eventually("it stays", || {
+            let rows = h2.nodes()?;
+            let row = rows.iter().find(|row| row.hostname == "h4" && row.status == "Ready");
+            ensure!(row.is_some(), "{rows:?}");
+            Ok(())
+        })?;
+        h4.run("again", "--network goes_on").map(drop)
     });
 }
 
@@ -132,7 +168,7 @@ fn s53_a_majority_follows_when_an_operator_says_so_and_keeps_what_it_knew() {
         }
         eventually("one cluster", || {
             let rows = h1.nodes()?;
-            ensure!(rows.len() == 3 && rows.iter().all(|row| row.status == "Ready"), "{rows:?}");
+            ensure!(rows.len() == 4 && rows.iter().all(|row| row.status == "Ready"), "{rows:?}");
             Ok(())
         })?;
         ensure!(knows(h1, "by_h1")? && !knows(h1, "goes_on")?);

@@ -3,7 +3,7 @@
 use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
-use swarm_tests::{Host, Setup, World, eventually, scenario, shim, view};
+use swarm_tests::{Host, Setup, World, eventually, scenario, shim, view, within};
 
 fn create(host: &Host, name: &str) -> Result<Duration> {
     let done = host.ctl(&format!("network create {name}"))?;
@@ -118,6 +118,84 @@ fn f08_full_disks_cost_nothing_but_what_cannot_be_written() {
         w.hosts().iter().try_for_each(empty)?;
         eventually("there is space, and writes pass", || create(w.host(1), "after"))?;
         w.settled(3)
+    });
+}
+
+/// The host whose manager holds the session of `worker`.
+fn served_by<'w>(w: &'w World, worker: &Host) -> Result<&'w Host> {
+    let manager = view::text(&worker.info()?, "session_manager").context("there is no session")?;
+    let id = |host: &&Host| {
+        host.info().ok().and_then(|info| view::text(&info, "node_id")) == Some(manager.clone())
+    };
+    w.hosts().iter().find(id).with_context(|| format!("the session is with {manager}, which is no host"))
+}
+
+fn is_listed(asked: &Host, host: &Host, as_what: &str) -> Result<()> {
+    let row = asked.nodes()?.into_iter().find(|row| row.hostname == host.name).context("it is not listed")?;
+    ensure!(row.manager == as_what, "{} is listed as {:?}", host.name, row.manager);
+    Ok(())
+}
+
+/// Found by a breaker: it was shown as reachable, its loss counted as borne, and its workers lived in the past.
+#[test]
+fn f08_a_manager_whose_disk_is_full_counts_for_nothing_and_sends_its_workers_elsewhere() {
+    scenario(Setup::hosts(4), |w| {
+        w.hosts().iter().take(3).try_for_each(on_a_small_disk)?;
+        w.form(&["manager", "manager", "worker"])?;
+        let worker = w.host(4);
+        let full = served_by(w, worker)?;
+        let asked = others(w, full)[0];
+        fill(full)?;
+        within(Duration::from_secs(15), "it is shown", || {
+            is_listed(asked, full, "Unreachable (disk full)")?;
+            let said = asked.ctl("info")?.ok()?;
+            ensure!(said.contains("3 (2 reachable)") && said.contains("the loss of no manager"), "{said}");
+            let warned = asked.ctl("node ls")?.stderr;
+            ensure!(warned.contains("no room left") && warned.contains(&full.name), "{warned}");
+            let pretty = asked.ctl(&format!("node inspect --pretty {}", full.name))?.ok()?;
+            ensure!(pretty.contains("Unreachable (disk full)"), "{pretty}");
+            Ok(())
+        })?;
+        // One more may not go: it would be missed.
+        let other = others(w, full)[1];
+        let refused = asked.ctl(&format!("node demote {}", other.name))?;
+        ensure!(refused.code != 0 && refused.stderr.contains("full"), "{refused}");
+        within(Duration::from_secs(20), "the worker's session is elsewhere", || {
+            let now = served_by(w, worker)?;
+            ensure!(now.name != full.name, "it is with {}", now.name);
+            Ok(())
+        })?;
+        asked.ctl("network create --attachable after")?.ok()?;
+        eventually("the worker hears of it", || worker.run("a", "--network after").map(drop))?;
+        empty(full)?;
+        within(Duration::from_secs(15), "it is one of them again", || {
+            let row =
+                asked.nodes()?.into_iter().find(|row| row.hostname == full.name).context("not listed")?;
+            ensure!(row.manager == "Reachable" || row.manager == "Leader", "{row:?}");
+            knows(full, "after")
+        })?;
+        w.settled(4)
+    });
+}
+
+#[test]
+fn f08_no_manager_begins_where_it_could_not_go_on() {
+    scenario(Setup::hosts(1), |w| {
+        let host = w.host(1);
+        let dir = host.state_dir();
+        let dir = dir.display();
+        host.sh(&format!(
+            "truncate -s 48M /run/disk && mkfs.ext4 -q /run/disk && mkdir -p {dir} && mount -o loop /run/disk {dir}"
+        ))?
+        .ok()?;
+        host.start()?;
+        let refused = host.ctl("init")?;
+        refused
+            .refused_naming(&[code::FAILED], &["not enough room", "MiB there to begin", "MiB are free"])?;
+        let left = host.sh(&format!("ls -d {dir}/raft* {dir}/certificates 2>/dev/null; true"))?.ok()?;
+        ensure!(left.is_empty(), "it left {left}");
+        host.stop()?;
+        host.sh(&format!("umount {dir}"))?.ok().map(drop)
     });
 }
 

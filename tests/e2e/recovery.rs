@@ -4,6 +4,7 @@ use crate::code;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use swarm_tests::poll::pause;
 use swarm_tests::{Host, Setup, eventually, scenario, view, within};
 
 fn ids(host: &Host) -> Result<BTreeSet<String>> {
@@ -116,6 +117,39 @@ fn s53_f27_one_manager_goes_on_alone_with_everything_it_knew() {
         })?;
         h1.stop()?;
         eventually("they decide without it", || create(h2, "without_h1"))
+    });
+}
+
+/// Found by a breaker: the leader had just handed over to one that had heard nobody yet, was not taken out of Raft, and
+/// the next one to leave took the quorum along.
+#[test]
+fn s55_two_managers_that_leave_together_leave_the_third_with_its_quorum() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        for (round, later_ms) in [(0, 0), (1, 150), (2, 400)] {
+            let leader = w.leader()?;
+            let others: Vec<&Host> = w.hosts().iter().filter(|host| host.name != leader.name).collect();
+            let (second, third) = (others[round % 2], others[(round + 1) % 2]);
+            std::thread::scope(|scope| {
+                let first = scope.spawn(|| leader.ctl("leave --force")?.ok());
+                pause(Duration::from_millis(later_ms));
+                second.ctl("leave --force")?.ok()?;
+                first.join().map_err(|_| anyhow::anyhow!("leaving panicked"))?.map(drop)
+            })?;
+            create(third, &format!("alone{round}"))?;
+            let left = third.nodes()?.into_iter().filter(|n| !n.manager.is_empty()).count();
+            ensure!(left == 1, "{left} managers are listed");
+            for host in [leader, second] {
+                host.ctl(&format!("join --token {} {}:2377", third.token("manager")?, third.ip))?.ok()?;
+            }
+            eventually("three managers", || {
+                let heard =
+                    third.nodes()?.into_iter().filter(|n| ["Leader", "Reachable"].contains(&&*n.manager));
+                ensure!(heard.count() == 3);
+                Ok(())
+            })?;
+        }
+        Ok(())
     });
 }
 

@@ -36,6 +36,43 @@ fn writes(host: &Host, name: &str) -> Result<()> {
     host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
+/// Found by a breaker: for some seconds one that was just demoted said that the quorum was lost, and how to force it.
+#[test]
+fn s24_a_manager_that_is_let_go_says_nothing_of_a_lost_quorum() {
+    scenario(Setup::hosts(5), |w| {
+        w.form(&["manager", "manager", "manager", "manager"])?;
+        let h1 = w.host(1);
+        h1.ctl("node demote h5 h4")?.ok()?;
+        std::thread::scope(|scope| {
+            let asking: Vec<_> =
+                [4, 5].map(|number| scope.spawn(move || asked_while_let_go(w.host(number)))).into();
+            asking
+                .into_iter()
+                .try_for_each(|asked| asked.join().map_err(|_| anyhow::anyhow!("asking panicked"))?)
+        })?;
+        is_worker(h1, w.host(4))?;
+        is_worker(h1, w.host(5))
+    });
+}
+
+/// Until it is a worker, and knows it.
+fn asked_while_let_go(host: &Host) -> Result<()> {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while std::time::Instant::now() < until {
+        for command in ["network create x_of_the_demoted", "node ls", "info"] {
+            let said = host.ctl(command)?;
+            let all = format!("{}{}", said.stdout, said.stderr);
+            for wrong in ["force-new-cluster", "do not answer", "does not answer", "quorum"] {
+                ensure!(!all.contains(wrong), "{}: {command}: {all}", host.name);
+            }
+            if all.contains("not a manager") {
+                return Ok(());
+            }
+        }
+    }
+    anyhow::bail!("{} is not a worker yet", host.name)
+}
+
 #[test]
 fn s23_promote_worker() {
     scenario(Setup::hosts(3), |w| {

@@ -138,7 +138,7 @@ impl World {
         crate::eventually("all nodes are ready", || {
             let rows = self.host(1).nodes()?;
             ensure!(rows.len() == nodes, "{} nodes, expected {nodes}", rows.len());
-            match rows.iter().find(|n| n.status != "Ready" || n.manager == "Unreachable") {
+            match rows.iter().find(|n| n.status != "Ready" || n.manager.starts_with("Unreachable")) {
                 Some(node) => bail!("{node:?}"),
                 None => Ok(()),
             }

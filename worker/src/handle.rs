@@ -123,6 +123,12 @@ impl WorkerHandle {
         self.host.assignments.expect(lineage);
     }
 
+    /// An operator says that the cluster went on in this epoch, though the one here came from it: until something was
+    /// assigned there.
+    pub fn go_back(&self, lineage: Lineage) {
+        self.host.assignments.go_back(lineage);
+    }
+
     /// The role the cluster wants for this node, once a manager has said so.
     pub fn watch_role(&self) -> watch::Receiver<Option<Role>> {
         self.host.assignments.watch_role()

@@ -21,6 +21,9 @@ pub struct NodeRow {
     pub availability: String,
     /// Leader, Reachable, Unreachable or empty.
     pub manager_status: String,
+    /// Why a manager that answers counts for nothing: beside its status.
+    #[serde(skip)]
+    pub trouble: String,
     pub version: String,
     pub role: String,
     pub addr: String,
@@ -32,6 +35,7 @@ impl NodeRow {
         let state = node.status.as_ref().map_or(0, |status| status.state);
         let reachability = node.manager.as_ref().map_or(0, |manager| manager.reachability);
         Self {
+            trouble: node.manager.as_ref().map_or_else(String::new, |manager| manager.trouble.clone()),
             own: node.id == own_id,
             id: node.id,
             hostname: node.hostname,
@@ -63,7 +67,7 @@ impl Row for NodeRow {
             self.hostname.clone(),
             self.status.clone(),
             self.availability.clone(),
-            self.manager_status.clone(),
+            with_trouble(&self.manager_status, &self.trouble),
             self.version.clone(),
         ]
     }
@@ -119,6 +123,8 @@ struct ManagerStatus {
     leader: bool,
     /// reachable or unreachable; empty while the manager asked cannot say.
     reachability: String,
+    /// Why it is unreachable though it answers, or leads though it takes no changes.
+    trouble: String,
     addr: String,
     member: String,
     #[serde(rename = "RaftID")]
@@ -212,12 +218,18 @@ impl NodeObject {
     }
 }
 
+/// `Unreachable (disk full)`.
+fn with_trouble(status: &str, trouble: &str) -> String {
+    if trouble.is_empty() { status.to_owned() } else { format!("{status} ({trouble})") }
+}
+
 fn manager_status(manager: v1::ManagerInfo) -> ManagerStatus {
     let reachability = words::reachability(manager.reachability);
     let leader = reachability == "leader";
     ManagerStatus {
         leader,
         reachability: if leader { "reachable" } else { reachability }.to_owned(),
+        trouble: manager.trouble,
         addr: manager.addr,
         member: words::member(manager.member).to_owned(),
         raft_id: manager.raft_id,
@@ -262,7 +274,8 @@ impl Object for NodeObject {
         if let Some(manager) = &self.manager_status {
             lines.heading("Manager");
             lines.indented(1, "Address", &manager.addr).indented(1, "Raft member", capital(&manager.member));
-            lines.indented(1, "Reachability", capital(&manager.reachability));
+            let reachability = with_trouble(&capital(&manager.reachability), &manager.trouble);
+            lines.indented(1, "Reachability", reachability);
             lines.indented(1, "Leader", if manager.leader { "Yes" } else { "No" });
         }
         if !self.endpoints.is_empty() {

@@ -39,6 +39,7 @@ fn manager(octet: u8, reachability: v1::Reachability) -> Option<v1::ManagerInfo>
         addr: format!("192.0.2.{octet}:2377"),
         member: v1::MemberState::Voter.into(),
         reachability: reachability.into(),
+        ..Default::default()
     })
 }
 

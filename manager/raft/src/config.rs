@@ -92,7 +92,7 @@ pub struct RaftConfig {
 }
 
 /// Lasts for the writes of two seconds and for what is needed to hand leadership over.
-const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl RaftConfig {
     /// A configuration with the default times, a snapshot every 10,000 entries and no older one kept.

@@ -32,6 +32,6 @@ pub use error::{MemberError, ProposeError, ReadError, SeedError, StartError, Wai
 pub use export::{Export, export};
 pub use node::{MAX_COMMAND_BYTES, RaftNode};
 pub use seed::{Seed, Seeded};
-pub use space::FreeSpace;
+pub use space::{FreeSpace, NoRoom, room_to_begin};
 pub use swarm_proto::v1::raft_server::RaftServer;
 pub use wire::RaftService;

@@ -212,6 +212,11 @@ impl RaftNode {
         (status::role(&metrics), status::leader(&metrics))
     }
 
+    /// Whether the disk under the log counts as full: then this manager takes no changes.
+    pub fn is_full(&self) -> bool {
+        *self.inner.full.borrow()
+    }
+
     /// Changes of [`RaftNode::status`], the last value always being available. Closed when Raft has stopped.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()

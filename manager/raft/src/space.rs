@@ -7,10 +7,12 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
+
+use crate::config::RESERVE_BYTES;
 
 /// Asks a file system how many bytes it has left for this process.
 type Ask = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
@@ -55,6 +57,43 @@ pub fn is_full(was_full: bool, free: u64, needed: u64) -> bool {
     free < if was_full { needed.saturating_add(needed / 2) } else { needed }
 }
 
+/// What a manager that begins with nothing writes at once: its log's files and its snapshot.
+const BEGINNING: u64 = 4 * 1024 * 1024;
+
+/// There is not enough room for a manager to begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is not enough room on the disk of {}: a manager needs {} MiB there to begin, and {} MiB are free",
+    .dir.display(), mib(*.needed), .free / MIB
+)]
+pub struct NoRoom {
+    pub dir: PathBuf,
+    pub needed: u64,
+    pub free: u64,
+}
+
+const MIB: u64 = 1024 * 1024;
+
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(MIB)
+}
+
+/// So much that the disk does not count as full afterwards, nor soon.
+fn needed_to_begin(reserve: u64, state: u64) -> u64 {
+    let needed = needed(reserve, state);
+    needed.saturating_add(needed / 2).saturating_add(state).saturating_add(BEGINNING)
+}
+
+/// Whether a manager whose state has so many bytes could begin in `dir`, which need not be there yet. A file system that
+/// does not say what it has left is not in the way.
+pub fn room_to_begin(dir: &Path, state: u64) -> Result<(), NoRoom> {
+    let needed = needed_to_begin(RESERVE_BYTES, state);
+    let Some(free) = dir.ancestors().find_map(|there| FreeSpace::default().of(there).ok()) else {
+        return Ok(());
+    };
+    if free < needed { Err(NoRoom { dir: dir.to_owned(), needed, free }) } else { Ok(()) }
+}
+
 /// Bytes of the largest file in a directory; a directory that cannot be read has none.
 pub fn largest_file(dir: &Path) -> u64 {
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -73,6 +112,24 @@ mod tests {
         assert!(is_full(true, 149, needed) && !is_full(true, 150, needed));
         assert!(!is_full(false, 0, 0) && !is_full(true, 0, 0), "without a reserve nothing is ever full");
         assert!(is_full(true, u64::MAX - 1, u64::MAX));
+    }
+
+    /// Found by a breaker: a restore onto a small disk said yes, and its manager could then change nothing.
+    #[test]
+    fn a_manager_that_begins_is_not_full_at_once() {
+        for (reserve, state) in [(RESERVE_BYTES, 0), (RESERVE_BYTES, 90 << 20), (0, 7)] {
+            let left = needed_to_begin(reserve, state) - state;
+            assert!(!is_full(true, left, needed(reserve, state)), "{reserve} {state}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let refused = room_to_begin(&dir.path().join("not/there/yet"), u64::MAX / 8).unwrap_err();
+        assert!(refused.needed > refused.free && refused.free > 0);
+        let said = NoRoom { dir: "/state".into(), needed: (100 << 20) + 1, free: (3 << 20) - 1 }.to_string();
+        assert!(
+            said.contains("/state") && said.contains("needs 101 MiB") && said.contains("and 2 MiB are free"),
+            "{said}"
+        );
+        assert_eq!(room_to_begin(dir.path(), 0), Ok(()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::Dialler;
-use swarm_model::{Lineage, NodeId};
+use swarm_model::{Epoch, Lineage, NodeId};
 use swarm_proto::v1;
 use swarm_proto::v1::membership_client::MembershipClient;
 use swarm_proto::v1::recovery_client::RecoveryClient;
@@ -32,6 +32,8 @@ pub struct Found {
     /// Its host's name; empty: it is too old to say.
     pub host: String,
     pub lineage: Lineage,
+    /// Later epochs that those who decide there have met, and not followed.
+    pub stayed: Vec<Epoch>,
 }
 
 /// Runs until stopped.
@@ -158,7 +160,8 @@ pub async fn ask(dialler: &Dialler, addr: &str) -> Result<Found, Status> {
         let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await?.into_inner();
         let node = swarm_proto::optional("node", &survey.node, "an id: 25 characters of 0-9a-z")?;
         let lineage = recovery::lineage_of(&survey);
-        Ok(Found { node, host: survey.hostname, lineage })
+        let stayed = survey.stayed.into_iter().map(Epoch::from_u64).collect();
+        Ok(Found { node, host: survey.hostname, lineage, stayed })
     };
     timeout(DEADLINE, asked).await.map_err(|_| late(addr))?
 }

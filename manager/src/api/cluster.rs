@@ -1,10 +1,11 @@
 //! The cluster as one object, and its join tokens.
 //! Knows: what of the cluster is shown to whom. Must not know: how tokens are checked (that is `ca`).
 
-use crate::api::reachability::quorum_and_losses;
+use crate::api::reachability::{is_to_stay, quorum_and_losses};
 use crate::api::root::rotation;
 use crate::authorise::Authorized;
 use crate::failure::unexpected;
+use crate::propose::ProposeFailed;
 use crate::recovery;
 use crate::seat::{Seat, request_id};
 use swarm_identity::{CaDigest, JoinToken, random};
@@ -15,6 +16,12 @@ use tonic::Status;
 
 pub async fn get(seat: &Seat) -> Result<v1::GetClusterResponse, Status> {
     let (quorum, mut warnings) = quorum_and_losses(seat).await;
+    if quorum.leader.is_none() && !is_to_stay(seat) {
+        let why = seat.proposer.no_leader().await;
+        if matches!(why, ProposeFailed::LetGo(_)) {
+            warnings = vec![why.to_string()];
+        }
+    }
     warnings.extend(seat.met.warnings(&recovery::lineage(seat)));
     seat.applied.read(|state| {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

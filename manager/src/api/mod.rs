@@ -18,6 +18,7 @@ use crate::backup::Passphrase;
 use crate::gate::Door;
 use crate::linearize::NotFresh;
 use crate::method::Method;
+use crate::propose::ProposeFailed;
 use crate::seat::Seat;
 use std::sync::Arc;
 use swarm_proto::v1::control_server::Control;
@@ -28,7 +29,7 @@ use tonic::{Request, Response, Status};
 
 pub use backup::BackupStream;
 pub use cluster::{ca_digest, no_cluster};
-pub use reachability::quorum;
+pub use reachability::{quorum, quorum_and_leader};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -75,6 +76,17 @@ impl ControlService {
         }
     }
 
+    /// Of a manager that is to be one no more: that the others go on without it, if so.
+    async fn let_go(&self) -> Option<Status> {
+        if reachability::is_to_stay(&self.seat) {
+            return None;
+        }
+        match self.seat.proposer.no_leader().await {
+            let_go @ ProposeFailed::LetGo(_) => Some(let_go.into()),
+            _ => None,
+        }
+    }
+
     /// As `fresh`, but whoever says that it will do gets an answer without a quorum too, or from a manager that cannot
     /// keep up (its disk is full), marked as such.
     async fn look<R>(&self, method: Method, request: Request<R>) -> Result<(Authorized<R>, Age), Status> {
@@ -83,7 +95,10 @@ impl ControlService {
         match self.seat.linearizer.barrier().await {
             Ok(()) => Ok((permit, Age::Fresh)),
             Err(NotFresh::NoLeader | NotFresh::Behind) if content && self.door == Door::Local => {
-                Ok((permit, Age::Stale))
+                match self.let_go().await {
+                    Some(refused) => Err(refused),
+                    None => Ok((permit, Age::Stale)),
+                }
             }
             Err(error) => Err(self.explain(error).await),
         }

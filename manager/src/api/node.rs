@@ -15,7 +15,7 @@ pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
     let branches = seat.met.warnings(&recovery::lineage(seat));
     seat.applied.read(|state| v1::ListNodesResponse {
         nodes: state.nodes().map(|node| shown(node, &reachable)).collect(),
-        warnings: [state.losses(|raft_id| reachable.hears(raft_id)).warnings(), branches].concat(),
+        warnings: [state.losses(|raft_id| reachable.presence(raft_id)).warnings(), branches].concat(),
     })
 }
 
@@ -97,6 +97,7 @@ fn shown(node: &Node, reachable: &Reachabilities) -> v1::Node {
     let mut shown = v1::Node::from(node);
     if let (Some(wire), Some(manager)) = (&mut shown.manager, &node.manager) {
         wire.reachability = reachable.of(manager.raft_id).into();
+        reachable.trouble(manager.raft_id).clone_into(&mut wire.trouble);
     }
     shown
 }

@@ -18,6 +18,25 @@ pub enum Ended {
     Stopping,
     /// This manager has not heard of the others for too long: what it says is old.
     Stale,
+    /// Its disk takes no changes any more, so what it says stands still.
+    Full,
+    /// It hears what the others decide, and does not follow in time.
+    Behind,
+}
+
+impl Ended {
+    /// For the node: why, and what to do.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Replaced => "the node has opened a newer session",
+            Self::Stopping => "this manager stops: open a session with another one",
+            Self::Stale => "this manager hears no majority of managers: open a session with another one",
+            Self::Full => {
+                "the disk of this manager is full, and it learns of no changes: open a session with another one"
+            }
+            Self::Behind => "this manager does not keep up with the others: open a session with another one",
+        }
+    }
 }
 
 /// One session's side of the hub. Bounded: see [`Queue`].
@@ -86,9 +105,21 @@ pub struct Hub {
 struct Sessions {
     open: BTreeMap<NodeId, Arc<Outbox>>,
     stopping: bool,
+    /// Why nodes had better go to another manager.
+    refused: Option<Ended>,
 }
 
 impl Hub {
+    /// From now on sessions are refused for this reason, or taken. True: that is news.
+    pub fn refuse(&self, reason: Option<Ended>) -> bool {
+        let mut sessions = self.sessions.lock();
+        std::mem::replace(&mut sessions.refused, reason) != reason
+    }
+
+    pub fn refuses(&self) -> Option<Ended> {
+        self.sessions.lock().refused
+    }
+
     /// Opens a session's queue. The node's older one here, if any, ends.
     pub fn open(&self, node: NodeId, session: SessionId, revision: Revision) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::new(session, revision));

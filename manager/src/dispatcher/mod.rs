@@ -52,10 +52,15 @@ impl Dispatcher for DispatcherService {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let Admitted { permit, addr, .. } = self.seat.gate.admit(Door::Tls, Method::Session, request).await?;
         let (permit, mut inbound) = permit.split();
+        if let Some(why) = self.seat.applied.hub().refuses() {
+            return Err(Status::unavailable(why.sentence()));
+        }
         let given = first_message(&mut inbound).await?;
         let connection = addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let registration = Registration::read(calling_node(&permit)?, connection, given)?;
-        let passed = self.turnstile.lock().pass(registration.node, Instant::now());
+        let node = registration.node;
+        let changed = self.seat.applied.read(|state| state.node(&node).map_or(0, |node| node.revision));
+        let passed = self.turnstile.lock().pass((node, changed), Instant::now());
         passed.map_err(|e| Status::unavailable(e.to_string()))?;
         let session = register(&self.seat, &permit, &registration).await?;
         release_surplus(&self.seat, &permit, &registration).await?;

@@ -46,9 +46,8 @@ enum End {
     /// The stream is gone: the worker, its host or the path.
     Closed,
     Silent,
-    Replaced,
-    Stopping,
-    Stale,
+    /// By the hub.
+    Ended(Ended),
     Gone,
 }
 
@@ -57,13 +56,8 @@ impl End {
         match self {
             Self::Closed => None,
             Self::Silent => Some(Status::deadline_exceeded("no heartbeat came in time: open a new session")),
-            Self::Replaced => Some(Status::aborted("the node has opened a newer session")),
-            Self::Stopping => {
-                Some(Status::unavailable("this manager stops: open a session with another one"))
-            }
-            Self::Stale => Some(Status::unavailable(
-                "this manager hears no majority of managers: open a session with another one",
-            )),
+            Self::Ended(why @ Ended::Replaced) => Some(Status::aborted(why.sentence())),
+            Self::Ended(why) => Some(Status::unavailable(why.sentence())),
             Self::Gone => {
                 Some(Status::permission_denied("the node has left the cluster or was removed from it"))
             }
@@ -75,7 +69,7 @@ impl End {
         match self {
             Self::Closed => Some("its session ended"),
             Self::Silent => Some("it missed its heartbeats"),
-            Self::Replaced | Self::Stopping | Self::Stale | Self::Gone => None,
+            Self::Ended(_) | Self::Gone => None,
         }
     }
 }
@@ -142,15 +136,11 @@ impl Live {
                     Ok(None) | Err(_) => return End::Closed,
                 },
                 () = sleep_until(silent) => return End::Silent,
-                ended = outbox.ended() => return match ended {
-                    Ended::Replaced => End::Replaced,
-                    Ended::Stopping => End::Stopping,
-                    Ended::Stale => End::Stale,
-                },
+                ended = outbox.ended() => return End::Ended(ended),
                 () = outbox.node_changed() => match self.verdict() {
                     Verdict::GoOn => {}
                     Verdict::RegisterAgain => self.register_again(),
-                    Verdict::Superseded => return End::Replaced,
+                    Verdict::Superseded => return End::Ended(Ended::Replaced),
                     Verdict::Gone => return End::Gone,
                 },
                 () = outbox.news(), if !waiting => waiting = true,

@@ -45,7 +45,8 @@ pub fn next_departure(status: &Status, state: &State) -> Option<Departure> {
     })
 }
 
-fn is_to_stay(node: &str, state: &State) -> bool {
+/// Whether this node, by its id, is a manager and is to stay one.
+pub fn is_to_stay(node: &str, state: &State) -> bool {
     let record = node.parse::<NodeId>().ok().and_then(|id| state.node(&id));
     record.is_some_and(|node| node.role == Role::Manager && node.status.state != NodeState::Disconnected)
 }

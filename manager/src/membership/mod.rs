@@ -4,6 +4,8 @@
 mod join;
 mod leave;
 
+pub use leave::give_up_role;
+
 use crate::attachments::calling_node;
 use crate::authorise::Authorized;
 use crate::caller::{Caller, FORWARDED};
@@ -82,7 +84,8 @@ impl Membership for MembershipService {
         let status = self.seat.raft.status();
         match leader(&status) {
             Leader::Here => {
-                Ok(Response::new(v1::HeardResponse { raft_ids: status.heard.into_iter().collect() }))
+                let raft_ids = status.heard.into_iter().collect();
+                Ok(Response::new(v1::HeardResponse { raft_ids, applied: status.applied }))
             }
             Leader::There(_) | Leader::Nowhere => Err(Status::aborted("this manager is not the leader")),
         }

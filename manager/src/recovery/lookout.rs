@@ -1,7 +1,7 @@
 //! Whoever went on alone looks out for those it went on without: another of them may have done the same, unseen.
 //! Knows: whom to ask, and how often. Must not know: what is made of the answers.
 
-use super::hear;
+use super::{hear, hear_past};
 use crate::addresses::ask;
 use crate::seat::Seat;
 use std::net::SocketAddr;
@@ -25,7 +25,9 @@ pub async fn look_out(seat: Arc<Seat>, former: Vec<SocketAddr>, stop: Cancellati
             });
             for (addr, answer) in futures::future::join_all(asked).await {
                 if let Ok(found) = answer {
-                    hear(&seat, &found.lineage, (found.node, &addr.to_string()));
+                    let who = (found.node, &*addr.to_string());
+                    hear(&seat, &found.lineage, who);
+                    hear_past(&seat, (&found.lineage, &found.stayed), who);
                 }
             }
         }

@@ -84,6 +84,13 @@ impl Met {
         inner.see(own, said, who);
     }
 
+    /// `who` decides in a past of this manager's own epoch, which those there have met, and not followed.
+    pub fn hear_past(&self, own: &Lineage, said: Lineage, stayed: &[Epoch], who: &str) {
+        if own.sees(&said) == Kin::Past && stayed.contains(&own.epoch) {
+            self.inner.lock().see(own, said, who);
+        }
+    }
+
     /// A manager of this one's own epoch says that those who decide there have stayed when they met these.
     pub fn hear_stayed(&self, epochs: impl IntoIterator<Item = Epoch>) {
         let mut inner = self.inner.lock();
@@ -163,7 +170,9 @@ impl Met {
             Kin::Apart => Some(apart(own, lineage, who)),
             Kin::Same | Kin::Past | Kin::Later => None,
         };
-        recent.filter_map(warning).collect()
+        let past = recent.clone().filter(|seen| own.sees(&seen.lineage) == Kin::Past);
+        let past: Vec<&Sighting> = past.collect();
+        recent.filter_map(warning).chain(left_behind(own, &past)).collect()
     }
 }
 
@@ -191,10 +200,27 @@ impl Inner {
     }
 }
 
+/// What the manager that was forced is told of those that it went on without, and that decided all the while.
+fn left_behind(own: &Lineage, past: &[&Sighting]) -> Option<String> {
+    let there = past.first()?.lineage.epoch;
+    let names: Vec<&str> = past.iter().map(|seen| seen.who.as_str()).collect();
+    let who = match names.as_slice() {
+        [one] => format!("the manager {one}"),
+        more => format!("the managers {}", more.join(" and ")),
+    };
+    Some(format!(
+        "this cluster, at epoch {own}, was forced without {who}: a majority decides there at epoch {there}, all the while, and \
+         goes on. To keep what is there, run `swarmctl leave --force` on the managers here and `swarmctl rejoin` with an \
+         address of a manager there on the workers; to keep what is here, `swarmctl rejoin` with the address of this manager \
+         on each manager there"
+    ))
+}
+
 fn went_on(own: &Lineage, later: &Lineage, who: &str) -> String {
     format!(
         "the manager {who} went on without the managers here: it is at epoch {later}, this cluster at {own}. The managers \
-         here have a quorum and go on: run `swarmctl leave --force` there to keep this cluster, or `swarmctl rejoin` with its \
+         here have a quorum and go on: run `swarmctl leave --force` there to keep this cluster (and \
+         `swarmctl rejoin` with the address of a manager here on workers that followed it), or `swarmctl rejoin` with its \
          address on each manager here to follow it and lose what was decided here since"
     )
 }
@@ -261,6 +287,25 @@ mod tests {
         told.hear_stayed([later(7).epoch]);
         told.hear(&own, later(7), "h1");
         assert_eq!(told.looked(&own), None);
+    }
+
+    /// Found by a breaker: who was forced beside a majority was never told.
+    #[test]
+    fn who_was_forced_beside_a_majority_is_warned() {
+        let (_dir, met) = met();
+        let (own, past) = (later(7), Lineage::default());
+        met.hear_past(&own, past.clone(), &[], "h2 (192.0.2.2:2377)");
+        met.hear_past(&own, past.clone(), &[later(8).epoch], "h2 (192.0.2.2:2377)");
+        assert_eq!(met.warnings(&own), Vec::<String>::new(), "it may follow yet");
+        for who in ["h2 (192.0.2.2:2377)", "h3 (192.0.2.3:2377)"] {
+            met.hear_past(&own, past.clone(), &[own.epoch], who);
+        }
+        assert_eq!(met.looked(&own), None);
+        let said = met.warnings(&own);
+        assert_eq!(said.len(), 1, "{said:?}");
+        for fact in ["h2 (192.0.2.2:2377) and h3", "epoch 1-00000007", "epoch 0", "leave --force", "rejoin"] {
+            assert!(said.join("").contains(fact), "{said:?}");
+        }
     }
 
     #[test]

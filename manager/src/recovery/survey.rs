@@ -62,6 +62,7 @@ pub fn own(seat: &Seat) -> v1::SurveyResponse {
             .unwrap_or_default(),
         caller: None,
         features: seat.features,
+        disk_full: seat.raft.is_full(),
     }
 }
 
@@ -76,14 +77,26 @@ pub fn lineage_of(survey: &v1::SurveyResponse) -> Lineage {
 }
 
 /// The manager at `addr`, by its host's name if that is on record, says that it lives in `said`.
-pub fn hear(seat: &Seat, said: &Lineage, (node, addr): (Option<NodeId>, &str)) {
-    // Before it has the cluster's state it cannot tell.
-    if seat.applied.read(|state| state.cluster().is_none()) {
-        return;
+pub fn hear(seat: &Seat, said: &Lineage, who: (Option<NodeId>, &str)) {
+    if let Some(who) = name(seat, who) {
+        seat.met.hear(&lineage(seat), said.clone(), &who);
     }
-    let host = node.and_then(|node| seat.applied.read(|state| Some(state.node(&node)?.hostname.clone())));
-    let who = host.map_or_else(|| addr.to_owned(), |host| format!("{host} ({addr})"));
-    seat.met.hear(&lineage(seat), said.clone(), &who);
+}
+
+/// The same of one that this manager went on without, and which later epochs it has met and not followed.
+pub fn hear_past(seat: &Seat, (said, stayed): (&Lineage, &[Epoch]), who: (Option<NodeId>, &str)) {
+    if let Some(who) = name(seat, who) {
+        seat.met.hear_past(&lineage(seat), said.clone(), stayed, &who);
+    }
+}
+
+/// `None`: before it has the cluster's state, this manager cannot tell.
+fn name(seat: &Seat, (node, addr): (Option<NodeId>, &str)) -> Option<String> {
+    seat.applied.read(|state| {
+        state.cluster()?;
+        let host = node.and_then(|node| Some(state.node(&node)?.hostname.clone()));
+        Some(host.map_or_else(|| addr.to_owned(), |host| format!("{host} ({addr})")))
+    })
 }
 
 /// Asks the other managers on record, all at once; who does not answer in time is left out.
@@ -119,10 +132,17 @@ pub async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse
     Some(timeout(ANSWER_DEADLINE, call).await.ok().flatten()?.into_inner())
 }
 
-/// `2 of 3 managers do not answer this one: h2 (10.0.0.2:2377), h3 (10.0.0.3:2377)`; empty when all do.
-///
+/// Why this manager hears of no leader, as far as it can find out by asking the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoLeader {
+    /// `2 of 3 managers do not answer this one: h2 (10.0.0.2:2377), h3 (10.0.0.3:2377)`; empty when all do.
+    Missing(String),
+    /// The others go on without this manager, which is none of them any more, or soon. Those to ask.
+    LetGo(String),
+}
+
 /// Who votes and is no manager on record any more counts too: it has left before Raft could let go of it.
-pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId, voters: &[Member]) -> String {
+pub async fn no_leader(links: &Links, applied: &AppliedState, me: NodeId, voters: &[Member]) -> NoLeader {
     let mut managers = applied.read(|state| named(state, |_| true));
     for voter in voters {
         if let Ok(node) = voter.node.parse::<NodeId>()
@@ -136,13 +156,51 @@ pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId, voters: 
             ));
         }
     }
-    let away = silent(links, &managers, me).await;
-    match away.len() {
-        0 => String::new(),
-        count => {
-            format!("{count} of {} managers do not answer this one: {}", managers.len(), away.join(", "))
-        }
+    let answers = answers(links, &managers, me).await;
+    let others: Vec<Other> = managers
+        .iter()
+        .zip(answers)
+        .filter(|((peer, _), _)| peer.node != me)
+        .map(|((peer, host), answer)| Other {
+            name: format!("{host} ({})", peer.addr),
+            stays: applied
+                .read(|state| state.node(&peer.node).is_some_and(|node| node.role == Role::Manager)),
+            answers: answer.is_some(),
+            decides_without: answer.is_some_and(|answer| answer.leads && answer.caller.is_none()),
+        })
+        .collect();
+    let stays = applied.read(|state| state.node(&me).is_some_and(|node| node.role == Role::Manager));
+    explain(stays, managers.len(), &others)
+}
+
+/// Another manager on record, and what it answers.
+struct Other {
+    name: String,
+    /// It is to stay a manager.
+    stays: bool,
+    answers: bool,
+    /// It leads with a majority, and this manager is on its record no more.
+    decides_without: bool,
+}
+
+/// `stays`: this manager is to stay one by its own record, which may be behind.
+fn explain(stays: bool, managers: usize, others: &[Other]) -> NoLeader {
+    let names = |those: &dyn Fn(&&Other) -> bool| -> Vec<&str> {
+        others.iter().filter(those).map(|other| other.name.as_str()).collect()
+    };
+    let deciding = names(&|other| other.decides_without);
+    if !deciding.is_empty() {
+        return NoLeader::LetGo(deciding.join(", "));
     }
+    let (left, there) = (others.iter().filter(|other| other.stays).count(), names(&|o| o.stays && o.answers));
+    if !stays && there.len() > left / 2 {
+        return NoLeader::LetGo(there.join(", "));
+    }
+    let away = names(&|other| !other.answers);
+    NoLeader::Missing(match away.len() {
+        0 => String::new(),
+        count => format!("{count} of {managers} managers do not answer this one: {}", away.join(", ")),
+    })
 }
 
 /// An error names those who do not answer, when the managers without `leaving` could not decide because of it. Asked, not
@@ -150,12 +208,30 @@ pub async fn missing(links: &Links, applied: &AppliedState, me: NodeId, voters: 
 pub async fn can_do_without(seat: &Seat, leaving: NodeId) -> Result<(), String> {
     let stays = |node: &Node| node.id != leaving && node.role == Role::Manager;
     let managers = seat.applied.read(|state| named(state, stays));
-    let away = silent(&seat.links, &managers, seat.me().node).await;
+    let me = (seat.me().node, seat.raft.is_full());
+    let answers = answers(&seat.links, &managers, me.0).await;
+    let (mut away, mut full) = (Vec::new(), Vec::new());
+    for ((peer, host), answer) in managers.iter().zip(answers) {
+        match answer.map(|answer| answer.disk_full) {
+            None if peer.node != me.0 => away.push(format!("{host} ({})", peer.addr)),
+            None if me.1 => full.push(host.clone()),
+            Some(true) => full.push(host.clone()),
+            None | Some(false) => {}
+        }
+    }
+    let left = managers.len();
     // That nobody would be left is for the state to judge.
-    if managers.is_empty() || managers.len() - away.len() > managers.len() / 2 {
+    if left == 0 || left - away.len() - full.len() > left / 2 {
         return Ok(());
     }
-    Err(format!("{} of the {} managers left do not answer: {}", away.len(), managers.len(), away.join(", ")))
+    let mut why = Vec::new();
+    if !away.is_empty() {
+        why.push(format!("{} of the {left} managers left do not answer: {}", away.len(), away.join(", ")));
+    }
+    if !full.is_empty() {
+        why.push(format!("the disks of {} of them are full: {}", full.len(), full.join(", ")));
+    }
+    Err(why.join(", and "))
 }
 
 /// The managers on record that are wanted, with their host names.
@@ -167,13 +243,16 @@ pub fn named(state: &State, wanted: impl Fn(&Node) -> bool) -> Vec<(ManagerPeer,
     state.managers().into_iter().filter_map(named).collect()
 }
 
-/// Those of the managers, but for this one, that do not answer in time: `h2 (10.0.0.2:2377)`.
-async fn silent(links: &Links, managers: &[(ManagerPeer, String)], me: NodeId) -> Vec<String> {
-    let asked = managers.iter().map(|(peer, host)| async move {
-        let here = peer.node == me || ask(links, peer).await.is_some();
-        (!here).then(|| format!("{host} ({})", peer.addr))
-    });
-    futures::future::join_all(asked).await.into_iter().flatten().collect()
+/// What each of the managers answers; of this one, and of those that do not answer in time, `None`.
+async fn answers(
+    links: &Links,
+    managers: &[(ManagerPeer, String)],
+    me: NodeId,
+) -> Vec<Option<v1::SurveyResponse>> {
+    let asked = managers
+        .iter()
+        .map(|(peer, _)| async move { if peer.node == me { None } else { ask(links, peer).await } });
+    futures::future::join_all(asked).await
 }
 
 /// Whether `other` knows something that `own` may not.
@@ -214,6 +293,28 @@ async fn look(seat: &Seat) -> Option<Lineage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn other(name: &str, (stays, answers, decides_without): (bool, bool, bool)) -> Other {
+        Other { name: name.to_owned(), stays, answers, decides_without }
+    }
+
+    /// Found by a breaker: one just demoted said that the quorum was lost, and advised to force a new cluster.
+    #[test]
+    fn a_manager_that_is_let_go_does_not_speak_of_a_lost_quorum() {
+        let there = [other("h1", (true, true, false)), other("h2", (true, true, false))];
+        let gone = [other("h3", (false, false, false)), other("h4", (true, false, false))];
+        let all: Vec<Other> = there.into_iter().chain(gone).collect();
+        assert_eq!(explain(false, 5, &all), NoLeader::LetGo("h1, h2".to_owned()));
+        // Its own record may be behind: then those who decide say so.
+        let decided = [other("h1", (true, true, true)), other("h2", (true, false, false))];
+        assert_eq!(explain(true, 3, &decided), NoLeader::LetGo("h1".to_owned()));
+        let away = "2 of 5 managers do not answer this one: h3, h4";
+        assert_eq!(explain(true, 5, &all), NoLeader::Missing(away.to_owned()));
+        // To be demoted, and the others really are away.
+        let lost = [other("h1", (true, false, false)), other("h2", (true, false, false))];
+        assert!(matches!(explain(false, 3, &lost), NoLeader::Missing(said) if said.starts_with("2 of 3")));
+        assert_eq!(explain(true, 1, &[]), NoLeader::Missing(String::new()));
+    }
 
     fn survey(epoch: u64, last_log_term: u64, last_log_index: u64) -> v1::SurveyResponse {
         v1::SurveyResponse { epoch, last_log_term, last_log_index, ..v1::SurveyResponse::default() }

@@ -18,11 +18,18 @@ pub(crate) struct Assignments {
     /// False while what is held came from the file alone and a manager may still say better.
     confirmed: AtomicBool,
     /// The epoch in which the cluster was met otherwise than by an assignment.
-    expected: watch::Sender<Option<Lineage>>,
+    expected: watch::Sender<Option<Expected>>,
     /// The role wanted for this node, as a manager said it in this life: a file may be older than the certificate.
     role: watch::Sender<Option<Role>>,
     /// PEM: the roots that count, as a manager said it in this life; empty until then.
     roots: watch::Sender<String>,
+}
+
+/// An epoch to go to. A past one counts only where an operator has said so: as long as nothing was assigned there.
+#[derive(Clone)]
+pub(crate) struct Expected {
+    lineage: Lineage,
+    back: bool,
 }
 
 impl Assignments {
@@ -51,6 +58,13 @@ impl Assignments {
             Assignment::Incremental { changes, .. } => Some(changes.clone()),
         };
         held.take(assignment)?;
+        // Without a word to those who wait for another epoch: this is it.
+        self.expected.send_if_modified(|expected| {
+            let arrived =
+                |expected: &Expected| expected.back && expected.lineage.epoch == held.defaults.lineage.epoch;
+            *expected = expected.take().filter(|expected| !arrived(expected));
+            false
+        });
         match changes {
             None => self.zones.reset(&held),
             Some(changes) => self.zones.follow(held.revision, &changes),
@@ -68,12 +82,21 @@ impl Assignments {
 
     /// From now on only managers of this epoch count, and of those that come from it.
     pub(crate) fn expect(&self, lineage: Lineage) {
-        if self.lineage().epoch != lineage.epoch {
-            self.expected.send_replace(Some(lineage));
+        self.go_to(Expected { lineage, back: false });
+    }
+
+    /// The same of an epoch that the one here came from, whose managers have gone on.
+    pub(crate) fn go_back(&self, lineage: Lineage) {
+        self.go_to(Expected { lineage, back: true });
+    }
+
+    fn go_to(&self, expected: Expected) {
+        if self.lineage().epoch != expected.lineage.epoch {
+            self.expected.send_replace(Some(expected));
         }
     }
 
-    pub(crate) fn watch_expected(&self) -> watch::Receiver<Option<Lineage>> {
+    pub(crate) fn watch_expected(&self) -> watch::Receiver<Option<Expected>> {
         self.expected.subscribe()
     }
 
@@ -81,7 +104,8 @@ impl Assignments {
     pub(crate) fn lineage(&self) -> Lineage {
         let held = self.held.read().defaults.lineage.clone();
         let expected = self.expected.borrow().clone();
-        expected.filter(|expected| held.sees(expected) != Kin::Past).unwrap_or(held)
+        let counts = |expected: &Expected| expected.back || held.sees(&expected.lineage) != Kin::Past;
+        expected.filter(counts).map_or(held, |expected| expected.lineage)
     }
 
     pub(crate) fn watch_role(&self) -> watch::Receiver<Option<Role>> {
@@ -127,5 +151,33 @@ impl Assignments {
         let mut watch = self.watch();
         let reached = watch.wait_for(|held| held.is_some_and(|held| held >= revision));
         tokio::time::timeout(within, reached).await.is_ok_and(|answer| answer.is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_model::Defaults;
+
+    fn whole(lineage: &Lineage) -> Assignment {
+        let defaults = Defaults { lineage: lineage.clone(), ..Defaults::default() };
+        Assignment::Complete(Assigned { defaults, ..Assigned::default() })
+    }
+
+    #[test]
+    fn an_operator_takes_a_node_back_to_the_past_of_a_branch_once() {
+        let (past, branch, later) =
+            (Lineage::default(), Lineage::default().follow(7), Lineage::default().follow(8));
+        let held = Assignments::new(None);
+        held.take(whole(&branch)).unwrap();
+        held.expect(past.clone());
+        assert_eq!(held.lineage(), branch, "the past counts for nothing by itself");
+        held.go_back(past.clone());
+        assert_eq!(held.lineage(), past);
+        held.take(whole(&past)).unwrap();
+        assert_eq!(held.lineage(), past);
+        // From there the cluster goes on as ever.
+        held.take(whole(&later)).unwrap();
+        assert_eq!(held.lineage(), later);
     }
 }

@@ -6,4 +6,4 @@ pub(crate) mod fuzz;
 mod held;
 
 pub(crate) use disk::{keep, load};
-pub(crate) use held::Assignments;
+pub(crate) use held::{Assignments, Expected};

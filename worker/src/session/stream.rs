@@ -5,11 +5,11 @@ use super::managers::{Current, Managers};
 use super::pace::Pace;
 use super::round::Round;
 use crate::WorkerConfig;
-use crate::assignment::Assignments;
+use crate::assignment::{Assignments, Expected};
 use crate::config::Here;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{Assigned, Assignment, EndpointId, Lineage, Revision};
+use swarm_model::{Assigned, Assignment, EndpointId, Revision};
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::v1::{self, manager_message::Message, worker_message};
 use tokio::sync::{mpsc, watch};
@@ -119,14 +119,14 @@ struct Calls {
     own: watch::Receiver<Option<String>>,
     here: watch::Receiver<Here>,
     named: watch::Receiver<Vec<String>>,
-    epoch: watch::Receiver<Option<Lineage>>,
+    epoch: watch::Receiver<Option<Expected>>,
 }
 
 impl Calls {
     fn new(
         managers: &Managers,
         registration: &Registration,
-        epoch: watch::Receiver<Option<Lineage>>,
+        epoch: watch::Receiver<Option<Expected>>,
     ) -> Self {
         let (own, named) = (managers.watch_own(), managers.watch_called());
         Self { own, here: registration.here.clone(), named, epoch }

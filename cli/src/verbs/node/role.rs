@@ -5,8 +5,14 @@ use crate::args::node::NodesArgs;
 use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{Several, print, say};
+use std::time::Duration;
 use swarm_model::Role;
 use swarm_proto::v1;
+use tokio::time::Instant;
+
+/// For a node whose daemon was just restarted to be heard of again.
+const BACK_WITHIN: Duration = Duration::from_secs(4);
+const POLL: Duration = Duration::from_millis(100);
 
 pub async fn run(target: &Target, args: NodesArgs, role: Role) -> Result<(), CliError> {
     let client = Client::connect(target).await?;
@@ -54,12 +60,29 @@ async fn change(client: &Client, reference: &str, role: Role) -> Result<String, 
         ..v1::UpdateNodeRequest::default()
     };
     let changed = call(client.control().update_node(request)).await?.node.unwrap_or_default();
-    let state = changed.status.as_ref().map_or(v1::NodeState::Unspecified, v1::NodeStatus::state);
-    if role == v1::Role::Manager && state != v1::NodeState::Ready {
+    if role == v1::Role::Manager && !is_here(client, changed).await {
         say(&format!("warning: node {reference} is not ready: it becomes a manager when it comes back"));
     }
     Ok(match role {
         v1::Role::Manager => format!("Node {reference} promoted to a manager in the swarm.\n"),
         _ => format!("Manager {reference} demoted in the swarm.\n"),
     })
+}
+
+/// Whether it is ready, or is so after a moment.
+async fn is_here(client: &Client, mut node: v1::Node) -> bool {
+    let until = Instant::now() + BACK_WITHIN;
+    loop {
+        match node.status.as_ref().map(v1::NodeStatus::state) {
+            Some(v1::NodeState::Ready) => return true,
+            Some(v1::NodeState::Unknown | v1::NodeState::Pending) if Instant::now() < until => {}
+            _ => return false,
+        }
+        tokio::time::sleep(POLL).await;
+        let request = v1::GetNodeRequest { reference: node.id.clone() };
+        match call(client.control().get_node(request)).await {
+            Ok(v1::GetNodeResponse { node: Some(now), .. }) => node = now,
+            Ok(_) | Err(_) => return false,
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod places;
 mod remedy;
 mod words;
 
-pub use places::{Part, Place, ZONE_LABEL};
+pub use places::{Part, Place, Presence, ZONE_LABEL};
 pub use remedy::Promotion;
 
 use crate::State;
@@ -28,9 +28,12 @@ pub fn majority(voters: usize) -> usize {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Losses {
     pub voters: usize,
+    /// Those that can take part in a decision.
     pub heard: usize,
     /// Managers that are not heard.
     pub away: Vec<String>,
+    /// Managers that are heard and cannot take part: their disks are full.
+    pub full: Vec<String>,
     /// Managers of unknown zone, where others have one.
     pub unplaced: Vec<String>,
     /// Zones whose loss would lose the quorum as things are now.
@@ -54,13 +57,13 @@ impl Losses {
 }
 
 impl State {
-    /// `heard` is asked with Raft ids.
-    pub fn losses(&self, heard: impl Fn(u64) -> bool) -> Losses {
+    /// `presence` is asked with Raft ids.
+    pub fn losses(&self, presence: impl Fn(u64) -> Presence) -> Losses {
         let level = self.cluster().map_or(1, |cluster| cluster.feature_level);
         let mut named: BTreeMap<&str, usize> = BTreeMap::new();
         self.nodes().for_each(|node| *named.entry(&node.hostname).or_default() += 1);
         let alone = |node: &Node| named.get(node.hostname.as_str()) == Some(&1);
-        let place = |node| place(node, (level, alone(node)), &heard);
+        let place = |node| place(node, (level, alone(node)), &presence);
         let places: Vec<Place<'_>> = self.nodes().filter_map(place).collect();
         judge(&places)
     }
@@ -74,8 +77,9 @@ pub fn judge(places: &[Place<'_>]) -> Losses {
     let hosts = |wanted: &dyn Fn(&Place<'_>) -> bool| -> Vec<String> {
         voters.iter().filter(|place| wanted(place)).map(|place| place.host.into()).collect()
     };
-    let away = hosts(&|place| place.part == Part::Voter { heard: false });
-    let heard = voters.len() - away.len();
+    let those = |presence| hosts(&|place| place.part == Part::Voter { presence });
+    let (away, full) = (those(Presence::Silent), those(Presence::Full));
+    let heard = voters.len() - away.len() - full.len();
     let zoned = voters.iter().any(|place| place.zone.is_some());
     let misplaced = misplaced(&all, voters.len());
     Losses {
@@ -90,6 +94,7 @@ pub fn judge(places: &[Place<'_>]) -> Losses {
         promotion: remedy(&all, voters.len(), !misplaced.is_empty()),
         misplaced,
         away,
+        full,
     }
 }
 

@@ -9,10 +9,19 @@ use swarm_model::{Node, NodeState, Role};
 /// The node label that says in which zone a node stands: what may be lost together.
 pub const ZONE_LABEL: &str = "zone";
 
+/// What is known of a manager at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Heard,
+    /// It answers, and takes no changes: its disk is full.
+    Full,
+    Silent,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Voter {
-        heard: bool,
+        presence: Presence,
     },
     /// A worker that is ready to be promoted.
     Candidate,
@@ -37,11 +46,11 @@ impl Place<'_> {
 pub fn place<'a>(
     node: &'a Node,
     (level, alone): (u32, bool),
-    heard: &impl Fn(u64) -> bool,
+    presence: &impl Fn(u64) -> Presence,
 ) -> Option<Place<'a>> {
     let able = node.status.state == NodeState::Ready && node.features.max(1) >= level;
     let part = match &node.manager {
-        Some(manager) if node.votes() => Part::Voter { heard: heard(manager.raft_id) },
+        Some(manager) if node.votes() => Part::Voter { presence: presence(manager.raft_id) },
         None if node.role == Role::Worker && able => Part::Candidate,
         _ => return None,
     };
@@ -94,9 +103,9 @@ impl<'a> Groups<'a> {
             };
             let size = groups.0.entry(group).or_default();
             match place.part {
-                Part::Voter { heard } => {
+                Part::Voter { presence } => {
                     size.voters += 1;
-                    size.heard += usize::from(heard);
+                    size.heard += usize::from(presence == Presence::Heard);
                 }
                 Part::Candidate => size.candidates.push(place.host),
             }

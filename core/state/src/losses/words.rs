@@ -11,6 +11,7 @@ impl Losses {
     pub fn warnings(&self) -> Vec<String> {
         let mut said = Vec::new();
         said.extend(self.absence());
+        said.extend(self.fullness());
         // Nothing can be promoted or moved before they decide again.
         if !self.has_quorum() {
             return said;
@@ -34,18 +35,39 @@ impl Losses {
             1 => "does",
             _ => "do",
         };
-        let who = format!(
-            "{} of {} managers {verb} not answer ({})",
-            self.away.len(),
-            self.voters,
-            self.away.join(", ")
-        );
-        let borne = match self.survives() {
+        let who = self.of_all(&self.away);
+        Some(format!(
+            "{who} {verb} not answer ({}): {}; start what is away again",
+            self.away.join(", "),
+            self.borne()
+        ))
+    }
+
+    /// Whoever cannot write is no help to a decision, though it answers.
+    fn fullness(&self) -> Option<String> {
+        let (has, those) = match self.full.len() {
+            0 => return None,
+            1 => ("has", "there"),
+            _ => ("have", "on each of them"),
+        };
+        let who = self.of_all(&self.full);
+        Some(format!(
+            "{who} {has} no room left on the disk under its Raft log ({}) and takes no changes: {}; make room {those}",
+            self.full.join(", "),
+            self.borne()
+        ))
+    }
+
+    fn of_all(&self, those: &[String]) -> String {
+        format!("{} of {} managers", those.len(), self.voters)
+    }
+
+    fn borne(&self) -> String {
+        match self.survives() {
             _ if !self.has_quorum() => "the quorum is lost, and nothing can be changed".to_string(),
             0 => "the loss of no further one can be borne".to_string(),
             more => format!("the loss of {more} more can be borne{}", self.but_not_zones()),
-        };
-        Some(format!("{who}: {borne}; start what is away again"))
+        }
     }
 
     /// Where several losses at once are one zone.

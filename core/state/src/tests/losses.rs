@@ -1,10 +1,14 @@
 //! What losses can be borne: against brute force, and each sentence once.
 
-use crate::losses::{MOST_MANAGERS, Part, Place, judge, majority};
+use crate::losses::{MOST_MANAGERS, Part, Place, Presence, judge, majority};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use proptest::prelude::*;
+
+const HEARD: Part = Part::Voter { presence: Presence::Heard };
+const SILENT: Part = Part::Voter { presence: Presence::Silent };
+const FULL: Part = Part::Voter { presence: Presence::Full };
 
 #[derive(Debug, Clone)]
 struct Host {
@@ -24,7 +28,7 @@ fn voters(hosts: &[Host]) -> impl Iterator<Item = &Host> {
 }
 
 fn heard(hosts: &[Host]) -> impl Iterator<Item = &Host> {
-    hosts.iter().filter(|host| host.part == Part::Voter { heard: true })
+    hosts.iter().filter(|host| host.part == HEARD)
 }
 
 fn decides(hosts: &[Host], lost: impl Fn(&Host) -> bool) -> bool {
@@ -34,7 +38,7 @@ fn decides(hosts: &[Host], lost: impl Fn(&Host) -> bool) -> bool {
 /// Everybody is there, and these workers are managers.
 fn promoted(hosts: &[Host], names: &[&str]) -> Hosts {
     let votes = |host: &Host| host.part != Part::Candidate || names.contains(&host.name.as_str());
-    let part = |host: &Host| if votes(host) { Part::Voter { heard: true } } else { Part::Candidate };
+    let part = |host: &Host| if votes(host) { HEARD } else { Part::Candidate };
     hosts.iter().map(|host| Host { part: part(host), ..host.clone() }).collect()
 }
 
@@ -51,8 +55,9 @@ fn hosts() -> impl Strategy<Value = Hosts> {
         9 => prop::sample::select(&ZONES[..]).prop_map(Some),
     ];
     let part = prop_oneof![
-        4 => Just(Part::Voter { heard: true }),
-        1 => Just(Part::Voter { heard: false }),
+        4 => Just(HEARD),
+        1 => Just(SILENT),
+        1 => Just(FULL),
         3 => Just(Part::Candidate),
     ];
     prop::collection::vec((zone, part), 1..10).prop_map(|drawn| {
@@ -124,20 +129,21 @@ proptest! {
             let names: Vec<&str> = found.workers.iter().map(|(host, _)| host.as_str()).collect();
             prop_assert!(names.iter().all(|name| able.iter().any(|able| able == name)));
             let after = judge(&places(&promoted(&hosts, &names)));
-            prop_assert!(after.misplaced.is_empty() && after.away.is_empty(), "{:?}", after);
+            prop_assert!(after.misplaced.is_empty() && after.away.is_empty() && after.full.is_empty(), "{:?}", after);
         } else if let Some(partly) = losses.promotion {
             prop_assert!(partly.workers.len() == 1 && count.is_multiple_of(2));
         }
     }
 }
 
-/// `m` a manager, `x` one that is away, `w` a worker; the letter after it is its zone, `-` none.
+/// `m` a manager, `x` one that is away, `f` one whose disk is full, `w` a worker; the letter after it is its zone, `-` none.
 fn said(script: &str) -> Vec<String> {
     let host = |(i, word): (usize, &str)| {
         let zone = ZONES.iter().find(|zone| word.ends_with(**zone)).copied();
         let part = match word.as_bytes()[0] {
-            b'm' => Part::Voter { heard: true },
-            b'x' => Part::Voter { heard: false },
+            b'm' => HEARD,
+            b'x' => SILENT,
+            b'f' => FULL,
             _ => Part::Candidate,
         };
         Host { name: format!("h{}", i + 1), zone, part }
@@ -162,6 +168,10 @@ fn each_sentence_names_what_is_wrong_and_what_mends_it() {
         ("m- m- m- m-", &["4 managers bear no more losses than 3", "or demote one"]),
         ("m- m- x-", &["1 of 3 managers does not answer (h3)", "no further one", "start"]),
         ("m- x- x-", &["2 of 3 managers do not answer (h2, h3)", "quorum is lost"]),
+        ("m- m- f-", &["1 of 3 managers has no room left", "(h3)", "no further one", "make room there"]),
+        ("m- f- f-", &["2 of 3 managers have no room left", "(h2, h3)", "quorum is lost", "each of them"]),
+        ("m- f- x-", &["does not answer (h3): the quorum is lost", "no room left on the disk", "(h2)"]),
+        ("f-", &["1 of 1 managers has no room left", "(h1)", "quorum is lost"]),
         ("m- m- m- m- x-", &["1 of 5", "the loss of 1 more can be borne"]),
         ("ma ma mb mb xc", &["the loss of 1 more can be borne, but not that of zone a or b"]),
         ("ma ma ma", &["all 3 managers are in zone a", "no promotion", "--label zone="]),
@@ -195,7 +205,7 @@ fn while_nothing_can_be_changed_no_change_is_advised() {
 fn hosts_are_named_in_the_order_people_count() {
     let host = |name: &'static str, part| Place { host: name, zone: None, part };
     let candidate = Part::Candidate;
-    let voter = Part::Voter { heard: true };
+    let voter = HEARD;
     let losses =
         judge(&[host("h10", candidate), host("h1", voter), host("h2", candidate), host("h3", voter)]);
     assert_eq!(losses.promotion.unwrap().workers, [("h2".into(), None)]);

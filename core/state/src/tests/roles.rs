@@ -207,7 +207,7 @@ fn who_was_ready_before_a_recovery_is_in_doubt_until_heard() {
 #[test]
 fn a_promotion_is_named_by_its_id_where_the_name_means_two() {
     let mut log = cluster(2);
-    let advice = |log: &Log| log.state.losses(|_| true).warnings().join("\n");
+    let advice = |log: &Log| log.state.losses(|_| crate::losses::Presence::Heard).warnings().join("\n");
     ready(&mut log, 3);
     assert!(advice(&log).contains("node promote h3`"), "{}", advice(&log));
     // It left, and its host joined anew.
