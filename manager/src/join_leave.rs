@@ -19,6 +19,8 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(200);
 const LEAVE_DEADLINE: Duration = Duration::from_secs(15);
+/// For another manager than the leader to answer, while none is known.
+const ASK_DEADLINE: Duration = Duration::from_secs(2);
 
 pub async fn join(manager: &Manager, managers: &[String]) -> Result<(), ManagerError> {
     let deadline = Instant::now() + JOIN_DEADLINE;
@@ -116,21 +118,38 @@ async fn step(manager: &Manager, force: bool) -> Result<Step, ManagerError> {
                 Err(ManagerError::LastManager)
             }
         }
-        Leader::Nowhere => Ok(Step::Again),
         Leader::Here => hand_over(manager, &status).await.map(|()| Step::Again),
-        Leader::There(member) => {
-            let unreachable =
-                |e: crate::links::Unreachable| ManagerError::Refused(Status::unavailable(e.to_string()));
-            let mut client = seat.links.membership(&member).await.map_err(unreachable)?;
-            let asked = timeout(LEAVE_DEADLINE, client.leave_raft(v1::LeaveRaftRequest {})).await;
-            match asked {
-                Ok(Ok(_)) => Ok(Step::Done),
-                // The leader has let go of it already, or it is no member any more.
-                Ok(Err(status)) if status.code() == Code::PermissionDenied => Ok(Step::Done),
-                Ok(Err(status)) => Err(ManagerError::Refused(status)),
-                Err(_) => Ok(Step::Again),
-            }
-        }
+        Leader::Nowhere => ask_anybody(manager, &status).await,
+        Leader::There(member) => match ask_to_let_go(manager, &member, LEAVE_DEADLINE).await {
+            Err(ManagerError::Refused(refused)) if !is_final(&refused) => ask_anybody(manager, &status).await,
+            answer => answer,
+        },
+    }
+}
+
+/// Whom Raft has let go of already hears of no leader any more, or names the last one it heard of; the others know.
+async fn ask_anybody(manager: &Manager, status: &RaftStatus) -> Result<Step, ManagerError> {
+    let others = status.voters.iter().filter(|(id, _)| **id != status.id);
+    let asked = others.map(|(_, member)| ask_to_let_go(manager, member, ASK_DEADLINE));
+    let answers = futures::future::join_all(asked).await;
+    match answers.iter().any(|answer| matches!(answer, Ok(Step::Done))) {
+        true => Ok(Step::Done),
+        false => Ok(Step::Again),
+    }
+}
+
+async fn ask_to_let_go(manager: &Manager, member: &Member, deadline: Duration) -> Result<Step, ManagerError> {
+    let asked = async {
+        let client = manager.seat.links.membership(member).await;
+        let mut client = client.map_err(|e| Status::unavailable(e.to_string()))?;
+        client.leave_raft(v1::LeaveRaftRequest {}).await
+    };
+    match timeout(deadline, asked).await {
+        Ok(Ok(_)) => Ok(Step::Done),
+        // The leader has let go of it already, or it is no member any more.
+        Ok(Err(status)) if status.code() == Code::PermissionDenied => Ok(Step::Done),
+        Ok(Err(status)) => Err(ManagerError::Refused(status)),
+        Err(_) => Ok(Step::Again),
     }
 }
 

@@ -157,10 +157,10 @@ impl Assignments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swarm_model::Defaults;
+    use swarm_model::DriverDefaults;
 
     fn whole(lineage: &Lineage) -> Assignment {
-        let defaults = Defaults { lineage: lineage.clone(), ..Defaults::default() };
+        let defaults = DriverDefaults { lineage: lineage.clone(), ..DriverDefaults::default() };
         Assignment::Complete(Assigned { defaults, ..Assigned::default() })
     }
 
