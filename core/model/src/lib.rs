@@ -24,6 +24,7 @@ mod node;
 mod options;
 mod settings_change;
 mod time;
+mod wipe;
 
 pub use access::{IssuedToken, MAX_USER_NAME_BYTES, TokenFault, TokenUse, User, UserRole, is_user_name};
 pub use address::{MacAddr, ParseMacError, mac_for_ip};

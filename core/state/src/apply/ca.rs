@@ -65,9 +65,10 @@ pub fn finish(step: &mut Step<'_>, number: u64) -> Result<Reply, Refusal> {
         return Err(Refusal::NotRenewed(behind));
     }
     change_cluster(step, |cluster| {
-        if let Some(rotation) = cluster.rotation.take() {
-            cluster.root_ca_cert = rotation.root_ca_cert;
-            cluster.root_ca_key = rotation.root_ca_key;
+        if let Some(mut rotation) = cluster.rotation.take() {
+            // What is exchanged for the new one is wiped with the rotation.
+            core::mem::swap(&mut cluster.root_ca_cert, &mut rotation.root_ca_cert);
+            core::mem::swap(&mut cluster.root_ca_key, &mut rotation.root_ca_key);
         }
     })
 }
