@@ -1,10 +1,12 @@
 //! What losses the managers can bear, and which promotion would let them bear more: a judgement over who votes, who is
 //! heard, and in which zone each stands. Must not know: how managers are heard, where the sentences are shown.
 
+mod exchange;
 mod places;
 mod remedy;
 mod words;
 
+pub use exchange::Exchange;
 pub use places::{Part, Place, Presence, ZONE_LABEL};
 pub use remedy::Promotion;
 
@@ -12,6 +14,7 @@ use crate::State;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use exchange::exchange;
 use places::{Group, Groups, order, place};
 use remedy::remedy;
 use swarm_model::Node;
@@ -43,6 +46,8 @@ pub struct Losses {
     pub misplaced: Vec<(String, usize)>,
     /// The workers to promote so that nothing is misplaced any more and the number is a good one, if there are such.
     pub promotion: Option<Promotion>,
+    /// Where no promotion alone mends the places: the workers to promote in place of managers.
+    pub exchange: Option<Exchange>,
 }
 
 impl Losses {
@@ -82,6 +87,8 @@ pub fn judge(places: &[Place<'_>]) -> Losses {
     let heard = voters.len() - away.len() - full.len();
     let zoned = voters.iter().any(|place| place.zone.is_some());
     let misplaced = misplaced(&all, voters.len());
+    let promotion = remedy(&all, voters.len(), !misplaced.is_empty());
+    let mended = misplaced.is_empty() || promotion.as_ref().is_some_and(|promotion| promotion.mends_places);
     Losses {
         voters: voters.len(),
         heard,
@@ -91,7 +98,8 @@ pub fn judge(places: &[Place<'_>]) -> Losses {
             .filter(|(_, size)| size.heard > 0 && heard - size.heard < majority(voters.len()))
             .map(|(zone, _)| zone.into())
             .collect(),
-        promotion: remedy(&all, voters.len(), !misplaced.is_empty()),
+        exchange: if mended { None } else { exchange(&all, voters.len()) },
+        promotion,
         misplaced,
         away,
         full,
@@ -103,8 +111,8 @@ fn misplaced(groups: &Groups<'_>, voters: usize) -> Vec<(String, usize)> {
         |size: usize| voters - size < majority(voters) && (voters > 2 || size == voters) && voters > 1;
     groups
         .zones()
-        .filter(|(_, size)| fatal(size.voters))
-        .map(|(zone, size)| (zone.into(), size.voters))
+        .filter(|(_, size)| fatal(size.voters()))
+        .map(|(zone, size)| (zone.into(), size.voters()))
         .collect()
 }
 

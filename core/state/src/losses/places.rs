@@ -82,9 +82,15 @@ impl<'a> Group<'a> {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Size<'a> {
-    pub voters: usize,
+    pub managers: Vec<&'a str>,
     pub heard: usize,
     pub candidates: Vec<&'a str>,
+}
+
+impl Size<'_> {
+    pub fn voters(&self) -> usize {
+        self.managers.len()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +110,7 @@ impl<'a> Groups<'a> {
             let size = groups.0.entry(group).or_default();
             match place.part {
                 Part::Voter { presence } => {
-                    size.voters += 1;
+                    size.managers.push(place.host);
                     size.heard += usize::from(presence == Presence::Heard);
                 }
                 Part::Candidate => size.candidates.push(place.host),

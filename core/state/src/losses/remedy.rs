@@ -42,7 +42,7 @@ pub fn remedy(groups: &Groups<'_>, voters: usize, misplaced: bool) -> Option<Pro
 fn promote<'a>(groups: &Groups<'a>, more: usize, most: usize) -> Option<Vec<(String, Option<String>)>> {
     let room = |(group, size): (&Group<'a>, &Size<'a>)| Room {
         group: *group,
-        voters: size.voters,
+        voters: size.voters(),
         // Taken from the end.
         candidates: size.candidates.iter().rev().copied().collect(),
     };

@@ -1,5 +1,6 @@
 //! The judgement as sentences, each with what to do about it. Must not judge.
 
+use super::exchange::Exchange;
 use super::remedy::Promotion;
 use super::{Losses, MOST_MANAGERS, majority};
 use alloc::format;
@@ -123,14 +124,23 @@ impl Losses {
         };
         let advice = match self.promotion.as_ref().filter(|promotion| promotion.mends_places) {
             Some(promotion) => command(promotion),
-            None if self.voters >= MOST_MANAGERS => format!(
-                "promote a worker of another zone in place of a manager of zone {zone}, with `swarmctl node promote` and \
-                 `node demote`"
-            ),
+            None if self.exchange.is_some() => self.exchange.as_ref().map(commands).unwrap_or_default(),
             None => "no promotion of the workers there are mends that; join nodes of further zones, with `--label zone=NAME`"
                 .to_string(),
         };
         Some(format!("{text}: {advice}"))
+    }
+}
+
+/// In this order: in between there are more managers, not fewer.
+fn commands(Exchange { promote, demote }: &Exchange) -> String {
+    match promote.as_slice() {
+        [] => format!("mended by `swarmctl node demote {}`", demote.join(" ")),
+        promote => format!(
+            "mended by `swarmctl node promote {}`, and `swarmctl node demote {}` once that is done",
+            promote.join(" "),
+            demote.join(" ")
+        ),
     }
 }
 

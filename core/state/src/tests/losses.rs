@@ -136,6 +136,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn where_another_choice_of_managers_mends_the_places_one_is_named(hosts in hosts()) {
+        let losses = judge(&places(&hosts));
+        prop_assume!(!losses.misplaced.is_empty());
+        let named = losses.promotion.as_ref().is_some_and(|promotion| promotion.mends_places);
+        let able = |host: &&Host| host.part != Part::Candidate || host.zone.is_some();
+        let able: Vec<String> = hosts.iter().filter(able).map(|host| host.name.clone()).collect();
+        let choice = |names: &[&str]| -> Hosts {
+            let part = |host: &Host| match names.contains(&host.name.as_str()) {
+                true => Part::Voter { presence: Presence::Heard },
+                false => Part::Candidate,
+            };
+            hosts.iter().map(|host| Host { part: part(host), ..host.clone() }).collect()
+        };
+        let fine = |names: &[&str]| {
+            [3, 5, 7].contains(&names.len()) && judge(&places(&choice(names))).misplaced.is_empty()
+        };
+        prop_assert_eq!(named || losses.exchange.is_some(), named || subsets(&able).any(|names| fine(&names)));
+        let Some(exchange) = losses.exchange else { return Ok(()) };
+        prop_assert!(!named);
+        let managers = voters(&hosts).map(|host| host.name.as_str());
+        let stay = managers.filter(|name| !exchange.demote.iter().any(|host| host == name));
+        let after: Vec<&str> = stay.chain(exchange.promote.iter().map(String::as_str)).collect();
+        prop_assert!(fine(&after), "{:?} after {:?}", after, exchange);
+    }
+}
+
 /// `m` a manager, `x` one that is away, `f` one whose disk is full, `w` a worker; the letter after it is its zone, `-` none.
 fn said(script: &str) -> Vec<String> {
     let host = |(i, word): (usize, &str)| {
@@ -185,7 +215,15 @@ fn each_sentence_names_what_is_wrong_and_what_mends_it() {
         ),
         ("ma mb m-", &["h3 has no zone label", "--label-add zone=NAME"]),
         ("m- m- m- m- m- m- m- m- m-", &["9 managers are many", "node demote"]),
-        ("ma ma ma ma mb mc md wc", &["zone a (4 of 7 managers)", "in place of a manager of zone a"]),
+        (
+            "ma ma ma ma mb mc md wc",
+            &["zone a (4 of 7 managers)", "`swarmctl node promote h8`, and `swarmctl node demote h4` once"],
+        ),
+        (
+            "ma ma ma ma ma wb wc",
+            &["all 5 managers are in zone a", "promote h6 h7`, and `swarmctl node demote h2 h3 h4 h5` once"],
+        ),
+        ("ma ma ma mb mb mc mc mb mb", &["9 managers are many"]),
     ] {
         let said = said(script).join("\n");
         for part in parts {
