@@ -4,12 +4,14 @@
 use super::PendingJoin;
 use crate::daemon::Daemon;
 use crate::member::Member;
+use crate::renewal::clock;
 use crate::running::{self, Running, Start};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_identity::{
-    Credentials, DialErrorKind, Dialler, JoinToken, NodeIdentity, NodeKey, admission, new_key_and_csr,
+    Credentials, DialError, DialErrorKind, Dialler, JoinToken, NodeIdentity, NodeKey, admission,
+    new_key_and_csr,
 };
 use swarm_model::{ManagerPeer, Role};
 use swarm_proto::v1::ca_client::CaClient;
@@ -19,11 +21,18 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 
 const ISSUE_DEADLINE: Duration = Duration::from_secs(10);
+const TIME_DEADLINE: Duration = Duration::from_secs(5);
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// A member, and what is to be said of its clock.
+pub struct Joined {
+    pub running: Arc<Running>,
+    pub clock: Option<String>,
+}
 
 /// # Errors
 /// UNAVAILABLE and its like when another attempt may do better; anything else is final.
-pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Arc<Running>, Status> {
+pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Joined, Status> {
     let token: JoinToken = pending.token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
     let (key, csr) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
     let issued = {
@@ -36,10 +45,11 @@ pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Arc<
         let listen_port = port.as_ref().map_or(0, |_| pending.advertise.port());
         ask_in_turn(daemon, pending, &token, (csr, listen_port)).await.map_err(refused)?
     };
+    let clock = ahead_ms(issued.now_ms).and_then(clock);
     let (start, managers) = accept(daemon, pending, &token, key, &issued)?;
     let undo = (start.credentials.clone(), managers.clone());
     match running::join(daemon, start, &managers).await {
-        Ok(running) => Ok(running),
+        Ok(running) => Ok(Joined { running, clock }),
         Err(error) => {
             if super::is_final(&error) {
                 say_goodbye(&undo.0, &undo.1).await;
@@ -106,12 +116,20 @@ async fn ask(
     (remote, token): (&str, &JoinToken),
     (csr_der, listen_port): (Vec<u8>, u16),
 ) -> Result<pb::IssueResponse, Unanswered> {
-    let channel = admission::channel(remote, &token.digest()).await.map_err(|e| match e.kind() {
-        // A stranger's port is as good as nobody's: the address may be wrong now and right later.
-        DialErrorKind::Unreachable => Unanswered::By(Status::unavailable(e.to_string())),
-        DialErrorKind::Untrusted => Unanswered::Stranger(e.to_status()),
-        DialErrorKind::Usage | DialErrorKind::Refused => Unanswered::By(e.to_status()),
-    })?;
+    let channel = match admission::channel(remote, &token.digest()).await {
+        Ok(channel) => channel,
+        Err(error @ (DialError::NotYetValid { .. } | DialError::Expired { .. })) => {
+            return Err(Unanswered::Stranger(measured(remote, token, &error).await));
+        }
+        Err(e) => {
+            return Err(match e.kind() {
+                // A stranger's port is as good as nobody's: the address may be wrong now and right later.
+                DialErrorKind::Unreachable => Unanswered::By(Status::unavailable(e.to_string())),
+                DialErrorKind::Untrusted => Unanswered::Stranger(e.to_status()),
+                DialErrorKind::Usage | DialErrorKind::Refused => Unanswered::By(e.to_status()),
+            });
+        }
+    };
     let request = pb::IssueRequest {
         token: pending.token.clone(),
         csr_der,
@@ -133,6 +151,26 @@ async fn ask(
             Err(Status::unavailable(late).into())
         }
     }
+}
+
+/// A certificate that does not hold says only the least by which the clocks differ: the manager is asked for the time.
+async fn measured(remote: &str, token: &JoinToken, error: &DialError) -> Status {
+    let told = async {
+        let channel = admission::channel_at_any_time(remote, &token.digest()).await.ok()?;
+        let answer = CaClient::new(channel).get_root_ca(pb::GetRootCaRequest {}).await.ok()?;
+        clock(ahead_ms(answer.into_inner().now_ms)?)
+    };
+    match tokio::time::timeout(TIME_DEADLINE, told).await {
+        Ok(Some(skew)) => Status::permission_denied(format!("{error}; measured: {skew}")),
+        Ok(None) | Err(_) => error.to_status(),
+    }
+}
+
+/// How far this host's clock is ahead of one that showed this; `None`: it was not told.
+fn ahead_ms(theirs_ms: u64) -> Option<i64> {
+    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (own, theirs) = (i64::try_from(own.as_millis()).ok()?, i64::try_from(theirs_ms).ok()?);
+    (theirs != 0).then(|| own.saturating_sub(theirs))
 }
 
 fn is_name(remote: &str) -> bool {
