@@ -3,10 +3,11 @@
 
 use crate::api::no_cluster;
 use crate::authorise::Authorized;
+use crate::ca::issuing_ca;
 use crate::failure::{refusal, unexpected};
 use crate::propose::now_ms;
 use crate::seat::{Seat, request_id};
-use swarm_identity::{RootCa, UserSubject, Validity, random};
+use swarm_identity::{UserSubject, Validity, random};
 use swarm_model::{Cluster, UserId};
 use swarm_proto::{v1, word};
 use swarm_state::{Command, CreateUser, Reply};
@@ -50,8 +51,7 @@ fn wanted(asked: &v1::CreateUserRequest, cluster: &Cluster) -> Result<CreateUser
 }
 
 fn sign(cluster: &Cluster, user: UserId, csr_der: &[u8], expires_ms: u64) -> Result<String, Status> {
-    let ca = RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key)
-        .map_err(|e| Status::internal(e.to_string()))?;
+    let ca = issuing_ca(cluster)?;
     let now_ms = now_ms();
     let validity = Validity::starting(now_ms, expires_ms.saturating_sub(now_ms));
     let subject = UserSubject { user, cluster: cluster.id };

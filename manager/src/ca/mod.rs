@@ -42,7 +42,7 @@ impl Ca for CaService {
         self.seat.gate.admit(Door::Tls, Method::GetRootCa, request).await?;
         let root = self.seat.applied.read(|state| state.cluster().map(Cluster::roots));
         let root_ca_cert = root.ok_or_else(no_cluster)?;
-        Ok(Response::new(v1::GetRootCaResponse { root_ca_cert }))
+        Ok(Response::new(v1::GetRootCaResponse { root_ca_cert, now_ms: now_ms() }))
     }
 
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
@@ -102,13 +102,18 @@ fn sign(cluster: &Cluster, node: &Node, csr_der: &[u8]) -> Result<String, Status
 }
 
 fn certificate(cluster: &Cluster, subject: &Subject, csr_der: &[u8]) -> Result<String, Status> {
+    let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);
+    let signed = issuing_ca(cluster)?.sign(csr_der, subject, validity);
+    signed.map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+/// The root that issues: during a rotation the new one.
+pub fn issuing_ca(cluster: &Cluster) -> Result<RootCa, Status> {
     let issuer = cluster.issuer();
     let ca = RootCa::from_pem(issuer.cert, issuer.key).map_err(|e| Status::internal(e.to_string()))?;
     // During a rotation joiners go by the old root, which their token names; it stands in the chain to be found there.
     let old = if issuer.beside.is_empty() { "" } else { cluster.root_ca_cert.as_str() };
-    let ca = ca.with_beside(&format!("{}{old}", issuer.beside));
-    let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);
-    ca.sign(csr_der, subject, validity).map_err(|e| Status::invalid_argument(e.to_string()))
+    Ok(ca.with_beside(&format!("{}{old}", issuer.beside)))
 }
 
 fn answer(seat: &Seat, node: &Node, certificate_chain: String) -> v1::IssueResponse {

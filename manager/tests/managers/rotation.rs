@@ -3,7 +3,8 @@
 use crate::harness::{Host, WorkerHost, admit, now_ms};
 use crate::poll::until;
 use swarm_identity::{
-    CaDigest, Credentials, Dialler, NodeIdentity, RootCa, Subject, Validity, new_key_and_csr, random,
+    CaDigest, Credentials, Dialler, NodeIdentity, RootCa, Subject, UserIdentity, Validity, new_key_and_csr,
+    random,
 };
 use swarm_model::{Cluster, Role};
 use swarm_proto::v1;
@@ -98,6 +99,36 @@ async fn s67_both_roots_count_until_all_have_renewed_and_then_the_new_one_alone(
     assert!(admit(host.addr, &token, "w3").await.is_ok());
     let refused = admit(host.addr, &old_token, "w4").await.unwrap_err();
     assert!(refused.message().contains("before its root CA was replaced"), "{}", refused.message());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s67_a_user_made_during_a_rotation_is_of_the_new_root_and_outlives_the_old_one() {
+    let host = Host::first().await;
+    rotate(&host, "", "").await.unwrap();
+    let (key, csr_der) = new_key_and_csr().unwrap();
+    let request = v1::CreateUserRequest {
+        name: "anna".into(),
+        role: v1::UserRole::Viewer.into(),
+        csr_der,
+        ..Default::default()
+    };
+    let made = host.control().await.create_user(request).await.unwrap().into_inner();
+    let user = UserIdentity::new(key, &made.certificate_chain).unwrap();
+    // While this manager still shows a certificate of the old root, and trusts both.
+    let roots = cluster(&host).roots();
+    host.credentials.replace(host.credentials.with_roots(&roots).unwrap()).unwrap();
+    let looks = async || {
+        let channel = user.channel(&host.addr.to_string()).await.map_err(|e| e.to_string())?;
+        let mut control = v1::control_client::ControlClient::new(channel);
+        control.list_nodes(v1::ListNodesRequest {}).await.map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(looks().await, Ok(()));
+    renew(&host.credentials, &host).await;
+    let _m = session(&host.credentials, &host, "m1").await;
+    until("the rotation ends", async || progress(&host).await.is_none().then_some(())).await;
+    let new = cluster(&host).roots();
+    host.credentials.replace(host.credentials.with_roots(&new).unwrap()).unwrap();
+    assert_eq!(looks().await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
