@@ -44,6 +44,10 @@ pub enum AddressError {
     InterfaceSeveral { flag: &'static str, interface: String, has: Vec<HostAddress> },
     #[error("{flag} {given:?}: {port:?} is not a port, expected 1 to 65535")]
     BadPort { flag: &'static str, given: String, port: String },
+    #[error(
+        "{flag} {given:?} is this host's loopback: others would reach themselves there, and not this host; it has {}", list(.has)
+    )]
+    Loopback { flag: &'static str, given: String, has: Vec<HostAddress> },
     #[error("{flag} takes no port: {given:?}")]
     PortNotTaken { flag: &'static str, given: String },
 }
@@ -77,6 +81,33 @@ impl Chosen {
             )
         })
     }
+}
+
+/// Whether others that are found at `peers` could reach this one where it was typed to be, and its VXLAN. A cluster on one
+/// host alone may live on loopback.
+pub fn reachable_for(
+    peers: &[IpAddr],
+    typed: Typed<'_>,
+    chosen: &Chosen,
+    host: &[HostAddress],
+) -> Result<(), AddressError> {
+    let elsewhere = peers.iter().any(|ip| !ip.is_loopback());
+    for (flag, given, ip) in [
+        ("--advertise-addr", typed.advertise, chosen.advertise.ip()),
+        ("--data-path-addr", typed.data_path, chosen.data_path),
+    ] {
+        if elsewhere && ip.is_loopback() {
+            let given = if given.is_empty() { ip.to_string() } else { given.to_owned() };
+            return Err(AddressError::Loopback { flag, given, has: host.to_vec() });
+        }
+    }
+    Ok(())
+}
+
+/// An address that nobody dials before it is taken, as a worker's, must be this host's: a slip would only be seen by its
+/// traffic, which stops.
+pub fn is_ours(given: &str, ip: IpAddr, host: &[HostAddress]) -> Result<(), AddressError> {
+    ours("--advertise-addr", given, ip, host).map(drop)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -335,5 +366,25 @@ mod tests {
         assert_eq!(chosen.advertise.to_string(), "[fd00::1]:3000");
         let foreign = choose(Typed { listen: "10.99.0.1", ..Typed::default() }, &addresses);
         assert!(foreign.unwrap_err().to_string().contains("not an address of this host"));
+    }
+
+    #[test]
+    fn loopback_is_for_clusters_of_one_host_and_a_worker_is_where_it_says() {
+        let addresses = host(&[("eth0", "10.1.0.1")]);
+        let may = |advertise: &str, peer: &str| {
+            let typed = Typed { advertise, ..Typed::default() };
+            let chosen = choose(typed, &addresses)?;
+            reachable_for(&[peer.parse().unwrap()], typed, &chosen, &addresses)
+        };
+        assert_eq!(may("10.1.0.1", "10.1.0.2"), Ok(()));
+        assert_eq!(may("127.0.0.2", "127.0.0.1"), Ok(()));
+        let said = may("127.0.0.1", "10.1.0.2").unwrap_err().to_string();
+        assert!(said.contains("loopback") && said.contains("10.1.0.1 on eth0"), "{said}");
+        for slip in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+            assert!(may(slip, "10.1.0.2").is_err(), "{slip}");
+        }
+        let is_ours = |ip: &str| is_ours(ip, ip.parse().unwrap(), &addresses);
+        assert_eq!(is_ours("10.1.0.1"), Ok(()));
+        assert!(is_ours("10.1.0.9").unwrap_err().to_string().contains("not an address of this host"));
     }
 }

@@ -7,7 +7,7 @@ use crate::address::{self, Chosen, DEFAULT_PORT, Typed};
 use crate::daemon::{Daemon, Phase};
 use crate::member::PendingJoin;
 use parking_lot::Mutex;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::{JoinToken, random};
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 mod attempt;
+
+use attempt::Joined;
 
 /// How long the caller of `join` is kept waiting while no manager answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,10 +99,11 @@ async fn run(daemon: Arc<Daemon>, joining: Arc<Joining>, pending: PendingJoin) {
             () = joining.stop.cancelled() => break,
         };
         match result {
-            Ok(running) => {
+            Ok(Joined { running, clock }) => {
                 let member = running.member();
                 let role = pb::Role::from(member.role).into();
-                let warnings = member.chosen().warning(&crate::host::addresses()).into_iter().collect();
+                let advertised = member.chosen().warning(&crate::host::addresses());
+                let warnings = advertised.into_iter().chain(clock).collect();
                 let node = member.node.to_string();
                 let answer = pb::JoinResponse { role, node, warnings, ..Default::default() };
                 daemon.enter_member(running);
@@ -179,7 +182,7 @@ fn not_ourselves(remote: &str, listen: SocketAddr) -> Result<(), Status> {
 }
 
 /// What the remotes stand for by now, for a host that has to choose among its own addresses.
-async fn resolved(remotes: &[String]) -> Vec<SocketAddr> {
+pub async fn resolved(remotes: &[String]) -> Vec<SocketAddr> {
     let lookups = remotes.iter().filter_map(|given| remote(given).ok()).map(|remote| async move {
         let found = tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host(remote)).await;
         found.ok().and_then(Result::ok).and_then(|mut addresses| addresses.next())
@@ -231,5 +234,8 @@ fn addresses(request: &pb::JoinRequest, remotes: &[SocketAddr]) -> Result<Chosen
         }
         (chosen, _) => chosen,
     };
-    chosen.map_err(|e| Status::invalid_argument(e.to_string()))
+    let peers: Vec<IpAddr> = remotes.iter().map(SocketAddr::ip).collect();
+    chosen
+        .and_then(|chosen| address::reachable_for(&peers, typed, &chosen, &host).map(|()| chosen))
+        .map_err(|e| Status::invalid_argument(e.to_string()))
 }

@@ -5,18 +5,22 @@ use crate::address::{self, Typed};
 use crate::daemon::{Daemon, Phase};
 use crate::host;
 use crate::member::Member;
+use crate::role::certificate;
 use crate::running::Running;
 use crate::whereabouts;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::Dialler;
 use swarm_manager::{Found, ask};
-use swarm_model::{Epoch, Kin, Lineage};
+use swarm_model::{Epoch, Kin, Lineage, Role};
 use swarm_proto::v1 as pb;
 use tonic::{Code, Status};
 
 /// For the managers to find each other and elect a leader once enough of them have been told.
 const QUORUM_WITHIN: Duration = Duration::from_secs(10);
+/// For a manager with a quorum to say whether this node is on record.
+const MEMBER_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 
 /// # Errors
@@ -31,8 +35,10 @@ pub async fn rejoin(daemon: &Arc<Daemon>, request: pb::RejoinRequest) -> Result<
             ));
         };
         let remotes = crate::join::remotes("rejoin", &request.remote_addrs)?;
-        let member = readdressed(&running.member(), &request.advertise_addr)?;
+        let peers = crate::join::resolved(&request.remote_addrs).await;
+        let member = readdressed(&running.member(), &request.advertise_addr, &peers)?;
         let (addr, found) = find(&running, &remotes).await?;
+        is_still_a_member(&running, &addr).await?;
         can_be_reached(&running, &addr, &member).await?;
         whereabouts::settle(daemon, &running, member.reached_by(&remotes)).await?;
         follow(&running, &found.lineage);
@@ -53,11 +59,24 @@ fn answer(running: &Running, addr: String, found: &Found) -> pb::RejoinResponse 
     }
 }
 
-fn readdressed(member: &Member, advertise: &str) -> Result<Member, Status> {
+/// Whoever was removed while it was away is told by the manager it asks to go on with, not by silence afterwards. What keeps
+/// that manager from an answer (it has no quorum yet) is none against this node.
+async fn is_still_a_member(running: &Running, addr: &str) -> Result<(), Status> {
+    let asked = tokio::time::timeout(MEMBER_WITHIN, certificate::is_refused(running, addr)).await;
+    match asked {
+        Ok(Some(why)) => Err(Status::failed_precondition(format!(
+            "{addr} does not know this node as a member any more ({why}): run `swarmctl leave --force` here and join again; \
+             nothing was changed"
+        ))),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+fn readdressed(member: &Member, advertise: &str, peers: &[SocketAddr]) -> Result<Member, Status> {
     let Some(wishes) = member.wishes.clone().filter(|_| advertise.is_empty()) else {
         return match advertise {
             "" => Ok(member.clone()),
-            given => typed(member, given),
+            given => typed(member, given, peers),
         };
     };
     let found = address::moved(&wishes, &member.chosen(), &host::addresses(), || None);
@@ -65,13 +84,20 @@ fn readdressed(member: &Member, advertise: &str) -> Result<Member, Status> {
 }
 
 /// The other two wishes stay; of a port that was not typed, the one there is.
-fn typed(member: &Member, advertise: &str) -> Result<Member, Status> {
+fn typed(member: &Member, advertise: &str, peers: &[SocketAddr]) -> Result<Member, Status> {
     let mut wishes = member.wishes.clone().unwrap_or_default();
     let port = member.listen.to_string();
     let listen = if wishes.listen.is_empty() { &port } else { &wishes.listen };
     let typed = Typed { advertise, listen, data_path: &wishes.data_path };
-    let found =
-        address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let refuse = |e: address::AddressError| Status::invalid_argument(format!("{e}; nothing was changed"));
+    let host = host::addresses();
+    let found = address::choose(typed, &host).map_err(refuse)?;
+    let peers: Vec<IpAddr> = peers.iter().map(SocketAddr::ip).collect();
+    address::reachable_for(&peers, typed, &found, &host).map_err(refuse)?;
+    // A manager is dialled where it says to be, before that is taken down.
+    if member.role == Role::Worker {
+        address::is_ours(advertise, found.advertise.ip(), &host).map_err(refuse)?;
+    }
     advertise.clone_into(&mut wishes.advertise);
     Ok(whereabouts::at(member, found, wishes))
 }

@@ -294,6 +294,46 @@ fn f25_rejoin_with_another_advertised_address() {
     });
 }
 
+/// Nobody dials a worker before it is taken at its word.
+#[test]
+fn f25_a_worker_is_not_sent_where_nobody_reaches_it() {
+    scenario(Setup::hosts(2), |w| {
+        w.form_first(1, &[])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h2.start()?;
+        let token = h1.token("worker")?;
+        h2.ctl(&format!("join --token {token} --advertise-addr 127.0.0.1 10.88.0.1"))?
+            .refused_naming(&code::BAD_INPUT, &["loopback"])?;
+        h2.is_outside()?;
+        h2.ctl(&format!("join --token {token} 10.88.0.1"))?.ok()?;
+        w.settled(2)?;
+        create(h1, "my_net")?;
+        let (a, b) = (h1.run("a", "--network my_net")?, h2.run("b", "--network my_net")?);
+        for slip in ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "10.88.0.99"] {
+            h2.ctl(&format!("rejoin --advertise-addr {slip} 10.88.0.1"))?
+                .refused_naming(&code::BAD_INPUT, &["--advertise-addr", slip, "nothing was changed"])?;
+        }
+        ensure!(view::text(&h2.info()?, "node_addr").as_deref() == Some("10.88.0.2"));
+        a.pings(&b.ip()?.to_string())
+    });
+}
+
+#[test]
+fn f25_rejoin_tells_a_node_that_was_removed() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["worker"])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h2.ctl("rejoin 10.88.0.1")?.ok()?;
+        h1.ctl("node rm self")?.refused_naming(&[code::FAILED], &["is a manager", "node demote"])?;
+        h1.ctl("node rm --force h2")?.ok()?;
+        eventually("the manager has let it go", || {
+            h2.ctl("rejoin 10.88.0.1")?
+                .refused_naming(&[code::FAILED], &["member any more", "leave --force", "nothing was changed"])
+                .map(drop)
+        })
+    });
+}
+
 /// From here on this host takes names from its own file.
 fn call(host: &Host, name: &str, ip: &str) -> Result<()> {
     host.sh(&format!(

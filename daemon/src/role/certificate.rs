@@ -82,6 +82,13 @@ pub async fn renew_in_place(running: &Running, expired: bool) -> Result<Renewed,
     Err(last)
 }
 
+/// Why the manager at `addr` has no certificate for this node any more; `None`: it has, or cannot say now.
+pub async fn is_refused(running: &Running, addr: &str) -> Option<String> {
+    let (_, csr_der) = new_key_and_csr().ok()?;
+    let refused = ask(running, addr, csr_der).await.err()?;
+    (refused.code() == Code::PermissionDenied).then(|| refused.message().to_owned())
+}
+
 async fn ask_by_key(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
     let dialler = Dialler::new(running.credentials.clone());
     // A manager that cannot be trusted has not refused anything: the next one may be better.

@@ -55,6 +55,7 @@ impl Dial<'_> {
 
     fn name(&self, presented: &[String]) -> DialError {
         let addr = self.addr.clone();
+        let presented: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
         let presented = presented.join(", ");
         match self.wanted {
             Wanted::Manager => DialError::NotAManager { addr, presented },
@@ -73,6 +74,12 @@ impl Dial<'_> {
             (other, _) => DialError::BadCertificate { addr, why: other.to_string() },
         }
     }
+}
+
+/// webpki tells a name as `DnsName("n1")`.
+fn bare(name: &str) -> &str {
+    let inside = name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+    inside.unwrap_or(name)
 }
 
 fn worker(node: NodeId) -> String {

@@ -82,6 +82,7 @@ async fn another_node_is_the_wrong_node() {
     let found = matches!(&error, DialError::WrongNode { expected: e, presented, .. }
         if *e == expected && presented.contains(manager.node.as_str()));
     assert!(found, "{error}");
+    assert!(!error.to_string().contains("DnsName"), "names as people write them: {error}");
 }
 
 #[tokio::test]
