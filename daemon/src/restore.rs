@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::random;
 use swarm_manager::{
-    BackupError, Former, Passphrase, Recovered, Restored, Successor, restore as restored, still_there,
+    BackupError, Former, Passphrase, Recovered, Restored, Successor, backup_size, restore as restored,
+    still_there,
 };
 use swarm_model::{Availability, Cluster, Role, check_labels};
 use swarm_proto::{v1 as pb, v1::restore_part::Part, word_or};
@@ -157,6 +158,10 @@ async fn collect(parts: &mut Streaming<pb::RestorePart>) -> Result<Vec<u8>, Stat
             )));
         }
         file.extend_from_slice(&piece);
+        // What is no backup, or longer than it says, is not read to its end: it may have none.
+        if backup_size(&file).map_err(unusable)?.is_some_and(|size| file.len() as u64 > size) {
+            break;
+        }
     }
     Ok(file)
 }

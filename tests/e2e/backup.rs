@@ -239,6 +239,12 @@ fn b5_what_is_not_a_good_backup_changes_nothing() {
             restore(h3, w)?.refused_naming(&[code::FAILED], &[fact, "nothing was changed"])?;
             h3.is_outside()?;
         }
+        // Without an end, and found out by how it begins.
+        for (endless, fact) in [("/dev/zero", "no backup"), ("/dev/urandom", "no backup")] {
+            let said = h3.ctl(&format!("restore --passphrase-file {} {endless}", secret.display()))?;
+            ensure!(said.took < Duration::from_secs(5), "{said}");
+            said.refused_naming(&[code::FAILED], &[fact, "nothing was changed"])?;
+        }
         std::fs::write(&file, &good)?;
         std::fs::write(&secret, "incorrect horse battery\n")?;
         h3.ctl(&format!("restore --passphrase-file {} {}", secret.display(), file.display()))?

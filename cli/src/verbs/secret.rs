@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 /// More than any passphrase may have.
 const MOST_BYTES: u64 = 4096;
 /// As a shell says it of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// What is asked for.
 pub struct Secret {

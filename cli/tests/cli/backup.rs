@@ -123,3 +123,21 @@ async fn a_restore_needs_its_file_and_one_standard_input_is_not_two() {
     assert!(outcome.code == 2 && outcome.err.contains("not both"), "{outcome:?}");
     assert_eq!(scene.daemon.asked(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn of_a_backup_that_is_broken_off_nothing_is_left() {
+    let scene = Scene::new();
+    let secret = scene.daemon.dir.path().join("passphrase");
+    fs::write(&secret, "hangs").unwrap();
+    let line = format!("backup --passphrase-file {} {}", secret.display(), scene.path("b").display());
+    let mut child = scene.daemon.command(&line).spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while scene.names().is_empty() || scene.daemon.asked().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "it does not begin");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    assert_eq!(scene.names(), Vec::<String>::new());
+}

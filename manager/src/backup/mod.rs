@@ -9,4 +9,4 @@ mod tests;
 
 pub use contents::{Contents, Made};
 pub use header::BackupError;
-pub use seal::{Cost, Passphrase, Sealer, open};
+pub use seal::{Cost, Passphrase, Sealer, open, size};

@@ -129,6 +129,14 @@ impl Iterator for Sealer {
     }
 }
 
+/// How long a file is that begins so; `None` while too little of it is known.
+pub fn size(beginning: &[u8]) -> Result<Option<u64>, BackupError> {
+    match Header::read(beginning) {
+        Err(BackupError::CutShort { .. }) => Ok(None),
+        read => read.map(|(header, _)| Some(file_bytes(header.length))),
+    }
+}
+
 /// What was sealed into `file`.
 pub fn open(file: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, BackupError> {
     let (header, mut rest) = Header::read(file)?;

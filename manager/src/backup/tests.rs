@@ -2,7 +2,7 @@
 
 use super::header::HEADER;
 use super::seal::PIECE_BYTES;
-use super::{BackupError, Contents, Cost, Made, Passphrase, Sealer, open};
+use super::{BackupError, Contents, Cost, Made, Passphrase, Sealer, open, size};
 use crate::leader::testing::with_managers;
 use proptest::prelude::*;
 use ring::digest::{SHA256, digest};
@@ -183,4 +183,13 @@ fn each_error_is_another_sentence() {
     ];
     let said: std::collections::BTreeSet<_> = errors.map(|e| e.unwrap_err().to_string()).into();
     assert_eq!(said.len(), 5, "{said:?}");
+}
+
+#[test]
+fn a_file_says_early_what_it_is_and_how_long() {
+    let file = sealed(&vec![7; 3 << 20]);
+    let expected = file.len() as u64;
+    assert_eq!(size(&file[..1 << 20]), Ok(Some(expected)));
+    assert_eq!(size(&file[..20]), Ok(None));
+    assert_eq!(size(&[0; 1 << 20]), Err(BackupError::NotABackup));
 }

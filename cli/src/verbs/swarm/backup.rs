@@ -4,15 +4,24 @@ use crate::args::swarm::BackupArgs;
 use crate::client::{Client, DEADLINE, Target, call, within};
 use crate::error::CliError;
 use crate::verbs::new_file::NewFile;
-use crate::verbs::secret::{self, NEW_PASSPHRASE};
+use crate::verbs::secret::{self, INTERRUPTED, NEW_PASSPHRASE};
 use crate::verbs::{print, say};
 use std::io::{IsTerminal, Write};
 use swarm_proto::v1::{self, backup_part::Part};
 use tonic::Streaming;
 
 pub async fn run(target: &Target, args: BackupArgs) -> Result<(), CliError> {
-    let mut out = Output::open(&args)?;
+    // Whoever breaks it off must not find half a file: what was begun is dropped, and removes it.
+    tokio::select! {
+        done = taken(target, args) => done,
+        _ = tokio::signal::ctrl_c() => Err(CliError::Ended(INTERRUPTED)),
+    }
+}
+
+async fn taken(target: &Target, args: BackupArgs) -> Result<(), CliError> {
+    Output::check(&args)?;
     let passphrase = secret::new(&NEW_PASSPHRASE, args.passphrase.passphrase_file.as_deref()).await?;
+    let mut out = Output::open(&args)?;
     let client = Client::connect(target).await?;
     let mut control = client.control();
     let mut parts = call(control.backup(v1::BackupRequest { passphrase })).await?;
@@ -51,13 +60,21 @@ enum Output {
 }
 
 impl Output {
-    fn open(args: &BackupArgs) -> Result<Self, CliError> {
-        if args.file.as_os_str() != "-" {
-            return NewFile::create(&args.file, args.force).map(Self::File);
+    /// Before a passphrase is asked for.
+    fn check(args: &BackupArgs) -> Result<(), CliError> {
+        match args.file.as_os_str() == "-" {
+            true if std::io::stdout().is_terminal() => {
+                Err(CliError::Usage("a backup is no text: send it to a file or a pipe".into()))
+            }
+            true => Ok(()),
+            false => NewFile::create(&args.file, args.force).map(drop),
         }
-        match std::io::stdout().is_terminal() {
-            true => Err(CliError::Usage("a backup is no text: send it to a file or a pipe".into())),
-            false => Ok(Self::Stdout),
+    }
+
+    fn open(args: &BackupArgs) -> Result<Self, CliError> {
+        match args.file.as_os_str() == "-" {
+            true => Ok(Self::Stdout),
+            false => NewFile::create(&args.file, args.force).map(Self::File),
         }
     }
 

@@ -11,15 +11,19 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 use swarm_proto::v1::{self, restore_part::Part};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 /// The largest state there may be is read, checked, written and started from.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// One more than any backup has; the daemon says that it is too long.
 const MOST_BYTES: u64 = (1 << 30) + (2 << 20);
 const PIECE: usize = 1 << 20;
+/// Pieces read ahead of who takes them.
+const AHEAD: usize = 2;
 
 pub async fn run(target: &Target, args: RestoreArgs) -> Result<(), CliError> {
-    let file = read(&args)?;
+    let file = open(&args)?;
     let passphrase = secret::given(&PASSPHRASE, args.passphrase.passphrase_file.as_deref()).await?;
     let begin = v1::RestoreBegin {
         passphrase,
@@ -30,7 +34,16 @@ pub async fn run(target: &Target, args: RestoreArgs) -> Result<(), CliError> {
         labels: args.addresses.labels.into_iter().collect(),
     };
     let client = Client::connect(target).await?;
-    let answer = within(DEADLINE, client.local()?.restore(parts(begin, file))).await?.into_inner();
+    let (parts, reading) = parts(begin, file);
+    let answer = within(DEADLINE, client.local()?.restore(parts)).await;
+    // What could not be read is no file that was cut short.
+    if let Ok(error) = reading.try_recv() {
+        return Err(CliError::Failed(format!(
+            "cannot read {}: {error}; nothing was changed",
+            args.file.display()
+        )));
+    }
+    let answer = answer?.into_inner();
     print(&restored(&answer))?;
     if !answer.still_there.is_empty() {
         say(&format!(
@@ -43,20 +56,22 @@ pub async fn run(target: &Target, args: RestoreArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn read(args: &RestoreArgs) -> Result<Vec<u8>, CliError> {
+fn open(args: &RestoreArgs) -> Result<Box<dyn Read + Send>, CliError> {
     let stdin = args.file.as_os_str() == "-";
     if stdin && args.passphrase.passphrase_file.as_ref().is_some_and(|file| file.as_os_str() == "-") {
         return Err(CliError::Usage(
             "standard input can be the backup or the passphrase, not both: give one of them as a file".into(),
         ));
     }
-    let mut bytes = Vec::new();
-    let read = match stdin {
-        true => std::io::stdin().take(MOST_BYTES).read_to_end(&mut bytes),
-        false => File::open(&args.file).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)),
-    };
-    match read {
-        Ok(_) => Ok(bytes),
+    if stdin {
+        // As a whole: it may come slowly, and the daemon does not wait for long.
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().take(MOST_BYTES).read_to_end(&mut bytes);
+        read.map_err(|e| CliError::Failed(format!("cannot read standard input: {e}")))?;
+        return Ok(Box::new(std::io::Cursor::new(bytes)));
+    }
+    match File::open(&args.file) {
+        Ok(file) => Ok(Box::new(file)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(CliError::NotFound(format!("{} not found", args.file.display())))
         }
@@ -64,16 +79,31 @@ fn read(args: &RestoreArgs) -> Result<Vec<u8>, CliError> {
     }
 }
 
+/// Piece by piece, as they are taken: the daemon sees by the first that a file is no backup, or how long it is. The
+/// receiver hears what went wrong with the reading.
 fn parts(
     begin: v1::RestoreBegin,
-    file: Vec<u8>,
-) -> impl tokio_stream::Stream<Item = v1::RestorePart> + Send + 'static {
-    let pieces = (0..file.len()).step_by(PIECE).map(move |at| {
-        let piece = file.get(at..).unwrap_or_default();
-        Part::Piece(piece.get(..PIECE).unwrap_or(piece).to_vec())
+    file: impl Read + Send + 'static,
+) -> (ReceiverStream<v1::RestorePart>, std::sync::mpsc::Receiver<std::io::Error>) {
+    let (send, parts) = mpsc::channel(AHEAD);
+    let (fail, failed) = std::sync::mpsc::channel();
+    // Not one of the runtime's threads: those are waited for, and this one may never hear anything.
+    std::thread::spawn(move || {
+        let mut file = file.take(MOST_BYTES);
+        let mut part = Part::Begin(begin);
+        while send.blocking_send(v1::RestorePart { part: Some(part) }).is_ok() {
+            let mut piece = Vec::with_capacity(PIECE);
+            match Read::by_ref(&mut file).take(PIECE as u64).read_to_end(&mut piece) {
+                Ok(0) => return,
+                Ok(_) => part = Part::Piece(piece),
+                Err(error) => {
+                    let _ = fail.send(error);
+                    return;
+                }
+            }
+        }
     });
-    let parts = std::iter::once(Part::Begin(begin)).chain(pieces);
-    tokio_stream::iter(parts.map(|part| v1::RestorePart { part: Some(part) }))
+    (ReceiverStream::new(parts), failed)
 }
 
 fn restored(answer: &v1::RestoreResponse) -> String {
