@@ -37,7 +37,7 @@ pub struct NodeRmArgs {
     /// Also a node that is not down: its sandboxes lose their networks
     #[arg(short, long)]
     pub force: bool,
-    /// Names or ids
+    /// Names or ids; `self` is this node
     #[arg(value_name = "NODE", required = true, value_parser = reference)]
     pub nodes: Vec<String>,
 }

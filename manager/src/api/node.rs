@@ -7,7 +7,7 @@ use crate::recovery;
 use crate::seat::{Seat, request_id};
 use swarm_model::{Node, NodeId, NodeUpdate, Role};
 use swarm_proto::v1;
-use swarm_state::{Command, Reply, UpdateNode};
+use swarm_state::{Command, Refusal, Reply, UpdateNode};
 use tonic::Status;
 
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
@@ -85,8 +85,20 @@ pub async fn remove(
         (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?, asked.force);
     match seat.proposer.propose(permit.map(|_| Command::RemoveNode { node, force }), request).await?.reply {
         Reply::Done => Ok(v1::RemoveNodeResponse { id: node.to_string() }),
+        Reply::Refused(Refusal::NodeNotDown(_)) => Err(refusal(&Refusal::NodeNotDown(handle(seat, node)))),
+        Reply::Refused(Refusal::NodeIsManager(_)) => {
+            Err(refusal(&Refusal::NodeIsManager(handle(seat, node))))
+        }
         other => Err(unexpected(&other)),
     }
+}
+
+/// What to call a node in a command that is advised: its id where its name would not say who is meant.
+fn handle(seat: &Seat, id: NodeId) -> String {
+    seat.applied.read(|state| match state.node(&id).map(|node| &node.hostname) {
+        Some(host) if state.resolve_node(host).is_ok_and(|found| found.id == id) => host.clone(),
+        Some(_) | None => id.to_string(),
+    })
 }
 
 fn resolve(seat: &Seat, reference: &str) -> Result<NodeId, Status> {

@@ -143,11 +143,26 @@ pub(crate) async fn await_revision(host: &Host, revision: Revision) -> Result<()
     if revision == 0 || host.assignments.reached(revision, TOLD_WITHIN).await {
         return Ok(());
     }
-    Err(WorkerError::Unavailable(format!(
-        "the addresses are allocated, but no manager sent revision {revision} within {} s: {}",
-        TOLD_WITHIN.as_secs(),
-        host.managers.trouble()
-    )))
+    Err(WorkerError::Unavailable(untold(revision, &host.managers.trouble())))
+}
+
+/// `trouble`: why there is no session; empty while there is one.
+fn untold(revision: Revision, trouble: &str) -> String {
+    let why = match trouble {
+        "" => "there is a session, so the manager that holds it lags behind the one that decided",
+        why => why,
+    };
+    let within = TOLD_WITHIN.as_secs();
+    format!("the addresses are allocated, but no manager sent revision {revision} within {within} s: {why}")
+}
+
+#[cfg(test)]
+#[test]
+fn why_nothing_was_told_is_never_left_open() {
+    for trouble in ["", "nobody answers"] {
+        let said = untold(7, trouble);
+        assert!(said.contains("revision 7") && !said.trim_end().ends_with(':'), "{said}");
+    }
 }
 
 /// Connects a sandbox to one more network.

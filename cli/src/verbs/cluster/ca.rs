@@ -5,11 +5,12 @@ use crate::args::cluster::CaArgs;
 use crate::client::Target;
 use crate::client::{Client, call, request_id};
 use crate::error::CliError;
-use crate::verbs::print;
+use crate::verbs::{print, swarm};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
+use swarm_model::SettingsChange;
 use swarm_proto::v1;
 
 /// Certificates and keys are a few KiB.
@@ -17,6 +18,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub async fn run(target: &Target, args: CaArgs) -> Result<(), CliError> {
+    swarm::check(&SettingsChange { cert_expiry_ms: args.cert_expiry, ..SettingsChange::default() })?;
     let client = Client::connect(target).await?;
     if args.rotate {
         let request = v1::RotateRootRequest {

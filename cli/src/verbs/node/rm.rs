@@ -21,6 +21,7 @@ pub async fn run(target: &Target, args: NodeRmArgs) -> Result<(), CliError> {
 }
 
 async fn remove(client: &Client, reference: &str, force: bool) -> Result<(), CliError> {
-    let request = v1::RemoveNodeRequest { reference: reference.to_owned(), force, request_id: request_id()? };
+    let reference = super::resolve(client, reference).await?;
+    let request = v1::RemoveNodeRequest { reference, force, request_id: request_id()? };
     call(client.control().remove_node(request)).await.map(drop)
 }

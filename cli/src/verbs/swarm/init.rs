@@ -6,8 +6,6 @@ use crate::args::swarm::InitArgs;
 use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::{print, say};
-use ipnet::{Ipv4Net, Ipv6Net};
-use std::net::Ipv6Addr;
 use swarm_model::{ClusterSettings, check_labels};
 use swarm_proto::v1;
 
@@ -67,21 +65,19 @@ fn request(args: InitArgs) -> Result<v1::InitRequest, CliError> {
 
 /// The daemon judges by the same rules; here a typed zero, which means "not set" on the wire, is still a zero.
 fn check(args: &InitArgs) -> Result<(), CliError> {
-    let default_pool: Result<Ipv4Net, _> = ClusterSettings::DEFAULT_POOL.parse();
+    let defaults = super::default_settings();
     let settings = ClusterSettings {
         default_addr_pools: match args.default_addr_pools.as_slice() {
-            [] => default_pool.into_iter().collect(),
+            [] => defaults.default_addr_pools.clone(),
             given => given.to_vec(),
         },
-        subnet_prefix: args.default_addr_pool_mask_length.unwrap_or(ClusterSettings::DEFAULT_SUBNET_PREFIX),
-        ipv6_pool: Ipv6Net::from(Ipv6Addr::UNSPECIFIED),
-        data_path_port: args.data_path_port.unwrap_or(ClusterSettings::DEFAULT_DATA_PATH_PORT),
-        cert_expiry_ms: args.cert_expiry.unwrap_or(ClusterSettings::DEFAULT_CERT_EXPIRY_MS),
-        heartbeat_ms: args.dispatcher_heartbeat.unwrap_or(ClusterSettings::DEFAULT_HEARTBEAT_MS),
-        snapshot_interval: args.snapshot_interval.unwrap_or(ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL),
-        max_snapshots: args.max_snapshots.unwrap_or(0),
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+        subnet_prefix: args.default_addr_pool_mask_length.unwrap_or(defaults.subnet_prefix),
+        data_path_port: args.data_path_port.unwrap_or(defaults.data_path_port),
+        cert_expiry_ms: args.cert_expiry.unwrap_or(defaults.cert_expiry_ms),
+        heartbeat_ms: args.dispatcher_heartbeat.unwrap_or(defaults.heartbeat_ms),
+        snapshot_interval: args.snapshot_interval.unwrap_or(defaults.snapshot_interval),
+        max_snapshots: args.max_snapshots.unwrap_or(defaults.max_snapshots),
+        ..defaults
     };
     settings.check().map_err(|e| CliError::Usage(e.to_string()))?;
     let labels = args.addresses.labels.iter().cloned().collect();

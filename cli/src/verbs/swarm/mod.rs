@@ -13,6 +13,10 @@ pub mod unlock_key;
 pub mod update;
 
 use crate::args::swarm::{AvailabilityArg, RoleArg};
+use crate::error::CliError;
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::Ipv6Addr;
+use swarm_model::{ClusterSettings, SettingsChange};
 use swarm_proto::v1;
 
 impl From<AvailabilityArg> for v1::Availability {
@@ -32,6 +36,28 @@ impl From<RoleArg> for v1::Role {
             RoleArg::Manager => Self::Manager,
         }
     }
+}
+
+/// Those of a cluster for which nothing else was asked: what is typed is judged in their midst, by the cluster's own rules.
+fn default_settings() -> ClusterSettings {
+    let pool: Result<Ipv4Net, _> = ClusterSettings::DEFAULT_POOL.parse();
+    ClusterSettings {
+        default_addr_pools: pool.into_iter().collect(),
+        subnet_prefix: ClusterSettings::DEFAULT_SUBNET_PREFIX,
+        ipv6_pool: Ipv6Net::from(Ipv6Addr::UNSPECIFIED),
+        data_path_port: ClusterSettings::DEFAULT_DATA_PATH_PORT,
+        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
+        heartbeat_ms: ClusterSettings::DEFAULT_HEARTBEAT_MS,
+        snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
+        max_snapshots: 0,
+        autolock: false,
+        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+    }
+}
+
+/// Settings that no cluster can have are a slip of the one who types, as they are at `init`.
+pub fn check(change: &SettingsChange) -> Result<(), CliError> {
+    change.on(&default_settings()).check().map_err(|e| CliError::Usage(e.to_string()))
 }
 
 /// `3 nodes, 2 networks and 7 endpoints`.

@@ -5,9 +5,15 @@ use crate::args::swarm::UpdateArgs;
 use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::print;
+use swarm_model::SettingsChange;
 use swarm_proto::v1;
 
 pub async fn run(target: &Target, args: UpdateArgs) -> Result<(), CliError> {
+    super::check(&SettingsChange {
+        cert_expiry_ms: args.cert_expiry,
+        cert_grace_ms: args.cert_grace,
+        heartbeat_ms: args.dispatcher_heartbeat,
+    })?;
     let client = Client::connect(target).await?;
     change(&client, &args).await?;
     let key = match args.autolock {
