@@ -4,6 +4,7 @@
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use swarm_model::FEATURE_LEVEL;
 
@@ -29,6 +30,10 @@ pub struct Args {
     /// How log lines are written [default: text]
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
+    /// Serve this host's figures at http://IP:PORT/metrics, for Prometheus; to anybody who reaches that address
+    /// [default: nowhere]
+    #[arg(long, value_name = "IP:PORT")]
+    metrics_addr: Option<SocketAddr>,
     /// Announce and keep to an older feature level, as an older release would: to rehearse an upgrade of a cluster
     #[arg(long, value_name = "N", hide = true, default_value_t = FEATURE_LEVEL,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(FEATURE_LEVEL)))]
@@ -50,6 +55,7 @@ struct File {
     hostname: Option<String>,
     log_level: Option<String>,
     log_format: Option<LogFormat>,
+    metrics_addr: Option<SocketAddr>,
 }
 
 /// The daemon's settings, flags and file merged.
@@ -60,6 +66,7 @@ pub struct Config {
     pub hostname: String,
     pub log_level: String,
     pub log_format: LogFormat,
+    pub metrics_addr: Option<SocketAddr>,
     /// What this node announces and keeps to.
     pub features: u32,
 }
@@ -87,6 +94,7 @@ impl Args {
             hostname,
             log_level: self.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            metrics_addr: self.metrics_addr.or(file.metrics_addr),
             features: self.feature_level,
         })
     }
@@ -111,11 +119,15 @@ mod tests {
     fn a_flag_wins_over_the_file_and_unknown_keys_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("swarmd.toml");
-        std::fs::write(&path, "state-dir = \"/a\"\nrun-dir = \"/b\"\nhostname = \"h\"\n").unwrap();
+        std::fs::write(
+            &path,
+            "state-dir = \"/a\"\nrun-dir = \"/b\"\nhostname = \"h\"\nmetrics-addr = \"127.0.0.1:9\"\n",
+        )
+        .unwrap();
         let file = path.to_str().unwrap();
         let config = Args::parse_from(["swarmd", "--config", file, "--run-dir", "/c"]).resolve().unwrap();
         assert_eq!((config.state_dir, config.run_dir), ("/a".into(), "/c".into()));
-        assert_eq!(config.hostname, "h");
+        assert_eq!((config.hostname.as_str(), config.metrics_addr), ("h", "127.0.0.1:9".parse().ok()));
 
         std::fs::write(&path, "statedir = \"/a\"\n").unwrap();
         let error = Args::parse_from(["swarmd", "--config", file]).resolve().unwrap_err();

@@ -2,7 +2,7 @@
 
 use crate::daemon::Daemon;
 use std::sync::Arc;
-use swarm_manager::BackupStream;
+use swarm_manager::{BackupStream, EventStream};
 use swarm_proto::v1::control_server::Control;
 use swarm_proto::v1::{self as pb};
 use tonic::{Request, Response, Status};
@@ -15,12 +15,20 @@ macro_rules! pass_on {
         #[tonic::async_trait]
         impl Control for Gate {
             type BackupStream = BackupStream;
+            type WatchEventsStream = EventStream;
 
             async fn backup(
                 &self,
                 request: Request<pb::BackupRequest>,
             ) -> Result<Response<BackupStream>, Status> {
                 self.0.control()?.backup(request).await
+            }
+
+            async fn watch_events(
+                &self,
+                request: Request<pb::WatchEventsRequest>,
+            ) -> Result<Response<EventStream>, Status> {
+                self.0.control()?.watch_events(request).await
             }
 
             async fn set_lock(

@@ -20,6 +20,7 @@ mod local;
 mod lock;
 mod log;
 mod member;
+mod metrics;
 mod networks;
 mod privileges;
 mod ready;
@@ -88,10 +89,12 @@ fn start(config: args::Config, filter: EnvFilter) -> anyhow::Result<()> {
 async fn run(config: args::Config) -> anyhow::Result<()> {
     let socket = socket::bind(&config.run_dir)?;
     let path = socket::path(&config.run_dir);
+    let metrics = metrics::bind(config.metrics_addr).await?;
     let daemon = Arc::new(Daemon::new(config));
     daemon::resume(&daemon).await?;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(serve(socket, daemon.clone(), stop.clone()));
+    let measured = tokio::spawn(metrics::serve(metrics, daemon.clone()));
     let watchdog = tokio::spawn(ready::feed_watchdog());
     ready::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %path.display(), "ready");
@@ -102,6 +105,7 @@ async fn run(config: args::Config) -> anyhow::Result<()> {
     };
     ready::stopping();
     watchdog.abort();
+    measured.abort();
     daemon.shutdown().await;
     stop.cancel();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), serving).await;

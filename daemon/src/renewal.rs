@@ -8,11 +8,13 @@ use crate::daemon::Daemon;
 use crate::role::certificate::{self, Renewed};
 use crate::running::Running;
 use decide::{Due, Now, Step, next};
+use parking_lot::RwLock;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_identity::{CaDigest, random, renew_at};
 use tonic::Status;
-pub use words::warnings;
+pub use words::{clock, warnings};
 
 /// Until the next attempt, doubled with each that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +23,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// Between two renewals that only the clock asks for.
 const SETTLED: Duration = Duration::from_secs(10);
+
+/// Attempts that fail in a row before the cluster is told: a leader may just be changing.
+const TOLD_AFTER: u32 = 3;
+
+/// What became of this host's renewals.
+#[derive(Default)]
+pub struct Renewals {
+    /// Why the last one failed; empty while all is well.
+    trouble: RwLock<String>,
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Renewals {
+    pub fn trouble(&self) -> String {
+        self.trouble.read().clone()
+    }
+
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
 
 /// Runs until this host leaves or stops.
 pub async fn follow(daemon: Arc<Daemon>, running: Arc<Running>) {
@@ -43,7 +71,7 @@ fn seed() -> u32 {
 impl Keeper {
     async fn run(mut self) {
         let mut roots = self.running.worker.watch_roots();
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut in_a_row) = (FIRST_PAUSE, 0_u32);
         loop {
             self.running
                 .worker
@@ -64,8 +92,9 @@ impl Keeper {
             };
             match done {
                 Ok(()) => {
-                    pause = FIRST_PAUSE;
-                    self.running.renewal_trouble.write().clear();
+                    (pause, in_a_row) = (FIRST_PAUSE, 0);
+                    self.running.renewals.trouble.write().clear();
+                    self.running.worker.set_trouble(String::new());
                 }
                 Err(status) => {
                     tracing::warn!(
@@ -73,7 +102,13 @@ impl Keeper {
                         reason = status.message(),
                         "this node's certificate is not as it should be yet"
                     );
-                    status.message().clone_into(&mut self.running.renewal_trouble.write());
+                    status.message().clone_into(&mut self.running.renewals.trouble.write());
+                    self.running.renewals.failed.fetch_add(1, Ordering::Relaxed);
+                    in_a_row = in_a_row.saturating_add(1);
+                    if in_a_row >= TOLD_AFTER {
+                        let why = format!("its certificate cannot be renewed: {}", status.message());
+                        self.running.worker.set_trouble(why);
+                    }
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         changed = roots.changed() => if changed.is_err() { return },
@@ -120,6 +155,7 @@ impl Keeper {
         }
         self.running.take_identity(&self.daemon.state, identity)?;
         drop(turn);
+        self.running.renewals.done.fetch_add(1, Ordering::Relaxed);
         (self.seed, self.renewed) = (seed(), Some(tokio::time::Instant::now()));
         tracing::info!(?due, "this node's certificate is renewed");
         Ok(())

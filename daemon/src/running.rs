@@ -4,6 +4,7 @@
 use crate::copies::{Original, refuse_copy};
 use crate::daemon::Daemon;
 use crate::member::Member;
+use crate::renewal::Renewals;
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 use anyhow::{Context, bail};
@@ -13,7 +14,9 @@ use parking_lot::RwLock;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
-use swarm_manager::{BackupStream, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin};
+use swarm_manager::{
+    BackupStream, EventStream, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin,
+};
 use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
@@ -23,7 +26,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 /// The control API of the manager on this host.
-pub type ManagerControl = dyn Control<BackupStream = BackupStream>;
+pub type ManagerControl = dyn Control<BackupStream = BackupStream, WatchEventsStream = EventStream>;
 
 pub struct Running {
     pub worker: WorkerHandle,
@@ -32,8 +35,7 @@ pub struct Running {
     member: RwLock<Member>,
     /// While this host is a manager.
     serving: RwLock<Option<Arc<Serving>>>,
-    /// Why this node's certificate is not renewed; empty while all is well.
-    pub renewal_trouble: RwLock<String>,
+    pub renewals: Renewals,
     /// Ends what follows the cluster's wishes for this host.
     pub stop: CancellationToken,
 }
@@ -187,7 +189,7 @@ fn running(start: Start, worker: WorkerHandle, serving: Option<Serving>) -> Arc<
         credentials: start.credentials,
         member: RwLock::new(start.member),
         serving: RwLock::new(serving.map(Arc::new)),
-        renewal_trouble: RwLock::default(),
+        renewals: Renewals::default(),
         stop: CancellationToken::new(),
     })
 }

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_identity::{Credentials, Limits, Listener};
+use swarm_identity::{Connections, Credentials, Limits, Listener};
 use swarm_manager::{Manager, ManagerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
 pub struct Serving {
     pub manager: Manager,
+    pub connections: Connections,
     stop: CancellationToken,
     server: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
@@ -34,11 +35,11 @@ impl Serving {
             .await
             .map_err(|e| Status::failed_precondition(e.to_string()))?;
         let manager = Manager::start(config, credentials).await.map_err(crate::running::status)?;
-        let stop = CancellationToken::new();
+        let (stop, connections) = (CancellationToken::new(), listener.connections());
         tracing::info!(addr = %listener.local_addr(), "listening for nodes");
         let server = tokio::spawn(serve(listener, manager.clone(), stop.clone()));
         tokio::spawn(end_with_raft(daemon, manager.clone(), stop.clone()));
-        Ok(Self { manager, stop, server: parking_lot::Mutex::new(Some(server)) })
+        Ok(Self { manager, connections, stop, server: parking_lot::Mutex::new(Some(server)) })
     }
 
     /// Returns when a majority of the managers decides, this one being all of them or not.

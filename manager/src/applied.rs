@@ -3,6 +3,7 @@
 
 use crate::authorise::Roster;
 use crate::dispatcher::hub::{Hub, Outbox};
+use crate::news::{News, Watcher};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId, User, UserId};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 pub struct AppliedState {
     state: RwLock<State>,
     hub: Hub,
+    news: News,
     /// Counts changes of who is or is to be a manager.
     roles: watch::Sender<u64>,
     /// Counts changes of the lock of the managers' files.
@@ -29,11 +31,22 @@ impl AppliedState {
         &self.hub
     }
 
+    pub fn news(&self) -> &News {
+        &self.news
+    }
+
+    /// Events from here on, with no change between this and what a look at the state shows before it. `None`: too many
+    /// watch already.
+    pub fn watch(&self) -> Option<Watcher> {
+        self.news.watch(&self.state.read())
+    }
+
     /// Applies the entry and queues what it changes for each session, before anybody sees a later state.
     pub fn apply(&self, index: u64, entry: &Entry) -> Reply {
         let mut state = self.state.write();
         let applied = swarm_state::apply(&mut state, index, entry);
         self.hub.offer(&state, index, &applied.events);
+        self.news.offer(&state, entry.now_ms, &applied.events);
         if applied.events.iter().any(concerns_managers) {
             self.roles.send_modify(|count| *count += 1);
         }
@@ -48,6 +61,7 @@ impl AppliedState {
         let mut current = self.state.write();
         *current = state;
         self.hub.start_over();
+        self.news.start_over(&current);
         self.roles.send_modify(|count| *count += 1);
         self.locks.send_modify(|count| *count += 1);
     }

@@ -151,7 +151,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
             LocalOperator | Anonymous | User(_) => false,
         },
         GetCluster | ListNodes | GetNode | ListNetworks | GetNetwork | ListEndpoints | ListJoinTokens
-        | ListUsers => match standing {
+        | ListUsers | WatchEvents => match standing {
             LocalOperator | Manager | User(Viewer | Operator | Admin) => true,
             Worker | Anonymous => false,
         },
@@ -187,8 +187,8 @@ fn by_certificate(method: Method) -> bool {
         | RotateJoinToken | ListNodes | GetNode | UpdateNode | RemoveNode | CreateNetwork | ListNetworks
         | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey
         | CreateJoinToken | ListJoinTokens | RevokeJoinToken | CreateUser | ListUsers | RemoveUser
-        | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft | ReadIndex | Heard
-        | Propose => false,
+        | WatchEvents | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft
+        | ReadIndex | Heard | Propose => false,
     }
 }
 

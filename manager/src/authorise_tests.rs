@@ -137,7 +137,7 @@ fn each_role_of_users_may_what_those_below_it_may_and_none_is_a_node() {
     };
     let (viewer, operator, admin) = (of(VIEWER), of(OPERATOR), of(ADMIN));
     assert!(viewer.is_subset(&operator) && operator.is_subset(&admin));
-    assert_eq!((viewer.len(), operator.len(), admin.len()), (9, 13, 25));
+    assert_eq!((viewer.len(), operator.len(), admin.len()), (10, 14, 26));
     assert_eq!(allowed(ADMIN), BTreeSet::from(["Ca", "Control"]));
     assert!(
         !permits(Method::Issue, ADMIN) && !permits(Method::Renew, ADMIN) && !permits(Method::Propose, ADMIN)

@@ -88,6 +88,11 @@ impl Gate {
         Ok(self.look(&caller, method).map(drop)?)
     }
 
+    /// Whether a call that was admitted once would be admitted now: for those that last.
+    pub fn still_permits<R>(&self, permit: &Authorized<R>) -> bool {
+        self.look(permit.caller(), permit.method()).is_ok()
+    }
+
     fn look(&self, caller: &Caller, method: Method) -> Result<Authorized<()>, Denied> {
         self.applied.read(|state| authorise(caller.clone(), method, (), state))
     }

@@ -27,6 +27,7 @@ mod codec;
 mod config;
 mod dispatcher;
 mod failure;
+mod figures;
 mod gate;
 mod join_leave;
 mod leader;
@@ -38,6 +39,7 @@ mod manager;
 mod member_file;
 mod membership;
 mod method;
+mod news;
 mod propose;
 mod quorum;
 mod raft_door;
@@ -45,9 +47,10 @@ mod recovery;
 mod seat;
 
 pub use addresses::{Found, ask, last_found};
-pub use api::{BackupStream, ControlService};
-pub use backup::{BackupError, Passphrase};
+pub use api::{BackupStream, ControlService, EventStream};
+pub use backup::{BackupError, Passphrase, size as backup_size};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
+pub use figures::Figures;
 pub use manager::{Manager, ManagerError, WantedLock};
 pub use quorum::Quorum;
 pub use recovery::{

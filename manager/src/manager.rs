@@ -10,6 +10,7 @@ use crate::audit::Audit;
 use crate::ca::CaService;
 use crate::config::{ManagerConfig, NewCluster};
 use crate::dispatcher::DispatcherService;
+use crate::figures::{Figures, figures};
 use crate::gate::Door;
 use crate::leader::{end_stale_sessions, watch_over};
 use crate::links::Links;
@@ -247,6 +248,10 @@ impl Manager {
         self.seat.met.follow(later);
     }
 
+    pub fn figures(&self) -> Figures {
+        figures(&self.seat)
+    }
+
     /// The managers on record: where workers and joiners may go.
     pub fn managers(&self) -> Vec<ManagerPeer> {
         self.seat.applied.read(State::managers)
@@ -292,6 +297,7 @@ impl Manager {
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.seat.applied.hub().stop();
+        self.seat.applied.news().stop();
         self.seat.tasks.close();
         if timeout(STOP_DEADLINE, self.seat.tasks.wait()).await.is_err() {
             tracing::warn!("some sessions did not end in time; they are cut with the process");

@@ -32,6 +32,7 @@ methods! {
         SetLock, GetUnlockKey,
         CreateJoinToken, ListJoinTokens, RevokeJoinToken,
         CreateUser, ListUsers, RemoveUser,
+        WatchEvents,
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }

@@ -13,6 +13,7 @@ mod copies;
 mod crowd;
 mod data_plane;
 mod disks;
+mod events;
 mod failover;
 mod harness;
 mod hostile;

@@ -102,6 +102,7 @@ impl WorkerHandle {
 
     pub fn status(&self) -> WorkerStatus {
         let counters = self.host.reconciler.counters();
+        let (names_answered, names_forwarded) = self.host.queries.counts();
         let (managers, port) =
             self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
         WorkerStatus {
@@ -114,6 +115,9 @@ impl WorkerHandle {
             sandboxes: self.host.store.read(|contents| contents.sandboxes.len()),
             data_path_port: if port == 0 { self.host.config.data_path_port } else { port },
             repairs: counters.repairs,
+            failures: counters.failures,
+            names_answered,
+            names_forwarded,
             last_error: counters.last_error.unwrap_or_default(),
         }
     }
@@ -142,6 +146,15 @@ impl WorkerHandle {
     /// The root (SHA-256 of its DER) that this node trusts and has a certificate of; its manager is told.
     pub fn set_trusted(&self, root: Option<[u8; 32]>) {
         self.host.trusted.send_if_modified(|now| std::mem::replace(now, root) != root);
+    }
+
+    /// What an operator should know of this node, wherever in the cluster he looks; its manager is told. Empty: nothing.
+    pub fn set_trouble(&self, sentence: String) {
+        self.host.trouble.send_if_modified(|now| {
+            let changed = *now != sentence;
+            *now = sentence;
+            changed
+        });
     }
 
     /// This node is found elsewhere from now on: VXLAN leaves from there, and a manager is told at once.

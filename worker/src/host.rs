@@ -4,7 +4,7 @@
 use crate::assignment::Assignments;
 use crate::calls::Calls;
 use crate::config::Here;
-use crate::dns::Forwarder;
+use crate::dns::{Forwarder, Queries};
 use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcilerHandle, Submitted};
 use crate::sandbox::{Live, Sandbox, Store};
@@ -43,7 +43,10 @@ pub(crate) struct Host {
     pub(crate) here: watch::Sender<Here>,
     /// The root whose certificate this node uses, to be told to its manager.
     pub(crate) trusted: watch::Sender<Option<[u8; 32]>>,
+    /// What an operator should know of this node, to be told to its manager; empty: nothing.
+    pub(crate) trouble: watch::Sender<String>,
     pub(crate) forwarder: Arc<Forwarder>,
+    pub(crate) queries: Arc<Queries>,
     /// The daemon's own namespace is nobody's sandbox.
     pub(crate) own_netns: NsId,
     /// The revision the kernel matches; 0: none yet.

@@ -57,6 +57,8 @@ impl Worker {
             facts: facts.map_err(WorkerError::Internal)?,
             here: watch::Sender::new(Here { addr: config.addr, data_path_addr: config.data_path_addr }),
             trusted: watch::Sender::new(None),
+            trouble: watch::Sender::default(),
+            queries: Arc::default(),
             forwarder: Forwarder::new(config.resolv_conf.clone()),
             own_netns: NetNs::current()?.id(),
             programmed: watch::Sender::new(0),
@@ -85,6 +87,7 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
         held: Box::new(move || store.read(sandbox::held_endpoints)),
         programmed: host.programmed.subscribe(),
         trusted: host.trusted.subscribe(),
+        trouble: host.trouble.subscribe(),
     };
     let stop = tasks.session.clone();
     host.tasks.spawn(session::follow(host.managers.clone(), host.assignments.clone(), registration, stop));

@@ -19,6 +19,11 @@ pub struct WorkerStatus {
     pub data_path_port: u16,
     /// Kernel objects put back since the daemon started.
     pub repairs: u64,
+    /// Steps of the reconciler that failed since the daemon started.
+    pub failures: u64,
+    /// Queries of sandboxes for names, since the daemon started: answered here, and passed on to the host's resolvers.
+    pub names_answered: u64,
+    pub names_forwarded: u64,
     /// The last error of the reconciler, empty while the kernel matches.
     pub last_error: String,
 }

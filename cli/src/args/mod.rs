@@ -1,6 +1,7 @@
 //! What was typed. Knows flags and their syntax; must not know what a verb does or how an answer is printed.
 
 pub mod cluster;
+pub mod events;
 pub mod network;
 pub mod node;
 pub mod output;
@@ -71,6 +72,8 @@ pub enum Command {
     Ca(cluster::CaArgs),
     /// Show this node, and the cluster as this node sees it
     Info(swarm::InfoArgs),
+    /// Show what happens in the cluster, as it happens
+    Events(events::EventsArgs),
     /// Nodes of the cluster
     #[command(subcommand)]
     Node(node::NodeCommand),

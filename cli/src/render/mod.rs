@@ -1,6 +1,7 @@
 //! What is printed. Knows columns, JSON names and templates; must not know where an answer came from.
 
 pub mod access;
+pub mod event;
 pub mod info;
 pub mod network;
 pub mod node;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// Fields whose keys are the user's, where a missing one is no mistake.
-const MAPS: [&str; 4] = ["Labels", "Options", "AuxiliaryAddresses", "Containers"];
+const MAPS: [&str; 5] = ["Labels", "Attributes", "Options", "AuxiliaryAddresses", "Containers"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {

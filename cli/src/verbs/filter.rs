@@ -1,6 +1,7 @@
 //! `-f key=value`: which of a list are shown. Pure. Values of one key are alternatives, different keys must all match.
 
 use crate::error::CliError;
+use crate::render::event::EventObject;
 use crate::render::network::NetworkRow;
 use crate::render::node::NodeRow;
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 type Filters = [(String, String)];
 
 pub const NODE_KEYS: [&str; 5] = ["id", "name", "role", "label", "membership"];
+pub const EVENT_KEYS: [&str; 6] = ["type", "event", "id", "name", "node", "network"];
 pub const NETWORK_KEYS: [&str; 5] = ["id", "name", "driver", "scope", "label"];
 
 /// Refuses keys that are not `known`, before anything is asked.
@@ -24,15 +26,22 @@ pub fn check(filters: &Filters, known: &[&str]) -> Result<(), CliError> {
 
 /// Refuses what no node can have: an empty list would look like an answer.
 pub fn check_node_values(filters: &Filters) -> Result<(), CliError> {
+    let allowed: [(&str, &[&str]); 2] =
+        [("role", &["worker", "manager"]), ("membership", &["accepted", "pending"])];
+    check_values("node", filters, &allowed)
+}
+
+/// As above: nothing would ever come.
+pub fn check_event_values(filters: &Filters) -> Result<(), CliError> {
+    check_values("event", filters, &[("type", &["node", "network", "endpoint", "cluster"])])
+}
+
+fn check_values(what: &str, filters: &Filters, allowed: &[(&str, &[&str])]) -> Result<(), CliError> {
     for (key, value) in filters {
-        let allowed: &[&str] = match key.as_str() {
-            "role" => &["worker", "manager"],
-            "membership" => &["accepted", "pending"],
-            _ => continue,
-        };
+        let Some((_, allowed)) = allowed.iter().find(|(known, _)| known == key) else { continue };
         if !allowed.contains(&value.as_str()) {
             return Err(CliError::Usage(format!(
-                "no node has the {key} {value:?}: expected one of {}",
+                "no {what} has the {key} {value:?}: expected one of {}",
                 allowed.join(", ")
             )));
         }
@@ -59,6 +68,22 @@ pub fn network(row: &NetworkRow, filters: &Filters) -> bool {
         "driver" => row.driver == value,
         "scope" => row.scope == value,
         "label" => label(&row.labels, value),
+        _ => false,
+    })
+}
+
+/// `node` and `network` are names or ids: of the thing itself, or of those an endpoint is on.
+pub fn event(row: &EventObject, filters: &Filters) -> bool {
+    let concerns = |of: &str, value: &str| match row.of == of {
+        true => row.name == value || row.id.starts_with(value),
+        false => row.attributes.get(of).is_some_and(|name| name == value),
+    };
+    all_keys(filters, |key, value| match key {
+        "type" => row.of == value,
+        "event" => row.action == value,
+        "id" => row.id.starts_with(value),
+        "name" => contains(&row.name, value),
+        "node" | "network" => concerns(key, value),
         _ => false,
     })
 }
@@ -130,6 +155,38 @@ mod tests {
         assert!(said.contains("worker, manager"), "{said}");
         let fine = [("role", "manager"), ("membership", "pending"), ("label", "x"), ("id", "y")];
         assert!(check_node_values(&filters(&fine)).is_ok());
+    }
+
+    #[test]
+    fn an_event_concerns_a_node_and_a_network() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let endpoint = EventObject {
+            of: "endpoint".into(),
+            action: "create".into(),
+            id: "e1".into(),
+            name: "web".into(),
+            attributes: [pair("node", "h1"), pair("network", "my_net")].into(),
+            ..EventObject::default()
+        };
+        let node =
+            EventObject { of: "node".into(), id: "n1".into(), name: "h1".into(), ..EventObject::default() };
+        for (pairs, of_endpoint, of_node) in [
+            (&[][..], true, true),
+            (&[("node", "h1")], true, true),
+            (&[("node", "n1")], false, true),
+            (&[("network", "my_net")], true, false),
+            (&[("type", "node"), ("type", "endpoint")], true, true),
+            (&[("event", "create"), ("type", "endpoint")], true, false),
+            (&[("name", "we")], true, false),
+        ] {
+            let filters = filters(pairs);
+            assert_eq!(
+                (event(&endpoint, &filters), event(&node, &filters)),
+                (of_endpoint, of_node),
+                "{pairs:?}"
+            );
+        }
+        assert_eq!(check_event_values(&filters(&[("type", "service")])).unwrap_err().exit_code(), 2);
     }
 
     #[test]

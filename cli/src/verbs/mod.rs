@@ -29,6 +29,7 @@ pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError>
         Command::UnlockKey(args) => swarm::unlock_key::run(target, args).await,
         Command::Update(args) => swarm::update::run(target, args).await,
         Command::Ca(args) => cluster::ca::run(target, args).await,
+        Command::Events(args) => cluster::events::run(target, args).await,
         Command::User(command) => user::dispatch(target, command).await,
         Command::Info(args) => swarm::info::run(target, args).await,
         Command::Node(command) => node::dispatch(target, command).await,
@@ -44,12 +45,16 @@ pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError>
 
 /// A result, on standard output. A reader that has gone away has read enough.
 fn print(text: &str) -> Result<(), CliError> {
+    is_read(text).map(drop)
+}
+
+/// As `print`, for what goes on; false: the reader has gone away.
+fn is_read(text: &str) -> Result<bool, CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(CliError::Failed(format!("cannot write the result: {e}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(CliError::Failed(format!("cannot write the result: {e}"))),
     }
 }
 

@@ -269,6 +269,21 @@ answers! {
             let parts = managed(self, data::backup(&request.passphrase))?;
             let (send, stream) = tokio::sync::mpsc::channel(parts.len());
             parts.into_iter().for_each(|part| send.try_send(part).unwrap());
+            if request.passphrase == "hangs" {
+                std::mem::forget(send);
+            }
+            Ok(Response::new(ReceiverStream::new(stream)))
+        }
+        type WatchEventsStream = ReceiverStream<Result<v1::WatchEventsResponse, Status>>;
+        async fn watch_events(
+            &self,
+            request: Request<v1::WatchEventsRequest>,
+        ) -> Result<Response<Self::WatchEventsStream>, Status> {
+            self.hear(request.get_ref())?;
+            let told = managed(self, data::events())?;
+            let (send, stream) = tokio::sync::mpsc::channel(told.len() + 1);
+            told.into_iter().for_each(|event| send.try_send(Ok(v1::WatchEventsResponse { event })).unwrap());
+            send.try_send(Err(Status::unavailable("this manager stops: watch the events of another one"))).unwrap();
             Ok(Response::new(ReceiverStream::new(stream)))
         }
     }

@@ -352,3 +352,23 @@ pub fn users() -> Vec<v1::User> {
         expires_ms: EPOCH_MS + 90 * 24 * 3_600_000,
     }]
 }
+
+pub fn events() -> Vec<Option<v1::ClusterEvent>> {
+    let event = |of: &str, action: &str, id: &str, name: &str, attributes: &[(&str, &str)]| {
+        Some(v1::ClusterEvent {
+            at_ms: EPOCH_MS,
+            r#type: of.into(),
+            action: action.into(),
+            id: id.into(),
+            name: name.into(),
+            attributes: map(attributes),
+        })
+    };
+    vec![
+        event("node", "update", DOWN, "n2", &[("state.old", "ready"), ("state.new", "down")]),
+        event("node", "trouble", WEB, "n10", &[("message", "its certificate cannot be renewed:\tno disk")]),
+        None,
+        event("endpoint", "create", "7endpoint", "web", &[("network", "my_net"), ("node", "n10")]),
+        event("cluster", "no-leader", "", "", &[]),
+    ]
+}

@@ -59,10 +59,13 @@ async fn swarm() {
             "unlock-key --rotate",
             "unlock --key-file /dev/null",
             "update --cert-expiry 48h --cert-grace 7d",
+            "update --cert-expiry 59m",
+            "update --dispatcher-heartbeat 0s",
             "ca",
             "ca --rotate",
             "ca --rotate -q --cert-expiry 1h",
             "ca --rotate -d",
+            "ca --rotate --cert-expiry 1s",
             "ca --cert-expiry 1h",
             "ca --rotate --ca-cert /nonexistent/root.pem",
             "ca --rotate --ca-cert /nonexistent/root.pem --ca-key /nonexistent/root.key",
@@ -123,11 +126,29 @@ async fn node() {
         "node ps n1",
         "node ps -q",
         "node rm n10 nope",
+        "node rm self",
     ];
     let mut text = transcript(&Daemon::manager(), &lines).await;
     text += "# on a worker\n";
     text += &transcript(&Daemon::worker(), &["node ps", "node ps n1"]).await;
     compare("node", &text);
+}
+
+#[tokio::test]
+async fn events() {
+    let lines = [
+        "events",
+        "events --format json",
+        "events --format '{{.Type}} {{.Action}} {{.Name}} {{.Attributes.network}}'",
+        "events --format 'table {{.Type}}'",
+        "events -f type=endpoint -f node=n10",
+        "events -f type=service",
+        "events -f label=a",
+    ];
+    let mut text = transcript(&Daemon::manager(), &lines).await;
+    text += "# on a worker\n";
+    text += &transcript(&Daemon::worker(), &["events"]).await;
+    compare("events", &text);
 }
 
 #[tokio::test]
@@ -195,6 +216,7 @@ async fn help() {
         "backup",
         "restore",
         "info",
+        "events",
         "node",
         "node ls",
         "node inspect",

@@ -10,7 +10,7 @@ const HARMLESS_MS: u64 = 30 * MINUTE_MS;
 /// For `info`; empty while all is well.
 pub fn warnings(running: &Running) -> Vec<String> {
     let until_ms = running.credentials.validity().until_ms;
-    let trouble = running.renewal_trouble.read().clone();
+    let trouble = running.renewals.trouble();
     let certificate = renewal(&trouble, until_ms, cluster_time_ms(running));
     let clock = running.worker.status().clock_ahead_ms.and_then(clock);
     certificate.into_iter().chain(clock).collect()

@@ -115,7 +115,10 @@ pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, conns: mpsc:
                 failures = 0;
                 match doorman.connections.handshakes.enter(addr.ip()) {
                     Some(pass) => shake_hands(doorman.clone(), (stream, addr), pass, conns.clone()),
-                    None => tracing::debug!(%addr, "closed a connection: too many unfinished handshakes"),
+                    None => {
+                        doorman.connections.tally(false);
+                        tracing::debug!(%addr, "closed a connection: too many unfinished handshakes");
+                    }
                 }
             }
             Err(error) => {
@@ -135,7 +138,9 @@ fn shake_hands(
     conns: mpsc::Sender<Conn>,
 ) {
     tokio::spawn(async move {
-        if let Err(why) = doorman.bring_in(stream, addr, &conns).await {
+        let is_in = doorman.bring_in(stream, addr, &conns).await;
+        doorman.connections.tally(is_in.is_ok());
+        if let Err(why) = is_in {
             tracing::debug!(%addr, %why, "turned a connection away");
         }
         drop(pass);

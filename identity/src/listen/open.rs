@@ -4,6 +4,7 @@ use super::limits::{Gate, Limits};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use swarm_model::NodeId;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,13 @@ pub struct Connections {
     nodes: Arc<Mutex<HashMap<NodeId, Node>>>,
     all: CancellationToken,
     per_node: usize,
+    tally: Arc<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: AtomicU64,
+    refused: AtomicU64,
 }
 
 struct Node {
@@ -29,6 +37,9 @@ pub struct OpenCounts {
     pub handshakes: usize,
     pub strangers: usize,
     pub members: usize,
+    /// Since the port was bound: those who got through their handshake, and those who did not.
+    pub accepted: u64,
+    pub refused: u64,
 }
 
 impl Connections {
@@ -40,6 +51,7 @@ impl Connections {
             nodes: Arc::default(),
             all: CancellationToken::new(),
             per_node: limits.per_node,
+            tally: Arc::default(),
         }
     }
 
@@ -48,7 +60,14 @@ impl Connections {
             handshakes: self.handshakes.count(),
             strangers: self.strangers.count(),
             members: self.members.count(),
+            accepted: self.tally.accepted.load(Ordering::Relaxed),
+            refused: self.tally.refused.load(Ordering::Relaxed),
         }
+    }
+
+    pub(super) fn tally(&self, is_in: bool) {
+        let count = if is_in { &self.tally.accepted } else { &self.tally.refused };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Cuts every open connection of a node, in the middle of whatever it does. A node whose certificate is still

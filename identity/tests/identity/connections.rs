@@ -39,10 +39,15 @@ async fn counts_go_back_to_zero() {
     let member = cluster.dialler(Role::Worker).to_manager(&manager.at()).await.expect("connected");
     let stranger = admission::channel(&manager.at(), &cluster.ca.digest()).await.expect("connected");
     eventually("handshakes done", || manager.connections.counts().handshakes == 0).await;
-    assert_eq!(manager.connections.counts(), OpenCounts { handshakes: 0, strangers: 1, members: 1 });
+    let open = |counts: OpenCounts| (counts.handshakes, counts.strangers, counts.members);
+    assert_eq!(open(manager.connections.counts()), (0, 1, 1));
     drop((member, stranger));
-    let nothing = OpenCounts { handshakes: 0, strangers: 0, members: 0 };
-    eventually("all gone", || manager.connections.counts() == nothing).await;
+    eventually("all gone", || open(manager.connections.counts()) == (0, 0, 0)).await;
+    let counts = manager.connections.counts();
+    assert_eq!((counts.accepted, counts.refused), (2, 0), "what has been stays counted");
+    let mut noise = tokio::net::TcpStream::connect(manager.at()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut noise, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    eventually("it is turned away", || manager.connections.counts().refused == 1).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod backup;
 mod cluster;
 mod endpoint;
+mod events;
 mod lock;
 mod network;
 mod node;
@@ -29,6 +30,7 @@ use tonic::{Request, Response, Status};
 
 pub use backup::BackupStream;
 pub use cluster::{ca_digest, no_cluster};
+pub use events::EventStream;
 pub use reachability::{quorum, quorum_and_leader};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -335,5 +337,13 @@ impl Control for ControlService {
             user::remove(&self.seat, permit).await.map(Response::new)
         };
         opened.close(call).await
+    }
+
+    type WatchEventsStream = EventStream;
+
+    /// Without a quorum too: who watches may wait for its return.
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Answer<EventStream> {
+        let permit = self.admit(Method::WatchEvents, request).await?;
+        events::watch(&self.seat, permit).map(Response::new)
     }
 }

@@ -50,6 +50,9 @@ enum Message {
 struct Missed {
     /// The queue was full, or the disk.
     lost: AtomicU64,
+    /// Lines in the file since the start, and lines that are not.
+    written: AtomicU64,
+    missing: AtomicU64,
     /// Strangers who were refused, beyond what is written of them.
     strangers: AtomicU64,
 }
@@ -78,11 +81,17 @@ impl Audit {
     fn note(&self, record: Record) {
         if record.is_a_stranger_refused() && !self.flood.lock().allows(std::time::Instant::now()) {
             self.missed.strangers.fetch_add(1, Ordering::Relaxed);
+            self.missed.missing.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if self.queue.try_send(Message::Record(Box::new(record))).is_err() {
-            self.missed.lost.fetch_add(1, Ordering::Relaxed);
+            self.missed.lose();
         }
+    }
+
+    /// Lines written since the start, and lines that were not.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.missed.written.load(Ordering::Relaxed), self.missed.missing.load(Ordering::Relaxed))
     }
 
     /// Everything noted before is in the file, or a second has passed.
@@ -114,9 +123,12 @@ fn write(mut messages: mpsc::Receiver<Message>, mut files: Files, missed: &Misse
 /// A line that the disk does not take is lost; the first says so in the daemon's own log.
 fn put(files: &mut Files, line: &str, missed: &Missed, failed: &mut bool) {
     match files.append(line) {
-        Ok(()) => *failed = false,
+        Ok(()) => {
+            missed.written.fetch_add(1, Ordering::Relaxed);
+            *failed = false;
+        }
         Err(error) => {
-            missed.lost.fetch_add(1, Ordering::Relaxed);
+            missed.lose();
             if !std::mem::replace(failed, true) {
                 tracing::error!(%error, path = %files.path().display(), "the audit log cannot be written: its lines are counted as lost");
             }
@@ -125,6 +137,11 @@ fn put(files: &mut Files, line: &str, missed: &Missed, failed: &mut bool) {
 }
 
 impl Missed {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.missing.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn lines(&self) -> impl Iterator<Item = String> + use<> {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let strangers = self.strangers.swap(0, Ordering::Relaxed);

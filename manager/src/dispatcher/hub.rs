@@ -147,6 +147,11 @@ impl Hub {
         self.sessions.lock().open.contains_key(&node)
     }
 
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.sessions.lock().open.len()
+    }
+
     /// Ends the sessions there are now.
     pub fn end_all(&self, reason: Ended) {
         self.sessions.lock().open.values().for_each(|outbox| outbox.end(reason));

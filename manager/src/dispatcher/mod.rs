@@ -5,6 +5,7 @@ pub mod hub;
 mod queue;
 mod registration;
 mod session;
+mod trouble;
 mod turnstile;
 
 use crate::attachments::calling_node;
@@ -105,7 +106,8 @@ async fn first_message(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<v1:
     let first = timeout(REGISTER_DEADLINE, inbound.message()).await.map_err(|_| expected())??;
     match first.and_then(|message| message.message) {
         Some(Message::Register(register)) => Ok(register),
-        Some(Message::Heartbeat(_) | Message::Programmed(_) | Message::Trust(_)) | None => Err(expected()),
+        Some(Message::Heartbeat(_) | Message::Programmed(_) | Message::Trust(_) | Message::Trouble(_))
+        | None => Err(expected()),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::hub::{Ended, Outbox};
 use super::queue::Next;
 use super::registration::{Registration, Verdict, judge};
+use super::trouble::Trouble;
 use super::write_registration;
 use crate::authorise::Authorized;
 use crate::leader::advanced_by;
@@ -38,6 +39,7 @@ pub struct Live {
     /// The root whose certificate the node says it uses.
     trusted: Option<CaDigest>,
     noting: Option<JoinHandle<()>>,
+    trouble: Trouble,
 }
 
 /// How a session ended.
@@ -96,6 +98,7 @@ impl Live {
             registering: None,
             trusted: None,
             noting: None,
+            trouble: Trouble::default(),
         };
         live.send_now(v1::ManagerMessage { message: Some(Message::Welcome(welcome)) })?;
         live.send_now((&Assignment::Complete(whole)).into())?;
@@ -163,6 +166,11 @@ impl Live {
                     self.register_again();
                 }
                 self.note_renewed();
+                self.note_trouble();
+            }
+            Some(worker_message::Message::Trouble(trouble)) => {
+                self.trouble.hear(&trouble.sentence);
+                self.note_trouble();
             }
             Some(worker_message::Message::Trust(trust)) => {
                 self.trusted = trust.root_digest.as_slice().try_into().ok().map(CaDigest::from_bytes);
@@ -188,6 +196,22 @@ impl Live {
                 tracing::debug!(%node, reason = %e, "that a node has renewed was not recorded yet");
             }
         }));
+    }
+
+    /// Beside the session, as above.
+    fn note_trouble(&mut self) {
+        let (node, session) = (self.registration.node, self.outbox.session);
+        let due = self.seat.applied.read(|state| self.trouble.due(state.node(&node), Instant::now()));
+        let Some(message) = due else { return };
+        let seat = self.seat.clone();
+        let noted = self.seat.tasks.spawn(async move {
+            let (state, session) = (NodeState::Ready, Some(session));
+            let command = Command::SetNodeStatus { node, state, message, session };
+            if let Err(e) = seat.propose_own(command).await {
+                tracing::debug!(%node, reason = %e, "what a node says of its trouble was not recorded yet");
+            }
+        });
+        self.trouble.noting(noted, Instant::now());
     }
 
     fn next(&self) -> Option<v1::ManagerMessage> {

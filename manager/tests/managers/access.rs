@@ -22,7 +22,7 @@ async fn call(channel: &Channel, method: &str) -> Result<(), Status> {
     client.server_streaming(Request::new(()), path, codec).await.map(drop)
 }
 
-const LOOKS: [&str; 8] = [
+const LOOKS: [&str; 9] = [
     "Control/GetCluster",
     "Control/ListNodes",
     "Control/GetNode",
@@ -31,6 +31,7 @@ const LOOKS: [&str; 8] = [
     "Control/ListEndpoints",
     "Control/ListJoinTokens",
     "Control/ListUsers",
+    "Control/WatchEvents",
 ];
 const OPERATES: [&str; 4] =
     ["Control/UpdateNode", "Control/CreateNetwork", "Control/RemoveNetwork", "Control/PruneNetworks"];

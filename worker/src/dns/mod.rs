@@ -13,6 +13,30 @@ mod server;
 mod tcp;
 mod zones;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Queries since the daemon started, of all sandboxes.
+#[derive(Default)]
+pub(crate) struct Queries {
+    answered: AtomicU64,
+    forwarded: AtomicU64,
+}
+
+impl Queries {
+    /// Answered here, and passed on.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.answered.load(Ordering::Relaxed), self.forwarded.load(Ordering::Relaxed))
+    }
+
+    fn count(&self, verdict: &message::Verdict) {
+        match verdict {
+            message::Verdict::Reply(_) => self.answered.fetch_add(1, Ordering::Relaxed),
+            message::Verdict::Forward => self.forwarded.fetch_add(1, Ordering::Relaxed),
+            message::Verdict::Drop => return,
+        };
+    }
+}
+
 pub(crate) use forward::Forwarder;
 pub(crate) use server::{Context, Names, serve};
 pub(crate) use zones::Zones;

@@ -1,5 +1,6 @@
 //! One sandbox's name server. Knows: its sockets and how much it takes on at a time. Must not know: what names mean.
 
+use super::Queries;
 use super::forward::{Forwarder, MOST_OF_ONE};
 use super::message::{Transport, Verdict, judge};
 use super::tcp::{IDLE, read_message, write_message};
@@ -46,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) assignments: Arc<Assignments>,
     pub(crate) names: Names,
     pub(crate) forwarder: Arc<Forwarder>,
+    pub(crate) queries: Arc<Queries>,
 }
 
 struct Server {
@@ -91,10 +93,12 @@ fn open() -> io::Result<(UdpSocket, TcpListener)> {
 
 impl Server {
     fn judge(&self, query: &[u8], transport: Transport) -> Verdict {
-        judge(query, transport, |name, kind| {
+        let verdict = judge(query, transport, |name, kind| {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             self.context.assignments.zones.ask(&self.context.names.0.load(), name, kind, turn)
-        })
+        });
+        self.context.queries.count(&verdict);
+        verdict
     }
 
     async fn serve_udp(self: Arc<Self>, socket: Arc<UdpSocket>) {

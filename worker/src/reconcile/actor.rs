@@ -238,6 +238,7 @@ impl Actor {
         self.birth.registry.count(|c| {
             c.steps += steps;
             c.audits += report.audits;
+            c.failures += report.failures.len() as u64;
             c.repairs += if repair { steps } else { 0 };
         });
         let place = &target.title;

@@ -48,6 +48,8 @@ pub struct Counters {
     pub audits: u64,
     /// Times the kernel told more than could be heard; each is followed by an audit.
     pub lost: u64,
+    /// Steps that failed.
+    pub failures: u64,
     /// What does not match now, as a sentence: the first of them. `None` while all does, as far as was looked.
     pub last_error: Option<String>,
 }

@@ -41,6 +41,7 @@ impl Live {
             assignments: host.assignments.clone(),
             names: self.names.clone(),
             forwarder: host.forwarder.clone(),
+            queries: host.queries.clone(),
         };
         let serving = dns::serve(&self.netns, context, self.stop.clone(), &host.tasks).await;
         serving.map_err(|e| WorkerError::Internal(format!("could not answer names at 127.0.0.11: {e}")))

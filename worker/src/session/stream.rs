@@ -40,6 +40,8 @@ pub(crate) struct Registration {
     pub(crate) programmed: watch::Receiver<Revision>,
     /// The root whose certificate this node uses.
     pub(crate) trusted: watch::Receiver<Option<[u8; 32]>>,
+    /// What an operator should know of this node; empty: nothing.
+    pub(crate) trouble: watch::Receiver<String>,
 }
 
 /// Holds sessions, one at a time, until stopped.
@@ -174,6 +176,9 @@ impl Session<'_> {
         programmed.mark_changed();
         let mut trusted = self.registration.trusted.clone();
         trusted.mark_changed();
+        // Also that there is none: the record may still tell of what is over.
+        let mut trouble = self.registration.trouble.clone();
+        trouble.mark_changed();
         outgoing.try_send(self.register()).map_err(|e| e.to_string())?;
         let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
         let opening = async {
@@ -196,7 +201,7 @@ impl Session<'_> {
         self.managers.opened(Current { addr: addr.to_owned(), node, channel });
         tracing::info!("session {} with manager {addr}", welcome.session);
         let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
-        Ok(Open { outgoing, incoming, programmed, trusted, beat })
+        Ok(Open { outgoing, incoming, programmed, trusted, trouble, beat })
     }
 
     fn register(&self) -> v1::WorkerMessage {
@@ -238,6 +243,7 @@ impl Session<'_> {
                 _ = beats.tick() => open.say(worker_message::Message::Heartbeat(v1::Heartbeat {})),
                 Ok(()) = open.programmed.changed() => open.acknowledge(),
                 Ok(()) = open.trusted.changed() => open.tell_trust(),
+                Ok(()) = open.trouble.changed() => open.tell_trouble(),
                 () = tokio::time::sleep_until(silent) => Err(format!("silent for {SILENT_BEATS} heartbeats")),
             };
             if let Err(why) = said {
@@ -292,6 +298,7 @@ struct Open {
     incoming: Streaming<v1::ManagerMessage>,
     programmed: watch::Receiver<Revision>,
     trusted: watch::Receiver<Option<[u8; 32]>>,
+    trouble: watch::Receiver<String>,
     beat: Duration,
 }
 
@@ -310,6 +317,11 @@ impl Open {
             None => Ok(()),
             Some(root) => self.say(worker_message::Message::Trust(v1::Trust { root_digest: root.to_vec() })),
         }
+    }
+
+    fn tell_trouble(&mut self) -> Result<(), Ended> {
+        let sentence = self.trouble.borrow_and_update().clone();
+        self.say(worker_message::Message::Trouble(v1::Trouble { sentence }))
     }
 
     fn say(&self, message: worker_message::Message) -> Result<(), Ended> {
