@@ -4,31 +4,38 @@
 use crate::daemon::{Daemon, Phase};
 use crate::running::Running;
 use std::sync::Arc;
+use swarm_proto::v1::{Farewell, LeaveResponse};
+use swarm_worker::Left;
 use tonic::Status;
 
 /// # Errors
 /// A manager without `force`; or a part that could not be taken down, in which case `leave` can be tried again.
-pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<(), Status> {
+pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<LeaveResponse, Status> {
     if let Phase::Joining(joining) = daemon.phase() {
         joining.stop();
     }
     let _turn = daemon.turn().await;
     match daemon.phase() {
         Phase::Outside { .. } => Err(Status::failed_precondition("this node is not part of a swarm")),
-        Phase::Joining(_) => forget(daemon),
+        Phase::Joining(_) => {
+            forget(daemon)?;
+            Ok(LeaveResponse { farewell: Farewell::JoinCancelled.into(), ..Default::default() })
+        }
         Phase::Locked(_) if !force => Err(Status::failed_precondition(
             "this manager is locked: the cluster cannot be told that it leaves; unlock it first, or use \
              `swarmctl leave --force`, and `swarmctl node demote` and `node rm` on another manager",
         )),
         Phase::Locked(locked) => {
-            locked.worker.leave().await?;
-            forget(daemon)
+            let left = locked.worker.leave().await?;
+            forget(daemon)?;
+            Ok(answer(left))
         }
         Phase::Member(running) => {
             may_leave(&running, force)?;
             running.stop.cancel();
-            member(&running).await?;
-            forget(daemon)
+            let left = member(&running).await?;
+            forget(daemon)?;
+            Ok(answer(left))
         }
     }
 }
@@ -44,13 +51,17 @@ fn may_leave(running: &Running, force: bool) -> Result<(), Status> {
     Ok(())
 }
 
-async fn member(running: &Running) -> Result<(), Status> {
+async fn member(running: &Running) -> Result<Left, Status> {
     if running.is_manager() {
         running.leave_as_manager().await?;
     }
-    running.worker.leave().await?;
+    let left = running.worker.leave().await?;
     running.stop_serving().await;
-    Ok(())
+    Ok(left)
+}
+
+fn answer(left: Left) -> LeaveResponse {
+    LeaveResponse { sandboxes: left.sandboxes, farewell: left.farewell.into(), reason: left.reason }
 }
 
 fn forget(daemon: &Daemon) -> Result<(), Status> {

@@ -33,8 +33,7 @@ impl Local for LocalService {
     }
 
     async fn leave(&self, request: Request<pb::LeaveRequest>) -> Answer<pb::LeaveResponse> {
-        crate::leave::leave(&self.0, request.into_inner().force).await?;
-        Ok(Response::new(pb::LeaveResponse {}))
+        crate::leave::leave(&self.0, request.into_inner().force).await.map(Response::new)
     }
 
     async fn rejoin(&self, request: Request<pb::RejoinRequest>) -> Answer<pb::RejoinResponse> {

@@ -101,6 +101,35 @@ fn f26_a_copy_of_a_worker_is_kept_out_while_that_is_there() {
     });
 }
 
+/// What swarmd itself advises.
+#[test]
+fn f26_a_copy_of_a_worker_that_leaves_goes_alone() {
+    scenario(Setup::hosts(3), |w| {
+        w.form_first(2, &["worker"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        create(h1, "my_net")?;
+        h2.run("a", "--network my_net")?;
+        copy_state(h2, h3)?;
+        h3.start()?;
+        eventually("the copy is told why", || {
+            ensure!(h3.ctl("info")?.ok()?.contains("is here already"));
+            Ok(())
+        })?;
+        let said = h3.ctl("leave --force")?.ok()?;
+        ensure!(said.contains("Another host runs under this node's identity"), "{said}");
+        let row = h1.nodes()?.into_iter().find(|n| n.hostname == "h2").context("h2 is not listed")?;
+        ensure!(row.status == "Ready", "{row:?}");
+        ensure!(h1.ctl("node ps h2")?.ok()?.contains('a'), "its endpoint was released");
+        ensure!(h3.ctl("info")?.ok()?.contains("inactive"), "the copy has not left");
+        // It joins as a node of its own.
+        let token = h1.ctl("join-token -q worker")?.ok()?;
+        h3.ctl(&format!("join --token {} 10.88.0.1:2377", token.trim()))?.ok()?;
+        let said = h2.ctl("leave")?.ok()?;
+        ensure!(said.contains("Ended 1 sandbox: a") && said.contains("Node left the swarm."), "{said}");
+        Ok(())
+    });
+}
+
 #[test]
 fn f26_a_manager_that_lost_its_log_is_another_member_of_raft() {
     scenario(Setup::hosts(3), |w| {

@@ -25,6 +25,8 @@ const HEDGE: Duration = Duration::from_millis(300);
 /// How many are asked at a time.
 const AT_ONCE: usize = 3;
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two good-byes of a node that another host seems to be.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub(crate) struct Calls {
@@ -68,11 +70,27 @@ impl Calls {
         self.call(deadline, call).await.map(drop)
     }
 
-    /// The node says good-bye.
+    /// The node says good-bye. One that was started a moment ago may be taken for a copy of itself until the managers
+    /// have missed its last session, so that answer is asked for again.
     pub(crate) async fn leave(&self, deadline: Duration) -> Result<(), WorkerError> {
-        let call =
-            |channel| async move { DispatcherClient::new(channel).leave(v1::LeaveClusterRequest {}).await };
-        self.call(deadline, call).await.map(drop)
+        let end = Instant::now() + deadline;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.say_good_bye(left).await {
+                Err(error) if is_another_host(&error) && Instant::now() + RESTART_PAUSE < end => {}
+                said => return said,
+            }
+            tokio::time::sleep(RESTART_PAUSE).await;
+        }
+    }
+
+    async fn say_good_bye(&self, within: Duration) -> Result<(), WorkerError> {
+        let request = v1::LeaveClusterRequest { last_session: Some(self.managers.last_session()) };
+        let call = |channel| {
+            let request = request.clone();
+            async move { DispatcherClient::new(channel).leave(request).await }
+        };
+        self.call(within, call).await.map(drop)
     }
 
     /// Asks one manager, and after a moment without an answer others as well, until one answers or refuses, or the time is
@@ -129,6 +147,11 @@ impl Calls {
         let why = if trouble.is_empty() { String::new() } else { format!(" ({trouble})") };
         format!("no manager answered in time{why}; the managers known are: {known}")
     }
+}
+
+/// A manager's word that another host holds this node's session.
+pub(crate) fn is_another_host(error: &WorkerError) -> bool {
+    matches!(error, WorkerError::Refused(status) if status.code() == Code::AlreadyExists)
 }
 
 enum Failed {

@@ -3,6 +3,7 @@
 use crate::host::Host;
 use crate::sandbox::{self, view, view_all};
 use crate::start::Tasks;
+use crate::farewell::{self, Left};
 use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,18 +182,20 @@ impl WorkerHandle {
 
     /// Ends every sandbox (commands made here are killed), says good-bye to the managers if one answers in time, removes
     /// every kernel object and file of the worker. The handle is of no use afterwards.
-    pub async fn leave(&self) -> Result<(), WorkerError> {
+    pub async fn leave(&self) -> Result<Left, WorkerError> {
         let (host, tasks) = (self.host.clone(), self.tasks.clone());
         let leaving = async move {
-            sandbox::end_all(&host).await;
+            let sandboxes = sandbox::end_all(&host).await;
             tasks.session.cancel();
-            if let Err(e) = host.calls.leave(LEAVE_DEADLINE).await {
-                tracing::warn!("leaving without a good-bye: {e}");
+            let (farewell, reason) = farewell::of(host.calls.leave(LEAVE_DEADLINE).await);
+            if !reason.is_empty() {
+                tracing::warn!("leaving without a good-bye: {reason}");
             }
             let torn = host.reconciler.teardown_all().await;
             tasks.stop(&host).await;
             crate::start::remove_files(&host.config);
-            torn.map_err(|e| WorkerError::Internal(e.to_string()))
+            let left = Left { sandboxes, farewell, reason };
+            torn.map(|_| left).map_err(|e| WorkerError::Internal(e.to_string()))
         };
         // Not among the worker's own tasks: it waits for their end.
         let left = tokio::spawn(leaving).await;

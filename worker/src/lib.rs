@@ -12,6 +12,7 @@ mod config;
 mod dial;
 mod dns;
 mod error;
+mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod handle;
@@ -30,6 +31,7 @@ mod two_slots;
 pub use config::{Here, WorkerConfig};
 pub use dial::Dial;
 pub use error::WorkerError;
+pub use farewell::Left;
 pub use handle::{PendingRun, WorkerHandle};
 pub use start::Worker;
 pub use status::WorkerStatus;

@@ -54,7 +54,7 @@ pub enum Command {
     /// People and programs that may speak to managers from outside
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Leave the cluster
+    /// Leave the cluster; sandboxes of this host end
     Leave(swarm::LeaveArgs),
     /// Say where another member is found, after addresses changed everywhere
     Rejoin(swarm::RejoinArgs),

@@ -87,3 +87,26 @@ pub fn capital(word: &str) -> String {
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
+
+/// Names in one line.
+const MOST_NAMED: usize = 8;
+
+/// The first few, and how many more there are.
+pub fn some_of(names: &[String]) -> String {
+    let some = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => some,
+        more => format!("{some} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_names_are_not_one_line() {
+        let many: Vec<String> = (0..1_000).map(|n| format!("h{n}")).collect();
+        assert!(some_of(&many).ends_with("h7 and 992 more"));
+    }
+}

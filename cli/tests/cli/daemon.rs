@@ -109,6 +109,10 @@ impl Daemon {
         scene.refusal.clone().map_or(Ok(()), Err)
     }
 
+    fn is_outside(&self) -> bool {
+        self.scene.lock().unwrap().info.node.is_empty()
+    }
+
     fn sandbox(&self) -> v1::Sandbox {
         self.scene.lock().unwrap().sandbox.clone().unwrap_or_else(|| data::sandboxes(false).remove(0))
     }
@@ -229,7 +233,20 @@ answers! {
         "manager" => v1::JoinResponse { role: v1::Role::Manager.into(), ..Default::default() },
         _ => v1::JoinResponse { role: v1::Role::Worker.into(), ..Default::default() },
     });
-    leave(LeaveRequest) -> LeaveResponse = |_, _| Ok(v1::LeaveResponse {});
+    leave(LeaveRequest) -> LeaveResponse = |daemon, request| Ok(match (request.force, daemon.is_outside()) {
+        (false, false) => v1::LeaveResponse { farewell: v1::Farewell::Told.into(), ..Default::default() },
+        (true, false) => v1::LeaveResponse {
+            sandboxes: vec!["blue".into(), "web".into()],
+            farewell: v1::Farewell::NotTold.into(),
+            reason: "no manager answered in time; the managers known are: 192.0.2.1:2377".into(),
+        },
+        (false, true) => v1::LeaveResponse { farewell: v1::Farewell::JoinCancelled.into(), ..Default::default() },
+        (true, true) => v1::LeaveResponse {
+            sandboxes: vec!["web".into()],
+            farewell: v1::Farewell::NotOurs.into(),
+            reason: "node 1 is here, from 192.0.2.7".into(),
+        },
+    });
     rejoin(RejoinRequest) -> RejoinResponse = |_, request| Ok(v1::RejoinResponse {
         manager: data::OWN.into(),
         addr: request.remote_addrs.first().cloned().unwrap_or_default(),

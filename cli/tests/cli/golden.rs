@@ -82,6 +82,7 @@ async fn swarm() {
             "user create --role operator --output /nonexistent/anna anna",
             "-H tcp://192.0.2.1 node ls",
             "leave",
+            "leave --force",
             "rejoin 192.0.2.2:2377",
             "rejoin --advertise-addr eth0 192.0.2.2:2377",
             "info",
@@ -95,7 +96,7 @@ async fn swarm() {
     text += "# on a locked manager\n";
     text += &transcript(&Daemon::locked(), &["info", "unlock --key-file /dev/null"]).await;
     text += "# outside\n";
-    text += &transcript(&Daemon::outside(), &["info", "node ls"]).await;
+    text += &transcript(&Daemon::outside(), &["info", "node ls", "leave", "leave --force"]).await;
     compare("swarm", &text);
 }
 

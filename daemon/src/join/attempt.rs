@@ -226,7 +226,7 @@ async fn say_goodbye(credentials: &Credentials, managers: &[ManagerPeer]) {
     for manager in managers {
         let goodbye = async {
             let channel = dialler.to_manager(&manager.addr.to_string()).await.ok()?;
-            DispatcherClient::new(channel).leave(pb::LeaveClusterRequest {}).await.ok()
+            DispatcherClient::new(channel).leave(pb::LeaveClusterRequest::default()).await.ok()
         };
         if let Ok(Some(_)) = tokio::time::timeout(GOODBYE_DEADLINE, goodbye).await {
             return;

@@ -1,6 +1,7 @@
 //! Worker sessions, served from this manager's own applied state.
 //! Knows: how a session begins and ends. Must not know: how assignments are derived (that is `core/state`).
 
+mod farewell;
 pub mod hub;
 mod queue;
 mod registration;
@@ -10,7 +11,6 @@ mod turnstile;
 
 use crate::attachments::calling_node;
 use crate::authorise::Authorized;
-use crate::failure::unexpected;
 use crate::gate::{Admitted, Door};
 use crate::method::Method;
 use crate::seat::Seat;
@@ -25,7 +25,7 @@ use swarm_model::{ClusterSettings, SessionId};
 use swarm_proto::v1;
 use swarm_proto::v1::dispatcher_server::Dispatcher;
 use swarm_proto::v1::worker_message::Message;
-use swarm_state::{Command, MAX_RELEASES_PER_COMMAND, Reply};
+use swarm_state::{Command, MAX_RELEASES_PER_COMMAND};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -79,12 +79,7 @@ impl Dispatcher for DispatcherService {
         let opened = self.seat.audit.open(Door::Tls, Method::Leave, &request);
         let call = async {
             let permit = self.seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
-            let node = calling_node(&permit)?;
-            let command = permit.map(|_| Command::LeaveNode { node });
-            match self.seat.proposer.propose(command, random::new_id()).await?.reply {
-                Reply::Done => Ok(Response::new(v1::LeaveClusterResponse {})),
-                other => Err(unexpected(&other)),
-            }
+            farewell::take(&self.seat, permit).await.map(Response::new)
         };
         opened.close(call).await
     }

@@ -28,6 +28,25 @@ pub struct Registration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastSession(pub Option<SessionId>);
 
+impl LastSession {
+    /// `None` from one too old to say.
+    pub fn read(field: &'static str, given: Option<&str>) -> Result<Option<Self>, ConvertError> {
+        given.map(|id| optional(field, id, "an id").map(Self)).transpose()
+    }
+
+    /// See [`Registration::is_copy`].
+    pub fn is_copys(
+        self,
+        node: &Node,
+        session: Option<&Session>,
+        (me, open_here): (NodeId, bool),
+    ) -> bool {
+        let Some(session) = session else { return false };
+        let lives = node.status.state == NodeState::Ready && (session.manager != me || open_here);
+        lives && self.0 != Some(session.id)
+    }
+}
+
 impl Registration {
     /// `connection`: the address the worker came from, which stands for one it did not give.
     pub fn read(node: NodeId, connection: IpAddr, given: v1::Register) -> Result<Self, ConvertError> {
@@ -35,9 +54,8 @@ impl Registration {
         let data_path = optional("register.data_path_addr", &given.data_path_addr, "an IP address")?;
         let held: Vec<EndpointId> =
             parse_all("register.held", &given.held, "an id: 25 characters of 0-9a-z")?;
-        let last = given.last_session.as_deref().map(|id| optional("register.last_session", id, "an id"));
         Ok(Self {
-            last: last.transpose()?.map(LastSession),
+            last: LastSession::read("register.last_session", given.last_session.as_deref())?,
             lineage: swarm_proto::lineage(given.epoch, &given.past),
             node,
             hostname: given.hostname,
@@ -66,10 +84,8 @@ impl Registration {
     /// had that one. `open_here`: a session of the node is open with this manager, `me`. What is on record as this
     /// manager's and is not open any more counts for nothing; what another manager held is judged lost by the leader soon
     /// after.
-    pub fn is_copy(&self, node: &Node, session: Option<&Session>, (me, open_here): (NodeId, bool)) -> bool {
-        let (Some(last), Some(session)) = (self.last, session) else { return false };
-        let lives = node.status.state == NodeState::Ready && (session.manager != me || open_here);
-        lives && last.0 != Some(session.id)
+    pub fn is_copy(&self, node: &Node, session: Option<&Session>, here: (NodeId, bool)) -> bool {
+        self.last.is_some_and(|last| last.is_copys(node, session, here))
     }
 
     /// Why this node is not served by one who lives in `own`: it would turn down what it is told, and stand on record as here

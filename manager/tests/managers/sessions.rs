@@ -241,13 +241,33 @@ async fn a_node_that_leaves_frees_its_endpoints_and_may_do_nothing_more() {
     worker.attach(&host, "web", "a").await.unwrap();
     let session = Session::open(&worker, &host, &[]).await.unwrap();
     let mut dispatcher = worker.dispatcher(&host).await;
-    dispatcher.leave(v1::LeaveClusterRequest {}).await.unwrap();
+    dispatcher.leave(v1::LeaveClusterRequest::default()).await.unwrap();
     assert_eq!(session.end().await.code(), Code::PermissionDenied);
     assert_eq!(state_of(&host, "w1").await, v1::NodeState::Disconnected);
     assert_eq!(host.manager.read(|state| state.endpoints().len()), 0);
     let refused = Session::open(&worker, &host, &[]).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    dispatcher.leave(v1::LeaveClusterRequest {}).await.expect("a good-bye may be said twice");
+    dispatcher.leave(v1::LeaveClusterRequest::default()).await.expect("a good-bye may be said twice");
+}
+
+/// A copy of a node's files knows its certificate, and not its session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f26_a_good_bye_of_another_than_the_holder_of_the_session_changes_nothing() {
+    let host = Host::first().await;
+    let worker = WorkerHost::joined(&host, "w1").await;
+    host.create_network("web").await.unwrap();
+    worker.attach(&host, "web", "a").await.unwrap();
+    let session = Session::open(&worker, &host, &[]).await.unwrap();
+    let mut dispatcher = worker.dispatcher(&host).await;
+    for last_session in ["", "0session00000000000000000"] {
+        let request = v1::LeaveClusterRequest { last_session: Some(last_session.into()) };
+        assert_eq!(dispatcher.leave(request).await.unwrap_err().code(), Code::AlreadyExists);
+    }
+    assert_eq!(state_of(&host, "w1").await, v1::NodeState::Ready);
+    assert_eq!(host.manager.read(|state| state.endpoints().len()), 1);
+    let holder = v1::LeaveClusterRequest { last_session: Some(session.id.clone()) };
+    dispatcher.leave(holder).await.unwrap();
+    assert_eq!(state_of(&host, "w1").await, v1::NodeState::Disconnected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,7 +120,7 @@ async fn a_restarted_manager_judges_nobody_by_records_that_may_be_old() {
     let [first, second, third] = three().await;
     let worker = WorkerHost::joined(&first, "w1").await;
     let dead = third.crash();
-    worker.dispatcher(&first).await.leave(v1::LeaveClusterRequest {}).await.unwrap();
+    worker.dispatcher(&first).await.leave(v1::LeaveClusterRequest::default()).await.unwrap();
     drop((first.crash(), second.crash()));
     // Alone it cannot know that the worker has left.
     let alone = dead.restart().await;
@@ -146,7 +146,7 @@ async fn managers_leave_one_after_another_the_leader_too() {
     .await;
     // Its worker says good-bye before its manager does.
     let own_worker = WorkerHost { credentials: third.credentials.clone(), hostname: "n3".to_owned() };
-    own_worker.dispatcher(&third).await.leave(v1::LeaveClusterRequest {}).await.unwrap();
+    own_worker.dispatcher(&third).await.leave(v1::LeaveClusterRequest::default()).await.unwrap();
     third.manager.leave(false).await.unwrap();
     third.manager.shutdown().await;
     until("one manager is left", async || {

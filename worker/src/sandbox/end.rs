@@ -184,14 +184,17 @@ async fn disconnect_from(host: &Arc<Host>, id: SandboxId, network: &str) -> Resu
     Ok(())
 }
 
-/// Ends every sandbox, for `leave`; commands made here are killed.
-pub(crate) async fn end_all(host: &Arc<Host>) {
+/// Ends every sandbox, for `leave`; commands made here are killed. Returns their names.
+pub(crate) async fn end_all(host: &Arc<Host>) -> Vec<String> {
     let all = host.store.read(|contents| contents.sandboxes.values().cloned().collect::<Vec<_>>());
+    let mut names: Vec<String> = all.iter().map(|sandbox| sandbox.name.to_string()).collect();
+    names.sort();
     let ending = all.into_iter().map(|sandbox| async move {
         kill(&sandbox).await;
         end(host, sandbox.id).await;
     });
     futures::future::join_all(ending).await;
+    names
 }
 
 fn find(host: &Host, reference: &str) -> Result<Sandbox, WorkerError> {

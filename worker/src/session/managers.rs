@@ -38,6 +38,8 @@ pub(crate) struct Managers {
     /// Why there is no session; empty while there is one.
     trouble: watch::Sender<String>,
     clock_ahead_ms: Mutex<Option<i64>>,
+    /// The session this process had last; empty before its first. A copy of this node's files does not know it.
+    last_session: Mutex<String>,
 }
 
 impl Managers {
@@ -52,6 +54,7 @@ impl Managers {
             current: watch::Sender::new(None),
             trouble: watch::Sender::new("no manager has been reached yet".into()),
             clock_ahead_ms: Mutex::new(None),
+            last_session: Mutex::default(),
         }
     }
 
@@ -109,6 +112,14 @@ impl Managers {
     pub(crate) fn opened(&self, current: Current) {
         self.trouble.send_replace(String::new());
         self.current.send_replace(Some(current));
+    }
+
+    pub(crate) fn last_session(&self) -> String {
+        self.last_session.lock().clone()
+    }
+
+    pub(crate) fn set_last_session(&self, session: String) {
+        *self.last_session.lock() = session;
     }
 
     /// By the clock of the manager that was met last.

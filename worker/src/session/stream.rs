@@ -51,7 +51,7 @@ pub(crate) async fn follow(
     registration: Registration,
     stop: CancellationToken,
 ) {
-    let (mut pace, mut behind, mut last, mut round) = (Pace::default(), None, None, Round::default());
+    let (mut pace, mut behind, mut round) = (Pace::default(), None, Round::default());
     let mut calls = Calls::new(&managers, &registration, assignments.watch_expected());
     loop {
         calls.own.mark_unchanged();
@@ -62,7 +62,6 @@ pub(crate) async fn follow(
             assignments: &assignments,
             registration: &registration,
             behind: &mut behind,
-            last: &mut last,
             pace: &mut pace,
         };
         let why = tokio::select! {
@@ -151,8 +150,6 @@ struct Session<'a> {
     assignments: &'a Assignments,
     registration: &'a Registration,
     behind: &'a mut Option<Instant>,
-    /// The session before this one. A copy of this node's files does not know it.
-    last: &'a mut Option<String>,
     pace: &'a mut Pace,
 }
 
@@ -193,7 +190,7 @@ impl Session<'_> {
         let Some(Message::Welcome(welcome)) = first.and_then(|m| m.message) else {
             return Err("did not begin with a welcome".into());
         };
-        *self.last = Some(welcome.session.clone());
+        self.managers.set_last_session(welcome.session.clone());
         if let Some(ahead) = clock_ahead_ms(welcome.now_ms) {
             self.managers.measured(ahead);
         }
@@ -218,7 +215,7 @@ impl Session<'_> {
             features: config.features,
             held: (self.registration.held)().iter().map(ToString::to_string).collect(),
             revision,
-            last_session: Some(self.last.clone().unwrap_or_default()),
+            last_session: Some(self.managers.last_session()),
             epoch: lineage.epoch.as_u64(),
             past: swarm_proto::past(&lineage),
         }))
