@@ -30,7 +30,8 @@ mod user;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use dial::{
-    Address, AddressError, CONNECT_DEADLINE, DialError, DialErrorKind, Dialler, admission, probe,
+    Address, AddressError, CONNECT_DEADLINE, DialError, DialErrorKind, Dialler, EXPIRED_THERE, admission,
+    probe,
 };
 pub use disk::{KeyCover, StoreError};
 pub use issue::{CaError, RootCa, Subject, UserSubject, Validity};

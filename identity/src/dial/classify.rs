@@ -1,7 +1,7 @@
 //! From what rustls says to what went wrong. Pure.
 
 use super::connect::{Trust, Wanted};
-use super::error::DialError;
+use super::error::{DialError, EXPIRED_THERE};
 use crate::tls::Refused;
 use rustls::{AlertDescription, CertificateError, Error};
 use std::io;
@@ -90,7 +90,7 @@ fn worker(node: NodeId) -> String {
 fn alert_received(addr: String, alert: AlertDescription) -> DialError {
     use AlertDescription as A;
     let why = match alert {
-        A::CertificateExpired => "it has expired by that manager's clock",
+        A::CertificateExpired => EXPIRED_THERE,
         A::UnknownCA | A::DecryptError => "it was not issued by that cluster's CA",
         A::CertificateRevoked => "it is revoked",
         A::BadCertificate | A::UnsupportedCertificate | A::CertificateUnknown | A::AccessDenied => {

@@ -7,6 +7,9 @@ use std::io;
 use swarm_model::{ClusterId, NodeId};
 use tonic::{Code, Status};
 
+/// Why a manager refuses a certificate that only its clock is against.
+pub const EXPIRED_THERE: &str = "it has expired by that manager's clock";
+
 /// `addr` is always the address as dialled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
@@ -94,6 +97,15 @@ impl DialError {
             | Self::Expired { .. }
             | Self::BadCertificate { .. } => DialErrorKind::Untrusted,
             Self::OwnExpired { .. } | Self::Refused { .. } => DialErrorKind::Refused,
+        }
+    }
+
+    /// Whether the two certificates are not of one root CA, whichever side has found that out.
+    pub fn is_of_another_root(&self) -> bool {
+        match self {
+            Self::ForeignCa { .. } | Self::BadCertificate { .. } => true,
+            Self::Refused { why, .. } => why != EXPIRED_THERE,
+            _ => false,
         }
     }
 

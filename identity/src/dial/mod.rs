@@ -14,7 +14,7 @@ mod error;
 
 pub use address::{Address, AddressError};
 pub use connect::{CONNECT_DEADLINE, probe};
-pub use error::{DialError, DialErrorKind};
+pub use error::{DialError, DialErrorKind, EXPIRED_THERE};
 
 use crate::credentials::Credentials;
 use crate::tls;
