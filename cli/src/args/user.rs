@@ -25,9 +25,12 @@ pub struct UserCreateArgs {
     /// How long its certificate is valid, 1m to 10 years [default: as those of nodes]
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub expiry: Option<u64>,
-    /// Where its identity is written [default: NAME.swarm-identity in this folder]
-    #[arg(short, long, value_name = "FILE")]
+    /// Where its identity is written; - is standard output [default: NAME.swarm-identity in this folder]
+    #[arg(short, long, value_name = "FILE|-")]
     pub output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(short, long)]
+    pub force: bool,
     /// Its name: letters, digits and . _ @ -
     #[arg(value_name = "NAME", value_parser = reference)]
     pub name: String,
