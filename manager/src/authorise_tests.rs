@@ -156,7 +156,8 @@ fn a_user_counts_as_its_record_says_and_without_one_for_nothing() {
     let removed = ask(caller(1), Method::ListNodes, &record);
     assert_eq!(removed, Err(Denied::NotAUser { user: id }));
     let role = UserRole::Viewer;
-    record.1 = Some(User { id, name: "anna".to_owned(), role, created_ms: 0, expires_ms: 1 });
+    record.1 =
+        Some(User { id, name: "anna".to_owned(), role, created_ms: 0, expires_ms: 1, outdated_ms: None });
     assert_eq!(ask(caller(1), Method::ListNodes, &record), Ok(()));
     let denied = ask(caller(1), Method::CreateNetwork, &record);
     assert_eq!(denied, Err(Denied::NotPermitted { method: Method::CreateNetwork, standing: VIEWER }));

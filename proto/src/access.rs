@@ -27,6 +27,7 @@ fn state(fault: Option<model::TokenFault>) -> v1::TokenState {
         Some(model::TokenFault::Revoked) => v1::TokenState::Revoked,
         Some(model::TokenFault::Expired) => v1::TokenState::Expired,
         Some(model::TokenFault::UsedUp) => v1::TokenState::UsedUp,
+        Some(model::TokenFault::OldRoot) => v1::TokenState::OldRoot,
     }
 }
 
@@ -36,9 +37,16 @@ impl From<&model::TokenUse> for v1::TokenUse {
     }
 }
 
-impl From<&model::User> for v1::User {
-    fn from(user: &model::User) -> Self {
+impl v1::User {
+    /// The user as it stands at this time of the answering manager's clock.
+    pub fn at(user: &model::User, now_ms: u64) -> Self {
+        let state = match user {
+            user if user.expires_ms <= now_ms => v1::TokenState::Expired,
+            user if user.outdated_ms.is_some() => v1::TokenState::OldRoot,
+            _ => v1::TokenState::Valid,
+        };
         Self {
+            state: state.into(),
             id: user.id.to_string(),
             name: user.name.clone(),
             role: v1::UserRole::from(user.role).into(),

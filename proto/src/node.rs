@@ -21,6 +21,7 @@ impl From<&model::Node> for v1::Node {
             joined_ms: node.joined_ms,
             revision: node.revision,
             features: node.features,
+            tls: 0,
         }
     }
 }

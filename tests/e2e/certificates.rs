@@ -99,6 +99,11 @@ fn f24_nodes_that_are_away_are_named_and_come_back() {
         let said = h1.ctl("ca --rotate")?.refused_naming(&[code::UNAVAILABLE], &["h3", "h4", "node rm"])?;
         println!("{said}");
         ensure!(root(h1)? == old, "the old root counts until they are back");
+        let missing = "in progress: 2 of 4 nodes, missing: h3 (not here), h4 (not here)";
+        ensure!(h1.ctl("info")?.ok()?.contains(missing));
+        ensure!(h1.ctl("ca")?.stderr.contains(missing), "`ca` does not show it");
+        let tls = h1.ctl("node ls --format '{{.Hostname}}: {{.TLSStatus}}'")?.ok()?;
+        ensure!(tls.contains("h2: Ready") && tls.contains("h3: Needs Rotation"), "{tls}");
         h3.start()?;
         h4.start()?;
         let (_, took) = within(Duration::from_secs(40), "the rotation ends", || {
@@ -108,6 +113,56 @@ fn f24_nodes_that_are_away_are_named_and_come_back() {
         })?;
         println!("ended {took:?} after they came back");
         w.settled(4)
+    });
+}
+
+#[test]
+fn s67_what_the_old_root_vouched_for_is_named_when_it_goes() {
+    scenario(Setup::hosts(2), |w| {
+        w.form_first(1, &[])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        let (file, elsewhere) = ("/run/anna.identity", "/run/anna");
+        h1.ctl(&format!("user create anna --role admin -o {file}"))?.ok()?;
+        // Its owner is in another place.
+        let pem = h1.sh(&format!("cat {file}"))?.ok()?;
+        h2.sh(&format!("umask 077 && cat >{elsewhere} <<'END'\n{pem}\nEND"))?.ok()?;
+        let asks = || h2.ctl(&format!("-H tcp://10.88.0.1:2377 --identity {elsewhere} node ls"));
+        asks()?.ok()?;
+        h1.ctl("join-token create --role worker -q")?.ok()?;
+        for rotation in 1..=2 {
+            let rotated = h1.ctl("ca --rotate")?;
+            rotated.clone().ok()?;
+            for fact in ["any more: 1;", "from now on: 1;", "swarmctl join-token"] {
+                ensure!(rotated.stderr.contains(fact), "{rotated}");
+            }
+            ensure!(!rotated.stderr.contains("in progress"), "progress without a terminal: {rotated}");
+            ensure!(h1.ctl("join-token ls")?.ok()?.contains("Old root"));
+            ensure!(h1.ctl("user ls")?.ok()?.contains("Old root"));
+            asks()?.refused_naming(
+                &[code::REFUSED],
+                &["replaced since the identity was issued", "user create"],
+            )?;
+            println!("after rotation {rotation}: as it should be");
+        }
+        // In the same place, under the same name.
+        h1.ctl("user rm anna")?.ok()?;
+        let again = format!("user create anna --role admin -o {file}");
+        h1.ctl(&again)?.refused_naming(&[code::FAILED], &["--force"])?;
+        h1.ctl(&format!("{again} --force"))?.ok()?;
+        let piped = h1.ctl("user create otto --role viewer -o -")?.ok()?;
+        ensure!(piped.starts_with("-----BEGIN") && piped.contains("PRIVATE KEY"), "{piped}");
+        ensure!(h1.ctl("user ls")?.ok()?.matches("Valid").count() == 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn s67_a_rotation_without_a_quorum_names_who_is_missing() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "manager"])?;
+        w.host(2).kill()?;
+        w.host(3).kill()?;
+        w.host(1).ctl("ca --rotate")?.refused_naming(&[code::UNAVAILABLE], &["h2", "h3"]).map(drop)
     });
 }
 

@@ -1,9 +1,9 @@
 //! What the daemon asks of the worker on this host. Knows: who does what. Must not know: how it is done.
 
+use crate::farewell::{self, Left};
 use crate::host::Host;
 use crate::sandbox::{self, view, view_all};
 use crate::start::Tasks;
-use crate::farewell::{self, Left};
 use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;

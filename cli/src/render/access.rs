@@ -13,7 +13,7 @@ pub struct TokenRow {
     #[serde(rename = "ID")]
     id: String,
     role: String,
-    /// valid, used up, expired or revoked.
+    /// valid, used up, expired, revoked or old root (the root CA it names was replaced).
     state: String,
     used: u32,
     /// 0: any number.
@@ -92,6 +92,8 @@ pub struct UserRow {
     id: String,
     name: String,
     role: String,
+    /// valid, expired or old root (the root CA that issued its identity was replaced).
+    state: String,
     created_at: String,
     expires_at: String,
 }
@@ -102,6 +104,7 @@ impl UserRow {
             id: user.id,
             name: user.name,
             role: words::user_role(user.role).to_owned(),
+            state: words::token_state(user.state).to_owned(),
             created_at: rfc3339(user.created_ms),
             expires_at: rfc3339(user.expires_ms),
         }
@@ -115,10 +118,11 @@ impl View for UserRow {
 }
 
 impl Row for UserRow {
-    const HEADERS: &'static [&'static str] = &["ID", "NAME", "ROLE", "EXPIRES"];
+    const HEADERS: &'static [&'static str] = &["ID", "NAME", "ROLE", "STATE", "EXPIRES"];
 
     fn cells(&self, _: bool) -> Vec<String> {
-        vec![self.id.clone(), self.name.clone(), self.role.clone(), self.expires_at.clone()]
+        let (name, role) = (self.name.clone(), self.role.clone());
+        vec![self.id.clone(), name, role, capital(&self.state), self.expires_at.clone()]
     }
 
     fn id(&self, _: bool) -> &str {

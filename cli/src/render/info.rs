@@ -83,6 +83,26 @@ struct ClusterView {
     max_snapshots: u32,
     /// The managers' files are locked.
     autolock: bool,
+    /// How long after its end a certificate still gets its node a new one; empty from a manager too old to say.
+    cert_grace: String,
+    root_rotation_in_progress: bool,
+    root_rotation: Option<RotationView>,
+}
+
+/// The replacement of the root CA, while it lasts.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RotationView {
+    started_at: String,
+    nodes: u32,
+    renewed: u32,
+    /// Nodes that are here and have no certificate of the new root yet.
+    waiting: Vec<String>,
+    /// Nodes that are not here.
+    away: Vec<String>,
+    /// The same for people.
+    #[serde(skip)]
+    sentence: String,
 }
 
 impl InfoObject {
@@ -166,12 +186,27 @@ fn cluster_view(answer: v1::GetClusterResponse) -> ClusterView {
         snapshot_interval: settings.snapshot_interval,
         max_snapshots: settings.max_snapshots,
         autolock: settings.autolock,
+        cert_grace: settings.cert_grace_ms.map(duration).unwrap_or_default(),
+        root_rotation_in_progress: answer.rotation.is_some(),
+        root_rotation: answer.rotation.map(rotation_view),
+    }
+}
+
+fn rotation_view(rotation: v1::RootRotation) -> RotationView {
+    RotationView {
+        sentence: words::rotation(&rotation),
+        started_at: rfc3339(rotation.started_ms),
+        nodes: rotation.nodes,
+        renewed: rotation.renewed,
+        waiting: rotation.waiting,
+        away: rotation.away,
     }
 }
 
 impl View for InfoObject {
     fn example() -> Self {
-        Self { cluster: Some(ClusterView::default()), ..Self::default() }
+        let root_rotation = Some(RotationView::default());
+        Self { cluster: Some(ClusterView { root_rotation, ..ClusterView::default() }), ..Self::default() }
     }
 }
 
@@ -248,7 +283,14 @@ impl ClusterView {
         lines.indented(1, "Endpoints", self.endpoints).indented(1, "Created at", &self.created_at);
         let pools = self.default_addr_pool.join(", ");
         lines.indented(1, "Address pools", format!("{pools} in subnets of /{}", self.subnet_size));
-        lines.indented(1, "Certificates", format!("valid {}", self.cert_expiry));
+        let grace = match self.cert_grace.as_str() {
+            "" => String::new(),
+            grace => format!(", renewable {grace} after that"),
+        };
+        lines.indented(1, "Certificates", format!("valid {}{grace}", self.cert_expiry));
+        if let Some(rotation) = &self.root_rotation {
+            lines.indented(1, "Root rotation", &rotation.sentence);
+        }
         lines.indented(1, "Autolock", if self.autolock { "on" } else { "off" });
         lines.indented(1, "Heartbeat", &self.dispatcher_heartbeat);
         lines.indented(1, "Snapshots", format!("every {} entries", self.snapshot_interval));

@@ -28,6 +28,9 @@ pub struct NodeRow {
     pub role: String,
     pub addr: String,
     pub labels: BTreeMap<String, String>,
+    /// Ready, or Needs Rotation while the root CA is being replaced.
+    #[serde(rename = "TLSStatus")]
+    pub tls_status: String,
 }
 
 impl NodeRow {
@@ -46,6 +49,7 @@ impl NodeRow {
             role: words::role(node.role).to_owned(),
             addr: node.addr,
             labels: node.labels,
+            tls_status: words::tls_status(node.tls).to_owned(),
         }
     }
 }
@@ -88,6 +92,9 @@ pub struct NodeObject {
     spec: Spec,
     description: Description,
     status: Status,
+    /// Ready, or Needs Rotation while the root CA is being replaced.
+    #[serde(rename = "TLSStatus")]
+    tls_status: String,
     manager_status: Option<ManagerStatus>,
     endpoints: Vec<EndpointOnNode>,
 }
@@ -212,6 +219,7 @@ impl NodeObject {
                 addr: node.addr,
                 data_path_addr: node.data_path_addr,
             },
+            tls_status: words::tls_status(node.tls).to_owned(),
             manager_status: node.manager.map(manager_status),
             endpoints: endpoints.into_iter().map(endpoint).collect(),
         }
@@ -271,6 +279,7 @@ impl Object for NodeObject {
         lines.indented(1, "Availability", capital(&self.spec.availability));
         lines.indented(1, "Address", &self.status.addr);
         lines.indented(1, "Data path address", &self.status.data_path_addr);
+        lines.indented(1, "TLS status", &self.tls_status);
         if let Some(manager) = &self.manager_status {
             lines.heading("Manager");
             lines.indented(1, "Address", &manager.addr).indented(1, "Raft member", capital(&manager.member));

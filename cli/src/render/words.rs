@@ -31,6 +31,15 @@ pub fn reachability(number: i32) -> &'static str {
     }
 }
 
+/// As Docker says it; empty from a manager too old to say, and of a node that left.
+pub fn tls_status(number: i32) -> &'static str {
+    match v1::TlsStatus::try_from(number) {
+        Ok(v1::TlsStatus::Ready) => "Ready",
+        Ok(v1::TlsStatus::NeedsRotation) => "Needs Rotation",
+        Ok(v1::TlsStatus::Unspecified) | Err(_) => "",
+    }
+}
+
 pub fn driver(number: i32) -> &'static str {
     swarm_proto::word::<Driver>("driver", number).map_or(UNKNOWN, Driver::as_str)
 }
@@ -45,6 +54,7 @@ pub fn token_state(number: i32) -> &'static str {
         Ok(v1::TokenState::UsedUp) => "used up",
         Ok(v1::TokenState::Expired) => "expired",
         Ok(v1::TokenState::Revoked) => "revoked",
+        Ok(v1::TokenState::OldRoot) => "old root",
         Ok(v1::TokenState::Unspecified) | Err(_) => UNKNOWN,
     }
 }
@@ -86,6 +96,21 @@ pub fn capital(word: &str) -> String {
 /// The first 12 characters of an id, as Docker shows them.
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
+}
+
+/// How far the replacement of the root CA is, and who is missing.
+pub fn rotation(rotation: &v1::RootRotation) -> String {
+    let missing: Vec<String> = rotation
+        .waiting
+        .iter()
+        .cloned()
+        .chain(rotation.away.iter().map(|host| format!("{host} (not here)")))
+        .collect();
+    let missing = match missing.as_slice() {
+        [] => String::new(),
+        missing => format!(", missing: {}", some_of(missing)),
+    };
+    format!("in progress: {} of {} nodes{missing}", rotation.renewed, rotation.nodes)
 }
 
 /// Names in one line.

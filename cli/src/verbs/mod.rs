@@ -16,6 +16,9 @@ use crate::client::Target;
 use crate::error::CliError;
 use std::io::{ErrorKind, Write};
 
+/// As a shell says it of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
 pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError> {
     match command {
         Command::Init(args) => swarm::init::run(target, args).await,

@@ -1,7 +1,7 @@
 //! Where a passphrase or a key comes from: a file, standard input, or a terminal that does not show it.
 //! Must not know what it opens.
 
-use super::say;
+use super::{INTERRUPTED, say};
 use crate::error::CliError;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
@@ -11,8 +11,6 @@ use tokio::sync::oneshot;
 
 /// More than any passphrase may have.
 const MOST_BYTES: u64 = 4096;
-/// As a shell says it of a program that Ctrl-C has ended.
-pub const INTERRUPTED: u8 = 130;
 
 /// What is asked for.
 pub struct Secret {

@@ -340,7 +340,12 @@ pub fn tokens() -> Vec<v1::IssuedToken> {
         state: v1::TokenState::UsedUp.into(),
         ..open.clone()
     };
-    vec![open, used]
+    let outdated = v1::IssuedToken {
+        id: "6token0000000000000000003".into(),
+        state: v1::TokenState::OldRoot.into(),
+        ..open.clone()
+    };
+    vec![open, outdated, used]
 }
 
 pub fn users() -> Vec<v1::User> {
@@ -350,6 +355,7 @@ pub fn users() -> Vec<v1::User> {
         role: v1::UserRole::Operator.into(),
         created_ms: EPOCH_MS,
         expires_ms: EPOCH_MS + 90 * 24 * 3_600_000,
+        state: v1::TokenState::OldRoot.into(),
     }]
 }
 

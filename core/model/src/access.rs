@@ -28,6 +28,9 @@ pub struct IssuedToken {
     /// The latest of those who used it, oldest first.
     #[serde(default)]
     pub used_by: Vec<TokenUse>,
+    /// When the root CA that its text names was replaced. Written by feature level 4 alone.
+    #[serde(default)]
+    pub outdated_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub enum TokenFault {
     Revoked,
     Expired,
     UsedUp,
+    /// It names a root CA that was replaced.
+    OldRoot,
 }
 
 impl IssuedToken {
@@ -58,6 +63,8 @@ impl IssuedToken {
             Some(TokenFault::Expired)
         } else if self.uses.is_some_and(|uses| uses <= self.used) {
             Some(TokenFault::UsedUp)
+        } else if self.outdated_ms.is_some() {
+            Some(TokenFault::OldRoot)
         } else {
             None
         }
@@ -110,6 +117,9 @@ pub struct User {
     pub created_ms: u64,
     /// End of the certificate.
     pub expires_ms: u64,
+    /// When the root CA that issued the certificate was replaced. Written by feature level 4 alone.
+    #[serde(default)]
+    pub outdated_ms: Option<u64>,
 }
 
 pub const MAX_USER_NAME_BYTES: usize = 63;

@@ -211,6 +211,10 @@ pub enum Refusal {
     UserExists(UserId),
     #[error("user {0} exists already: remove it first (`swarmctl user rm {0}`), or choose another name")]
     UserNameTaken(String),
+    #[error(
+        "the join token is from before the root CA was replaced; get another one by `swarmctl join-token create`"
+    )]
+    TokenOfOldRoot,
 }
 
 fn nodes(number: u32) -> String {
@@ -303,7 +307,8 @@ impl Refusal {
             | Self::EndpointElsewhere { .. }
             | Self::TokenUsedUp { .. }
             | Self::TokenExpired { .. }
-            | Self::TokenRevoked => Kind::Denied,
+            | Self::TokenRevoked
+            | Self::TokenOfOldRoot => Kind::Denied,
         }
     }
 }

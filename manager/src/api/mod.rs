@@ -173,7 +173,7 @@ impl Control for ControlService {
     async fn rotate_root(&self, request: Request<RotateRootRequest>) -> Answer<RotateRootResponse> {
         let opened = self.open(Method::RotateRoot, &request);
         let call = async {
-            let permit = self.admit(Method::RotateRoot, request).await?;
+            let permit = self.fresh(Method::RotateRoot, request).await?;
             root::rotate(&self.seat, permit).await.map(Response::new)
         };
         opened.close(call).await

@@ -1,20 +1,21 @@
 //! Nodes: list, look, change, remove. Knows: what is shown of a node. Must not know: when a change is allowed.
 
 use crate::api::reachability::{Reachabilities, reachabilities};
+use crate::api::root::tls_status;
 use crate::authorise::{Authorized, Denied, permits_role};
 use crate::failure::{refusal, unexpected};
 use crate::recovery;
 use crate::seat::{Seat, request_id};
 use swarm_model::{Node, NodeId, NodeUpdate, Role};
 use swarm_proto::v1;
-use swarm_state::{Command, Refusal, Reply, UpdateNode};
+use swarm_state::{Command, Refusal, Reply, State, UpdateNode};
 use tonic::Status;
 
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
     let reachable = reachabilities(seat).await;
     let branches = seat.met.warnings(&recovery::lineage(seat));
     seat.applied.read(|state| v1::ListNodesResponse {
-        nodes: state.nodes().map(|node| shown(node, &reachable)).collect(),
+        nodes: state.nodes().map(|node| shown(state, node, &reachable)).collect(),
         warnings: [state.losses(|raft_id| reachable.presence(raft_id)).warnings(), branches].concat(),
     })
 }
@@ -24,7 +25,7 @@ pub async fn get(seat: &Seat, request: &v1::GetNodeRequest) -> Result<v1::GetNod
     seat.applied.read(|state| {
         let node = state.resolve_node(&request.reference).map_err(|e| refusal(&e))?;
         Ok(v1::GetNodeResponse {
-            node: Some(shown(node, &reachable)),
+            node: Some(shown(state, node, &reachable)),
             endpoints: state.endpoints_of(&node.id).map(Into::into).collect(),
         })
     })
@@ -45,10 +46,13 @@ pub async fn update(
     }
     let command = permit.map(|_| Command::UpdateNode(UpdateNode { node, update, if_revision }));
     match seat.proposer.propose(command, request).await?.reply {
-        Reply::Node(node) => Ok(v1::UpdateNodeResponse {
-            node: Some(shown(&node, &reachabilities(seat).await)),
-            endpoints: seat.applied.read(|state| state.endpoints_of(&node.id).map(Into::into).collect()),
-        }),
+        Reply::Node(node) => {
+            let reachable = reachabilities(seat).await;
+            Ok(seat.applied.read(|state| v1::UpdateNodeResponse {
+                node: Some(shown(state, &node, &reachable)),
+                endpoints: state.endpoints_of(&node.id).map(Into::into).collect(),
+            }))
+        }
         other => Err(unexpected(&other)),
     }
 }
@@ -105,8 +109,9 @@ fn resolve(seat: &Seat, reference: &str) -> Result<NodeId, Status> {
     seat.applied.read(|state| state.resolve_node(reference).map(|node| node.id)).map_err(|e| refusal(&e))
 }
 
-fn shown(node: &Node, reachable: &Reachabilities) -> v1::Node {
+fn shown(state: &State, node: &Node, reachable: &Reachabilities) -> v1::Node {
     let mut shown = v1::Node::from(node);
+    shown.tls = tls_status(state, node).into();
     if let (Some(wire), Some(manager)) = (&mut shown.manager, &node.manager) {
         wire.reachability = reachable.of(manager.raft_id).into();
         reachable.trouble(manager.raft_id).clone_into(&mut wire.trouble);

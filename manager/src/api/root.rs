@@ -7,7 +7,7 @@ use crate::failure::unexpected;
 use crate::propose::now_ms;
 use crate::seat::{Seat, request_id};
 use swarm_identity::{CaError, RootCa};
-use swarm_model::{Cluster, NodeState, SettingsChange};
+use swarm_model::{Cluster, Node, NodeState, SettingsChange};
 use swarm_proto::v1;
 use swarm_state::{Command, Reply, RotateRoot, State, Verb};
 use tonic::Status;
@@ -31,13 +31,12 @@ pub async fn update(
     Ok(v1::UpdateClusterResponse { cluster: Some(cluster.ok_or_else(no_cluster)?) })
 }
 
-/// Begins. What comes of it stands in `rotation`.
+/// Begins; the records must be up to date. What comes of it stands in `rotation`.
 pub async fn rotate(
     seat: &Seat,
     permit: Authorized<v1::RotateRootRequest>,
 ) -> Result<v1::RotateRootResponse, Status> {
     let request = request_id(&permit.request().request_id)?;
-    seat.linearizer.barrier().await?;
     let (answered, cluster) =
         seat.applied.read(|state| (state.answered(&request, Verb::RotateRoot), state.cluster().cloned()));
     if let Some(Reply::Done) = answered {
@@ -68,6 +67,16 @@ fn successor(cluster: &Cluster, asked: &v1::RotateRootRequest) -> Result<RotateR
         cross_cert: old.cross_sign(&new, now_ms)?,
         cert_expiry_ms: asked.cert_expiry_ms,
     })
+}
+
+/// Whether the node's certificate is of the root that counts from now on.
+pub fn tls_status(state: &State, node: &Node) -> v1::TlsStatus {
+    let rotation = state.cluster().and_then(|cluster| cluster.rotation.as_ref());
+    match rotation {
+        _ if node.status.state == NodeState::Disconnected => v1::TlsStatus::Unspecified,
+        Some(rotation) if !rotation.renewed.contains(&node.id) => v1::TlsStatus::NeedsRotation,
+        Some(_) | None => v1::TlsStatus::Ready,
+    }
 }
 
 /// How far the replacement of the root CA is, if there is one.

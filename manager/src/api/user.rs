@@ -33,7 +33,7 @@ pub async fn create(
     };
     // On a retry this is the user of the first time.
     let certificate_chain = sign(&cluster, user.id, &csr, user.expires_ms)?;
-    Ok(v1::CreateUserResponse { user: Some(user.as_ref().into()), certificate_chain })
+    Ok(v1::CreateUserResponse { user: Some(v1::User::at(&user, now_ms())), certificate_chain })
 }
 
 fn wanted(asked: &v1::CreateUserRequest, cluster: &Cluster) -> Result<CreateUser, Status> {
@@ -60,7 +60,9 @@ fn sign(cluster: &Cluster, user: UserId, csr_der: &[u8], expires_ms: u64) -> Res
 
 /// By name.
 pub fn list(seat: &Seat) -> v1::ListUsersResponse {
-    let mut users: Vec<v1::User> = seat.applied.read(|state| state.users().map(Into::into).collect());
+    let now_ms = now_ms();
+    let mut users: Vec<v1::User> =
+        seat.applied.read(|state| state.users().map(|user| v1::User::at(user, now_ms)).collect());
     users.sort_by(|a, b| a.name.cmp(&b.name));
     v1::ListUsersResponse { users }
 }

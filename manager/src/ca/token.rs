@@ -84,6 +84,7 @@ mod tests {
             expires_ms: None,
             revoked_ms: None,
             used_by: Vec::new(),
+            outdated_ms: None,
         }
     }
 

@@ -35,12 +35,7 @@ impl LastSession {
     }
 
     /// See [`Registration::is_copy`].
-    pub fn is_copys(
-        self,
-        node: &Node,
-        session: Option<&Session>,
-        (me, open_here): (NodeId, bool),
-    ) -> bool {
+    pub fn is_copys(self, node: &Node, session: Option<&Session>, (me, open_here): (NodeId, bool)) -> bool {
         let Some(session) = session else { return false };
         let lives = node.status.state == NodeState::Ready && (session.manager != me || open_here);
         lives && self.0 != Some(session.id)

@@ -36,6 +36,7 @@ pub fn create_token(step: &mut Step<'_>, create: &CreateToken) -> Result<Reply, 
         expires_ms: create.expires_ms,
         revoked_ms: None,
         used_by: [].into(),
+        outdated_ms: None,
     });
     tokens.insert(create.token, Arc::clone(&token));
     Ok(Reply::Token(token))
@@ -49,6 +50,7 @@ fn is_long_over(token: &IssuedToken, now_ms: u64) -> bool {
         Some(TokenFault::Revoked) => token.revoked_ms,
         Some(TokenFault::Expired) => token.expires_ms,
         Some(TokenFault::UsedUp) => last_used,
+        Some(TokenFault::OldRoot) => token.outdated_ms,
     };
     ended.is_some_and(|ended| ended.saturating_add(ENDED_TOKEN_MS) <= now_ms)
 }
@@ -77,6 +79,22 @@ pub fn admit_by_token(step: &mut Step<'_>, asked: &AdmitByToken) -> Result<Reply
     Ok(node::insert(step, &admit, None))
 }
 
+/// The root CA that tokens name and users' certificates were issued by is replaced: all that were made before are worth
+/// nothing. Managers below the level would drop the mark.
+pub fn outdate(step: &mut Step<'_>) {
+    const LEVEL: u32 = 4;
+    if step.state.cluster().is_none_or(|cluster| cluster.feature_level < LEVEL) {
+        return;
+    }
+    let now_ms = Some(step.wall_ms);
+    for token in step.state.tables.tokens.values_mut().filter(|token| token.outdated_ms.is_none()) {
+        Arc::make_mut(token).outdated_ms = now_ms;
+    }
+    for user in step.state.tables.users.values_mut().filter(|user| user.outdated_ms.is_none()) {
+        Arc::make_mut(user).outdated_ms = now_ms;
+    }
+}
+
 fn check(token: &IssuedToken, now_ms: u64) -> Result<(), Refusal> {
     match token.fault(now_ms) {
         None => Ok(()),
@@ -86,6 +104,7 @@ fn check(token: &IssuedToken, now_ms: u64) -> Result<(), Refusal> {
             Err(Refusal::TokenExpired { since_ms })
         }
         Some(TokenFault::UsedUp) => Err(Refusal::TokenUsedUp { uses: token.used }),
+        Some(TokenFault::OldRoot) => Err(Refusal::TokenOfOldRoot),
     }
 }
 
@@ -110,6 +129,7 @@ pub fn create_user(step: &mut Step<'_>, create: &CreateUser) -> Result<Reply, Re
         role: create.role,
         created_ms: step.wall_ms,
         expires_ms: create.expires_ms,
+        outdated_ms: None,
     });
     users.insert(create.user, Arc::clone(&user));
     Ok(Reply::User(user))

@@ -1,9 +1,9 @@
 //! Rules for the cluster's settings and for the replacement of its root CA: begin, hear of each node, end. Certificates are
 //! text here; whether they are any good was judged by whoever proposed them.
 
-use super::Step;
 use super::cluster::MAX_PEM_BYTES;
 use super::size::check_text;
+use super::{Step, access};
 use crate::{Event, Refusal, Reply, RotateRoot};
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -64,6 +64,7 @@ pub fn finish(step: &mut Step<'_>, number: u64) -> Result<Reply, Refusal> {
     if !behind.is_empty() {
         return Err(Refusal::NotRenewed(behind));
     }
+    access::outdate(step);
     change_cluster(step, |cluster| {
         if let Some(mut rotation) = cluster.rotation.take() {
             // What is exchanged for the new one is wiped with the rotation.

@@ -116,6 +116,44 @@ fn s68_a_second_rotation_takes_the_place_of_the_first() {
     assert_eq!(log.refused(rotate(2, 2)), Refusal::SameRoot);
 }
 
+/// What they were is still listed, as what it is now.
+#[test]
+fn s67_tokens_and_users_of_the_old_root_are_marked_when_it_goes() {
+    use super::access::{join, token, user};
+    let mut log = Log::new();
+    log.ask(token(1, None, None));
+    log.ask(user(1, "anna"));
+    log.ask(rotate(0, 1));
+    // Until the old root goes, tokens name it and users are issued by it.
+    log.ask(token(2, None, None));
+    assert!(log.state.tokens().all(|token| token.fault(log.now_ms).is_none()));
+    let rotation = number(&log).unwrap();
+    (0..4).for_each(|node| drop(renewed(&mut log, node)));
+    assert_eq!(log.ask(Command::FinishRotation { rotation }), Reply::Done);
+    log.ask(token(3, None, None));
+    log.ask(user(2, "otto"));
+    let faults: Vec<_> = log.state.tokens().map(|token| token.fault(log.now_ms)).collect();
+    assert_eq!(faults, [Some(TokenFault::OldRoot), Some(TokenFault::OldRoot), None]);
+    let outdated: Vec<_> = log.state.users().map(|user| user.outdated_ms.is_some()).collect();
+    assert_eq!(outdated, [true, false]);
+    // Its secret under the new root's name admits nobody either.
+    assert_eq!(log.refused(join(20, 1)), Refusal::TokenOfOldRoot);
+    assert_eq!(log.ask(Command::RevokeToken { token: id(1) }), Reply::Done);
+}
+
+/// Managers of a level below would drop the mark, and their states differ from the others'.
+#[test]
+fn f36_nothing_is_marked_before_every_manager_knows_the_mark() {
+    let mut log = Log::new();
+    log.state.tables.cluster.as_mut().map(|cluster| alloc::sync::Arc::make_mut(cluster).feature_level = 3);
+    log.ask(super::access::token(1, None, None));
+    log.ask(rotate(0, 1));
+    let rotation = number(&log).unwrap();
+    (0..4).for_each(|node| drop(renewed(&mut log, node)));
+    assert_eq!(log.ask(Command::FinishRotation { rotation }), Reply::Done);
+    assert!(log.state.tokens().all(|token| token.outdated_ms.is_none()));
+}
+
 #[test]
 fn f24_a_removed_node_is_not_waited_for_and_a_new_one_is() {
     let mut log = Log::new();
