@@ -1,11 +1,11 @@
 //! Row: what a full handshake with certificates on both sides costs, and whether heartbeats notice ten thousand of them.
 
 use crate::client::Client;
+use crate::cpu;
 use crate::report::Row;
 use crate::rig::{HOSTS, Rig};
 use crate::stats::Sample;
 use anyhow::{Context, Result, ensure};
-use std::fs;
 use std::time::{Duration, Instant};
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_tests::space::Space;
@@ -16,8 +16,6 @@ const COUNT: usize = 10_000;
 /// Clients at work at once; each takes a new connection when the last one is done.
 const CLIENTS: usize = 32;
 const GOAL_MS: f64 = 0.5;
-/// A clock tick of `/proc/PID/stat`, ms.
-const TICK_MS: f64 = 10.0;
 
 pub fn rows(rig: &Rig) -> Result<Vec<Row>> {
     let hosts = rig.managers()?;
@@ -31,7 +29,7 @@ fn measure(hosts: &[Host]) -> Result<Vec<Row>> {
     let identity = NodeIdentity::load(&caller.state_dir().join("certificates"))?.context("no certificate")?;
     let dialler = Dialler::new(Credentials::new(identity)?);
     let (to, net) = (format!("{}:2377", leader.ip), caller.space.net());
-    let before = (cpu_ms(leader.daemon_pid()?)?, own_cpu_ms()?, term(caller)?);
+    let before = (cpu::of(leader.daemon_pid()?)?, cpu::own()?, term(caller)?);
     let client = Client::of(caller)?;
     let mut writes = Sample::default();
     let begun = Instant::now();
@@ -48,7 +46,7 @@ fn measure(hosts: &[Host]) -> Result<Vec<Row>> {
         shaking.join().map_err(|_| anyhow::anyhow!("the clients failed"))?
     })?;
     let took = begun.elapsed();
-    let (server, own) = (cpu_ms(leader.daemon_pid()?)? - before.0, own_cpu_ms()? - before.1);
+    let (server, own) = (cpu::of(leader.daemon_pid()?)? - before.0, cpu::own()? - before.1);
     let calm = term(caller)? == before.2 && caller.nodes()?.iter().all(|node| node.status == "Ready");
     ensure!(caller.nodes()?.len() == HOSTS, "a node is missing");
     let (server, own) = (server / COUNT as f64, own / COUNT as f64);
@@ -86,16 +84,4 @@ fn shake_hands(dialler: &Dialler, to: &str) -> Result<()> {
 
 fn term(host: &Host) -> Result<Option<i64>> {
     Ok(view::number(&host.info()?, "raft_term"))
-}
-
-fn own_cpu_ms() -> Result<f64> {
-    cpu_ms(i32::try_from(std::process::id())?)
-}
-
-/// Processor time of a process so far.
-fn cpu_ms(pid: i32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit(") ").next().context("no fields")?;
-    let times: Vec<f64> = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
-    Ok(times.iter().sum::<f64>() * TICK_MS)
 }

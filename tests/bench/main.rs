@@ -4,6 +4,7 @@
 
 mod attach;
 mod client;
+mod cpu;
 mod crowd;
 mod echo;
 mod failover;
@@ -41,6 +42,7 @@ const ROWS: &[(&str, &str, Measure)] = &[
     ("failover", "a leader killed, a leader stopped, a promotion, a worker lost", failover::rows),
     ("handshakes", "full handshakes: what one costs, and ten thousand at once", handshakes::rows),
     ("writes", "committed writes per second beside etcd", writes::rows),
+    ("cost", "processor time of committed writes beside etcd", writes::costs),
     ("large", "a restart and a snapshot with 100,000 endpoints", large::rows),
     ("idle", "memory, processor time and traffic of daemons that have nothing to do", idle::rows),
     ("network", "network create", networks::rows),

@@ -3,6 +3,7 @@
 //! here, a key there. Between managers and between members there is TLS.
 
 use crate::client::Client;
+use crate::cpu;
 use crate::load::{self, Load};
 use crate::peers::etcd::{self, Etcd, Member};
 use crate::report::Row;
@@ -60,6 +61,22 @@ fn profile(rig: &Rig, under: &[&str], words: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// The processor time of one write, which says more on a machine whose few cores everybody shares.
+pub fn costs(rig: &Rig) -> Result<Vec<Row>> {
+    rig.ours().iter().for_each(|host| host.start_under(&[]));
+    let hosts = rig.managers()?;
+    let etcd = Etcd::start(&rig.world, rig.spare(), &[])?;
+    let sides = Sides::connect(rig.world.leader()?, etcd.leader()?)?;
+    let ours = hosts.iter().map(Host::daemon_pid).collect::<Result<Vec<_>>>()?;
+    let mut rows = Vec::new();
+    for (clients, _) in CLIENTS {
+        rows.extend(sides.cost(clients, [&ours, &etcd.pids()])?);
+    }
+    drop(etcd);
+    Rig::leave(hosts)?;
+    Ok(rows)
+}
+
 /// Connections to both leaders.
 struct Sides {
     runtime: Runtime,
@@ -99,6 +116,26 @@ impl Sides {
         })
     }
 
+    /// Of the managers and of the client, beside etcd's.
+    fn cost(&self, clients: usize, [ours, theirs]: [&[i32]; 2]) -> Result<[Row; 2]> {
+        let [mut mine, mut own, mut peers, mut peers_own] = std::array::from_fn(|_| Sample::default());
+        in_turn(
+            PAIRS,
+            |round| costing(ours, &mut mine, &mut own, || self.ours(clients, round)),
+            |_| costing(theirs, &mut peers, &mut peers_own, || self.theirs(clients)),
+        )?;
+        let row = |what: &str, ours: &Sample, theirs: &Sample| {
+            let (ratio, ours, theirs) =
+                (ours.median() / theirs.median(), ours.range("µs"), theirs.range("µs"));
+            let clients = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
+            Row::new(&format!("{what} of one write, {clients}"), ours).beside("etcd", theirs, ratio)
+        };
+        Ok([
+            row("processor time of all three managers", &mine, &peers),
+            row("… of the client", &own, &peers_own),
+        ])
+    }
+
     fn ours(&self, clients: usize, round: usize) -> Result<Load> {
         let (channels, node) = (self.ours.clone(), self.node.clone());
         self.runtime.block_on(load::run(clients, TIME, move |client, turn| {
@@ -115,6 +152,23 @@ impl Sides {
             async move { etcd::put(channel, &format!("key-{}", client % KEYS), &format!("{client}-{turn}")).await }
         }))
     }
+}
+
+/// Adds what one write of a load cost the processes `pids`, and this one, µs.
+fn costing(
+    pids: &[i32],
+    theirs: &mut Sample,
+    own: &mut Sample,
+    load: impl FnOnce() -> Result<Load>,
+) -> Result<()> {
+    let spent =
+        || Ok::<_, anyhow::Error>((pids.iter().map(|pid| cpu::of(*pid)).sum::<Result<f64>>()?, cpu::own()?));
+    let before = spent()?;
+    let writes = load()?.times.len() as f64;
+    let after = spent()?;
+    theirs.push((after.0 - before.0) * 1e3 / writes);
+    own.push((after.1 - before.1) * 1e3 / writes);
+    Ok(())
 }
 
 /// Several loads of one side.

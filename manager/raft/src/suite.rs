@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::api::{Machine, MachineError};
 use crate::apply::Applier;
 use crate::config::StoreKey;
-use crate::log::{LogStore, SledEngine};
+use crate::log::{DiskEngine, LogStore};
 use crate::snapshots::Snapshots;
 use crate::types::Types;
 
@@ -35,7 +35,7 @@ impl StoreBuilder<Types, LogStore, Applier, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, Applier), StorageError<Types>> {
         let dir = tempfile::tempdir().unwrap();
         let key = StoreKey::new([3; 32]);
-        let engine = SledEngine::open(&dir.path().join("log")).unwrap();
+        let engine = DiskEngine::on_sled(&dir.path().join("log")).unwrap();
         let log = LogStore::open(Box::new(engine), &dir.path().join("mark"), &key, 1).unwrap();
         let snapshots = Snapshots::open(dir.path().join("snapshots"), &key, 0).unwrap();
         let (progress, _) = watch::channel(0);

@@ -37,9 +37,9 @@ impl Files {
         self.dir.join(NAME)
     }
 
-    /// The line and a newline, in one write: a killed process leaves whole lines.
-    pub fn append(&mut self, line: &str) -> io::Result<()> {
-        let bytes = format!("{line}\n").into_bytes();
+    /// One line or several and a newline, in one write: a killed process leaves whole lines.
+    pub fn append(&mut self, lines: &str) -> io::Result<()> {
+        let bytes = format!("{lines}\n").into_bytes();
         let added = bytes.len() as u64;
         if self.open.as_ref().is_some_and(|(_, size)| size + added > self.limits.bytes) {
             self.open = None;

@@ -29,6 +29,8 @@ use tonic::Request;
 
 /// Lines on their way to the file: some seconds of the busiest cluster.
 const MOST_WAITING: usize = 8_192;
+/// Lines in one write.
+const MOST_AT_ONCE: usize = 64;
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; all clones are the same log.
@@ -85,7 +87,7 @@ impl Audit {
             return;
         }
         if self.queue.try_send(Message::Record(Box::new(record))).is_err() {
-            self.missed.lose();
+            self.missed.lose(1);
         }
     }
 
@@ -106,29 +108,38 @@ impl Audit {
     }
 }
 
-/// Until the last sender is gone.
+/// Until the last sender is gone. What waits is written together.
 fn write(mut messages: mpsc::Receiver<Message>, mut files: Files, missed: &Missed) {
     let mut failed = false;
-    while let Some(message) = messages.blocking_recv() {
-        for line in missed.lines() {
-            put(&mut files, &line, missed, &mut failed);
+    while let Some(first) = messages.blocking_recv() {
+        let (mut lines, mut flushed) = (missed.lines().collect::<Vec<_>>(), Vec::new());
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Record(record) => lines.push(record.line()),
+                Message::Flush(done) => flushed.push(done),
+            }
+            next = if lines.len() < MOST_AT_ONCE { messages.try_recv().ok() } else { None };
         }
-        match message {
-            Message::Record(record) => put(&mut files, &record.line(), missed, &mut failed),
-            Message::Flush(done) => drop(done.send(())),
-        }
+        put(&mut files, &lines, missed, &mut failed);
+        flushed.into_iter().for_each(|done| drop(done.send(())));
     }
 }
 
-/// A line that the disk does not take is lost; the first says so in the daemon's own log.
-fn put(files: &mut Files, line: &str, missed: &Missed, failed: &mut bool) {
-    match files.append(line) {
+/// Lines that the disk does not take are lost; the first time, the daemon's own log says so.
+fn put(files: &mut Files, lines: &[String], missed: &Missed, failed: &mut bool) {
+    if lines.is_empty() {
+        return;
+    }
+    let count = lines.len() as u64;
+    match files.append(&lines.join("
+")) {
         Ok(()) => {
-            missed.written.fetch_add(1, Ordering::Relaxed);
+            missed.written.fetch_add(count, Ordering::Relaxed);
             *failed = false;
         }
         Err(error) => {
-            missed.lose();
+            missed.lose(count);
             if !std::mem::replace(failed, true) {
                 tracing::error!(%error, path = %files.path().display(), "the audit log cannot be written: its lines are counted as lost");
             }
@@ -137,9 +148,9 @@ fn put(files: &mut Files, line: &str, missed: &Missed, failed: &mut bool) {
 }
 
 impl Missed {
-    fn lose(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
-        self.missing.fetch_add(1, Ordering::Relaxed);
+    fn lose(&self, lines: u64) {
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+        self.missing.fetch_add(lines, Ordering::Relaxed);
     }
 
     fn lines(&self) -> impl Iterator<Item = String> + use<> {

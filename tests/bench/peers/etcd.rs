@@ -51,6 +51,11 @@ impl<'w> Etcd<'w> {
         Ok(etcd)
     }
 
+    /// The members' processes.
+    pub fn pids(&self) -> Vec<i32> {
+        self.members.iter().filter_map(|m| m.daemon.lock().as_ref().map(|(_, pid)| *pid)).collect()
+    }
+
     /// Who leads, once all members answer and agree.
     pub fn leader(&self) -> Result<&Member<'w>> {
         let (at, _) = within(START_LIMIT, "etcd agrees on a leader", || {

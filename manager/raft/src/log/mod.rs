@@ -7,6 +7,7 @@ mod engine;
 pub mod failing;
 #[cfg(test)]
 mod growth;
+mod journal;
 mod mark;
 mod offline;
 mod recover;
@@ -16,6 +17,7 @@ mod tail;
 mod writer;
 
 pub use engine::{Engine, EngineError};
+pub use journal::{DiskEngine, Journal, Sizes};
 pub use offline::{StoppedLog, begin_log, on_disk};
 pub use recover::LogError;
 pub use sled_engine::SledEngine;

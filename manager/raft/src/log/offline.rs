@@ -3,9 +3,9 @@
 //! Knows: what stands in a log that follows a snapshot. Must not know: why one is begun or read.
 
 use super::engine::Engine;
+use super::journal::DiskEngine;
 use super::mark::Promise;
 use super::recover::{COMMITTED, LogError, PURGED, Records, Recovered, VOTE, recover};
-use super::sled_engine::SledEngine;
 use crate::config::RaftConfig;
 use crate::types::{Entry, LogId, Vote, next_index};
 use crate::vault::{Vault, VaultError};
@@ -26,7 +26,7 @@ pub async fn on_disk<T: Send + 'static>(
 /// Writes a log without entries that follows a snapshot up to `last`, in a directory that has none. Blocks.
 pub fn begin_log(config: &RaftConfig, last: LogId, vote: Vote) -> Result<(), LogError> {
     let vault = vault(config)?;
-    let engine = SledEngine::open(&config.log_dir())?;
+    let engine = DiskEngine::on_sled(&config.log_dir())?;
     let records = Records { engine: &engine, vault: &vault };
     let (_, mut mark) = recover(&records, &config.mark_file(), config.id)?;
     records.put_named(VOTE, &vote)?;
@@ -39,7 +39,7 @@ pub fn begin_log(config: &RaftConfig, last: LogId, vote: Vote) -> Result<(), Log
 
 /// A log that nobody writes.
 pub struct StoppedLog {
-    engine: SledEngine,
+    engine: DiskEngine,
     vault: Vault,
     pub found: Recovered,
 }
@@ -48,7 +48,7 @@ impl StoppedLog {
     /// Opens and checks it as a start would; refused while a manager has it open. Blocks.
     pub fn open(config: &RaftConfig) -> Result<Self, LogError> {
         let vault = vault(config)?;
-        let engine = SledEngine::open(&config.log_dir())?;
+        let engine = DiskEngine::on_sled(&config.log_dir())?;
         let records = Records { engine: &engine, vault: &vault };
         let (found, _) = recover(&records, &config.mark_file(), config.id)?;
         Ok(Self { engine, vault, found })

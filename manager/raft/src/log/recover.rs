@@ -75,18 +75,18 @@ pub struct Records<'a> {
 impl Records<'_> {
     pub fn put_entry(&self, entry: &Entry) -> Result<(), LogError> {
         let index = entry.log_id.index;
-        let sealed = self.seal(&entry_place(index), &format!("entry {index}"), entry)?;
+        let sealed = self.seal(&entry_place(index), || format!("entry {index}"), entry)?;
         Ok(self.engine.put(index, &sealed)?)
     }
 
     pub fn put_named<T: Serialize>(&self, name: &str, value: &T) -> Result<(), LogError> {
-        let sealed = self.seal(&named_place(name), name, value)?;
+        let sealed = self.seal(&named_place(name), || name.to_owned(), value)?;
         Ok(self.engine.put_named(name, &sealed)?)
     }
 
     pub fn named<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, LogError> {
         let Some(sealed) = self.engine.named(name)? else { return Ok(None) };
-        self.open(&named_place(name), &format!("the log's {name}"), &sealed).map(Some)
+        self.open(&named_place(name), || format!("the log's {name}"), &sealed).map(Some)
     }
 
     /// Entries of `first..=last` that exist, as far as `max_bytes` go (but one at least).
@@ -136,28 +136,34 @@ impl Records<'_> {
     }
 
     fn entry(&self, index: u64, sealed: &[u8]) -> Result<Entry, LogError> {
-        let entry: Entry = self.open(&entry_place(index), &format!("entry {index}"), sealed)?;
+        let entry: Entry = self.open(&entry_place(index), || format!("entry {index}"), sealed)?;
         if entry.log_id.index != index {
             return Err(LogError::Hole { expected: index, found: entry.log_id.index });
         }
         Ok(entry)
     }
 
-    fn seal<T: Serialize>(&self, place: &[u8], record: &str, value: &T) -> Result<Vec<u8>, LogError> {
+    fn seal<T: Serialize>(
+        &self,
+        place: &[u8],
+        record: impl Fn() -> String,
+        value: &T,
+    ) -> Result<Vec<u8>, LogError> {
         let plain = rmp_serde::to_vec_named(value)
-            .map_err(|e| LogError::Undecodable { record: record.to_owned(), reason: e.to_string() })?;
-        self.vault
-            .seal(place, &plain)
-            .map_err(|source| LogError::Sealed { record: record.to_owned(), source })
+            .map_err(|e| LogError::Undecodable { record: record(), reason: e.to_string() })?;
+        self.vault.seal(place, &plain).map_err(|source| LogError::Sealed { record: record(), source })
     }
 
-    fn open<T: DeserializeOwned>(&self, place: &[u8], record: &str, sealed: &[u8]) -> Result<T, LogError> {
-        let plain = self
-            .vault
-            .open(place, sealed)
-            .map_err(|source| LogError::Sealed { record: record.to_owned(), source })?;
+    fn open<T: DeserializeOwned>(
+        &self,
+        place: &[u8],
+        record: impl Fn() -> String,
+        sealed: &[u8],
+    ) -> Result<T, LogError> {
+        let plain =
+            self.vault.open(place, sealed).map_err(|source| LogError::Sealed { record: record(), source })?;
         rmp_serde::from_slice(&plain)
-            .map_err(|e| LogError::Undecodable { record: record.to_owned(), reason: e.to_string() })
+            .map_err(|e| LogError::Undecodable { record: record(), reason: e.to_string() })
     }
 }
 

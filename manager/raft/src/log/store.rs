@@ -98,6 +98,7 @@ impl LogStore {
             vault: Vault::new(key).map_err(sealing)?,
             tail: Mutex::default(),
             vote: Mutex::default(),
+            committed: Mutex::default(),
             failed: OnceLock::new(),
         };
         let (recovered, mark) = recover(&shared.records(), mark, id)?;
@@ -241,11 +242,11 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         self.committed = committed;
-        match committed {
-            // Nobody waits for it: an older value only means that more is learnt again from the leader.
-            Some(id) => self.ask(Op::Committed(id)).await,
-            None => Ok(()),
+        self.shared.check()?;
+        if committed.is_some() {
+            *self.shared.committed.lock() = committed;
         }
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {

@@ -32,7 +32,6 @@ pub enum Op {
         done: IOFlushed<Types>,
     },
     Vote(Vote, oneshot::Sender<io::Result<()>>),
-    Committed(LogId),
     /// Keep everything up to here, exclusive of what follows.
     TruncateAfter(Option<LogId>),
     Purge(LogId),
@@ -48,6 +47,9 @@ pub struct Shared {
     pub vault: Vault,
     pub tail: Mutex<Tail>,
     pub vote: Mutex<Option<Vote>>,
+    /// What is committed and not yet noted on disk. Nobody waits for it, so it alone wakes no thread: an older value only
+    /// means that more is learnt again from the leader.
+    pub committed: Mutex<Option<LogId>>,
     /// Set once, when a write or flush has failed: nothing is written or acknowledged after that.
     pub failed: OnceLock<String>,
 }
@@ -105,7 +107,7 @@ impl Promises {
                     self.mark.sync()?;
                 }
             }
-            Op::Committed(_) | Op::Key(..) | Op::Reseal(..) => {}
+            Op::Key(..) | Op::Reseal(..) => {}
         }
         Ok(())
     }
@@ -139,11 +141,23 @@ fn run(shared: &Shared, mut promises: Promises, mut queue: mpsc::Receiver<Op>) {
         finish(shared, batch);
     }
     // What was only noted (committed, purged) goes to disk with an orderly end.
+    let end = || {
+        note_committed(shared, &promises)?;
+        shared.engine.flush()?;
+        promises.mark.sync()
+    };
     if shared.failed.get().is_none()
-        && let Err(error) = shared.engine.flush().map_err(LogError::from).and_then(|()| promises.mark.sync())
+        && let Err(error) = end()
     {
         tracing::warn!(%error, "the Raft log was not flushed at its end");
     }
+}
+
+/// Notes what is committed once its entries are written.
+fn note_committed(shared: &Shared, promises: &Promises) -> Result<(), LogError> {
+    let written = next_index(&promises.next.last);
+    let committed = shared.committed.lock().take_if(|committed| committed.index < written);
+    committed.map_or(Ok(()), |committed| shared.records().put_named(COMMITTED, &committed))
 }
 
 /// Writes a batch and flushes if somebody waits for it. sled panics on some I/O errors: that is a failure too.
@@ -158,6 +172,7 @@ fn write_batch(shared: &Shared, promises: &mut Promises, batch: &[Op]) -> Result
             awaited |= write_op(&shared.records(), op)?;
         }
         if awaited {
+            note_committed(shared, promises)?;
             shared.engine.flush()?;
             promises.keep(&shared.vault)?;
         }
@@ -180,7 +195,6 @@ fn write_op(records: &Records<'_>, op: &Op) -> Result<bool, LogError> {
             Ok(true)
         }
         Op::Vote(vote, _) => records.put_named(VOTE, vote).map(|()| true),
-        Op::Committed(id) => records.put_named(COMMITTED, id).map(|()| false),
         Op::TruncateAfter(last) => Ok(records.engine.remove_from(next_index(last)).map(|()| false)?),
         Op::Purge(through) => {
             // The other order could leave a log that begins nowhere.
@@ -210,7 +224,7 @@ fn finish(shared: &Shared, batch: Vec<Op>) {
                 let _ = done.send(result);
             }
             Op::Key(_, done) | Op::Reseal(_, done) => drop(done.send(result)),
-            Op::Committed(_) | Op::TruncateAfter(_) | Op::Purge(_) => {}
+            Op::TruncateAfter(_) | Op::Purge(_) => {}
         }
     }
 }

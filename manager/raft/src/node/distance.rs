@@ -38,7 +38,9 @@ impl Clocks {
 /// Measures until Raft stops. The receiver holds the clocks that would suit what has been measured.
 pub fn measure(raft: &Raft, links: Links, clocks: Clocks) -> watch::Receiver<Timing> {
     let (sender, receiver) = watch::channel(clocks.at_start());
-    let mut metrics = raft.metrics();
+    let metrics = raft.metrics();
+    // Only to hear of Raft's end: of this kind there is not one with every entry.
+    let mut ends = raft.server_metrics();
     tokio::spawn(async move {
         let mut distances = Distances::default();
         loop {
@@ -59,7 +61,7 @@ pub fn measure(raft: &Raft, links: Links, clocks: Clocks) -> watch::Receiver<Tim
             loop {
                 tokio::select! {
                     () = &mut pause => break,
-                    changed = metrics.changed() => if changed.is_err() { return },
+                    changed = ends.changed() => if changed.is_err() { return },
                 }
             }
         }

@@ -2,9 +2,10 @@
 //!
 //! Knows: when to look again. Must not know: what makes up a status.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::watch;
 
@@ -12,7 +13,7 @@ use super::status::{self, Progress};
 use crate::api::Status;
 use crate::config::Timing;
 use crate::log::LogWatch;
-use crate::types::{LogId, Raft, Types};
+use crate::types::{LogId, Raft, Types, Vote};
 use crate::wire::Links;
 
 /// How far apart reports are that tell of progress only: under load that is made thousands of times a second.
@@ -38,24 +39,12 @@ impl Reporter {
         let first = status::status(&metrics.borrow_watched(), progress(&applied), &self.timing);
         let (sender, receiver) = watch::channel(first);
         let heartbeat = Duration::from_millis(self.timing.heartbeat_ms);
+        let mut server = raft.server_metrics();
         tokio::spawn(async move {
-            let (mut passed, mut told, mut held_back) = (None, Instant::now(), false);
             loop {
-                let pause = if held_back { CALM } else { heartbeat };
-                let running = tokio::select! {
-                    changed = metrics.changed() => changed.is_ok(),
-                    changed = applied.changed() => changed.is_ok(),
-                    () = tokio::time::sleep(pause) => !sender.is_closed(),
-                };
                 let now = {
                     let metrics = metrics.borrow_watched();
-                    let here = Some(Landmark::of(&metrics));
-                    held_back = running && here == passed && told.elapsed() < CALM;
-                    if held_back {
-                        continue;
-                    }
                     self.links.follow(&metrics.membership_config);
-                    (passed, told) = (here, Instant::now());
                     status::status(&metrics, progress(&applied), &self.timing)
                 };
                 sender.send_if_modified(|status| {
@@ -63,7 +52,32 @@ impl Reporter {
                     *status = now;
                     changed
                 });
+                // Progress is not listened to for a while: under load it would wake this task with every entry.
+                let told_at_once = tokio::select! {
+                    changed = server.changed() => changed.is_ok(),
+                    () = tokio::time::sleep(CALM) => false,
+                };
+                let running = match told_at_once {
+                    // What is told of the whole follows what is told of the server.
+                    true => loop {
+                        if Landmark::of(&metrics.borrow_watched())
+                            == Landmark::of_server(&server.borrow_watched())
+                        {
+                            break true;
+                        }
+                        if metrics.changed().await.is_err() {
+                            break false;
+                        }
+                    },
+                    false => tokio::select! {
+                        changed = metrics.changed() => changed.is_ok(),
+                        changed = applied.changed() => changed.is_ok(),
+                        () = tokio::time::sleep(heartbeat) => !sender.is_closed(),
+                    },
+                };
                 if !running {
+                    let last = status::status(&metrics.borrow_watched(), progress(&applied), &self.timing);
+                    sender.send_replace(last);
                     return;
                 }
             }
@@ -75,21 +89,28 @@ impl Reporter {
 /// What is told at once when it changes.
 #[derive(PartialEq, Eq)]
 struct Landmark {
-    term: u64,
+    vote: Vote,
     state: ServerState,
     leader: Option<u64>,
     membership: Option<LogId>,
-    stopped: bool,
 }
 
 impl Landmark {
     fn of(metrics: &RaftMetrics<Types>) -> Self {
         Self {
-            term: metrics.current_term,
+            vote: metrics.vote,
             state: metrics.state,
             leader: metrics.current_leader,
             membership: *metrics.membership_config.log_id(),
-            stopped: metrics.running_state.is_err(),
+        }
+    }
+
+    fn of_server(metrics: &RaftServerMetrics<Types>) -> Self {
+        Self {
+            vote: metrics.vote,
+            state: metrics.state,
+            leader: metrics.current_leader,
+            membership: *metrics.membership_config.log_id(),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::api::{Dial, Machine};
 use crate::apply::Applier;
 use crate::config::{RaftConfig, Timing};
 use crate::error::StartError;
-use crate::log::{LogStore, SledEngine, on_disk};
+use crate::log::{DiskEngine, LogStore, on_disk};
 use crate::snapshots::Snapshots;
 use crate::types::{Raft, Types};
 use crate::wire::{Links, Network};
@@ -112,7 +112,7 @@ async fn open_store(config: RaftConfig) -> Result<(LogStore, Snapshots), StartEr
 
 fn open_blocking(config: &RaftConfig) -> Result<(LogStore, Snapshots), String> {
     make_private(&config.dir).map_err(|error| error.to_string())?;
-    let engine = SledEngine::open(&config.log_dir()).map_err(|error| error.to_string())?;
+    let engine = DiskEngine::on_sled(&config.log_dir()).map_err(|error| error.to_string())?;
     let log = LogStore::open(Box::new(engine), &config.mark_file(), &config.key, config.id)
         .map_err(|error| error.to_string())?;
     let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.keep_snapshots);

@@ -9,7 +9,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderId;
 use swarm_raft::StoreKey;
-use swarm_raft::log::{LogStore, SledEngine};
+use swarm_raft::log::{DiskEngine, LogStore};
 use swarm_raft::types::{Entry, LogId, Types, Vote};
 
 use crate::model::{ID, KEY, command, mark};
@@ -50,7 +50,7 @@ fn vote_child() {
 
 fn live(step: impl AsyncFn(&mut Writer) -> std::io::Result<()>) {
     let Some((dir, random)) = given() else { return };
-    let engine = SledEngine::open(&dir).unwrap();
+    let engine = DiskEngine::on_sled(&dir).unwrap();
     let log = LogStore::open(Box::new(engine), &mark(&dir), &StoreKey::new(KEY), ID).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let life = async {

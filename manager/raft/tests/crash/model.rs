@@ -7,7 +7,7 @@ use std::time::Duration;
 use openraft::storage::RaftLogStorage;
 use openraft::{EntryPayload, RaftLogReader};
 use swarm_raft::StoreKey;
-use swarm_raft::log::{LogStore, SledEngine};
+use swarm_raft::log::{DiskEngine, LogStore};
 use swarm_raft::types::{Command, Entry};
 
 use crate::rig::{Random, wait};
@@ -111,7 +111,7 @@ pub fn mark(dir: &Path) -> PathBuf {
 
 /// Opens the log in `dir` the way a manager does, reads all of it, and closes it again.
 pub fn look(dir: &Path) -> Result<Found, String> {
-    let engine = SledEngine::open(dir).map_err(|e| format!("it does not open: {e}"))?;
+    let engine = DiskEngine::on_sled(dir).map_err(|e| format!("it does not open: {e}"))?;
     let mut log = LogStore::open(Box::new(engine), &mark(dir), &StoreKey::new(KEY), ID)
         .map_err(|e| format!("it is not sound: {e}"))?;
     let watch = log.watch();

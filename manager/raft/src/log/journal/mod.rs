@@ -1,0 +1,447 @@
+//! A journal in front of a storage engine: a flush is one write and one fdatasync of a file that does not grow, and the
+//! engine behind sees only what is kept for long.
+//!
+//! Knows: which changes stand in the journal, and when they must move on. Must not know: what a record holds.
+//!
+//! Everything is written to one of two files, in frames that prove to follow each other. When one is full the other is
+//! begun again, and what still counts of it moves to the engine first, a little at a time and synced as often as the engine
+//! likes it: nothing else ever writes to the engine, and the journal keeps what it has not synced. An entry that a
+//! snapshot has made superfluous by then, which is nearly every one, never gets there.
+//!
+//! After a crash the frames are read again. Whatever an entry's last change was, the journal has it or the engine does, so
+//! that it does not matter how far a move had come.
+
+mod frame;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use parking_lot::Mutex;
+use ring::rand::SecureRandom;
+
+use self::frame::{Chain, Change, FRAME_HEADER, SEGMENT_HEADER};
+use self::segment::{Segment, io_error, sync};
+use super::engine::{Engine, EngineError};
+
+const NAMES: [&str; 2] = ["journal-0", "journal-1"];
+/// A frame is written once it is so long, flushed or not.
+const FRAME_BYTES: usize = 256 * 1024;
+const SALT: usize = 16;
+
+/// How much goes where.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Of each of the two files.
+    pub segment: u64,
+    /// Moved to the engine between two of its flushes.
+    pub move_bytes: usize,
+}
+
+impl Default for Sizes {
+    /// The entries between two snapshots, if they are as small as most are, and as many again.
+    fn default() -> Self {
+        Self { segment: 8 << 20, move_bytes: 64 * 1024 }
+    }
+}
+
+/// An engine behind a journal.
+pub struct Journal<E> {
+    behind: E,
+    sizes: Sizes,
+    state: Mutex<State>,
+}
+
+/// Where a record lies in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    segment: usize,
+    at: u64,
+    length: usize,
+}
+
+struct State {
+    segments: [Segment; 2],
+    /// Which of them is written.
+    current: usize,
+    /// So far.
+    written: u64,
+    chain: Chain,
+    /// The next frame: room for its header, and changes. Empty while there are none.
+    frame: Vec<u8>,
+    /// Records that the engine behind does not have, or not so.
+    entries: BTreeMap<u64, Place>,
+    named: BTreeMap<String, Vec<u8>>,
+    behind: Behind,
+}
+
+/// What of the records of the engine behind still counts.
+struct Behind {
+    /// `first..end`.
+    first: u64,
+    end: u64,
+    /// Whether it has any.
+    filled: bool,
+}
+
+impl<E: Engine> Journal<E> {
+    /// Takes over the journal in `dir`, made if missing, in front of the engine whose folder it is.
+    pub fn open(behind: E, dir: &Path, sizes: Sizes) -> Result<Self, EngineError> {
+        let filled = !behind.read(0, u64::MAX, 0)?.is_empty();
+        let [first, second] = NAMES.map(|name| Segment::open(&dir.join(name)));
+        let ((first, a), (second, b)) = (first?, second?);
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("syncing the log folder"))?;
+        let mut state = State {
+            segments: [first, second],
+            current: 0,
+            written: 0,
+            chain: Chain { frames: 0, sum: 0 },
+            frame: Vec::new(),
+            entries: BTreeMap::new(),
+            named: BTreeMap::new(),
+            behind: Behind { first: 0, end: u64::MAX, filled },
+        };
+        state.replay([&a, &b])?;
+        let mut salt = [0; SALT];
+        ring::rand::SystemRandom::new()
+            .fill(&mut salt)
+            .map_err(|_| io_error("making a random number")(std::io::ErrorKind::Other.into()))?;
+        let journal = Self { behind, sizes, state: Mutex::new(state) };
+        journal.change(Change::Opened(&salt))?;
+        // What a killed process had written counts from now on.
+        journal.write_through()?;
+        Ok(journal)
+    }
+
+    fn change(&self, change: Change<'_>) -> Result<(), EngineError> {
+        let mut state = self.state.lock();
+        let longest = self.sizes.segment - (SEGMENT_HEADER + FRAME_HEADER) as u64 - names_size(&state.named);
+        if change.size() as u64 > longest {
+            let source = std::io::ErrorKind::InvalidInput.into();
+            return Err(EngineError::Io { action: "writing a record longer than the log's journal", source });
+        }
+        if !state.has_room(change.size(), self.sizes.segment) {
+            drop(state);
+            self.turn()?;
+            state = self.state.lock();
+        }
+        state.add(change)
+    }
+
+    /// Goes on in the other file.
+    fn turn(&self) -> Result<(), EngineError> {
+        self.write_through()?;
+        let old = 1 - self.state.lock().current;
+        self.move_on(old, usize::MAX)?;
+        let mut state = self.state.lock();
+        state.current = old;
+        state.begin()
+    }
+
+    /// All changes so far are on disk.
+    fn write_through(&self) -> Result<(), EngineError> {
+        let file = {
+            let mut state = self.state.lock();
+            state.seal()?;
+            state.current_mut().file()
+        };
+        // Not under the lock: a slow disk holds up no reader.
+        sync(&file)
+    }
+
+    /// Has the engine take what lies in file `old`, about as many bytes; all of the journal is on disk.
+    fn move_on(&self, old: usize, bytes: usize) -> Result<(), EngineError> {
+        let lies_there = |(_, place): &(&u64, &Place)| place.segment == old;
+        let (doomed, moving) = {
+            let state = self.state.lock();
+            let mut left = bytes;
+            let fits = |(_, place): &(&u64, &Place)| {
+                let fits = left > 0;
+                left = left.saturating_sub(place.length);
+                fits
+            };
+            let moving: Vec<(u64, Place)> = match bytes {
+                // One that was sealed anew may lie anywhere.
+                usize::MAX => state.entries.iter().filter(lies_there).map(|(i, p)| (*i, *p)).collect(),
+                _ => state
+                    .entries
+                    .iter()
+                    .take_while(lies_there)
+                    .take_while(fits)
+                    .map(|(i, p)| (*i, *p))
+                    .collect(),
+            };
+            (state.behind.filled.then_some((state.behind.first, state.behind.end)), moving)
+        };
+        // What is gone goes first: it must not come to light again among what is moved.
+        if let Some((first, end)) = doomed {
+            if end < u64::MAX {
+                self.behind.remove_from(end)?;
+            }
+            if let Some(last) = first.checked_sub(1) {
+                self.behind.remove_through(last)?;
+            }
+            self.behind.flush()?;
+            self.state.lock().behind.filled = !self.behind.read(0, u64::MAX, 0)?.is_empty();
+        }
+        let mut unsynced = 0;
+        for (index, place) in &moving {
+            let value = self.state.lock().read(*place)?;
+            self.behind.put(*index, &value)?;
+            unsynced += value.len();
+            if unsynced >= self.sizes.move_bytes {
+                self.behind.flush()?;
+                unsynced = 0;
+            }
+        }
+        if unsynced > 0 {
+            self.behind.flush()?;
+        }
+        let mut state = self.state.lock();
+        for (index, _) in &moving {
+            state.entries.remove(index);
+        }
+        if let Some((last, _)) = moving.last() {
+            state.behind.end = state.behind.end.max(last + 1);
+            state.behind.filled = true;
+        }
+        Ok(())
+    }
+
+    /// While the second half of a file is written, the other one's records move on bit by bit, so that nobody waits long
+    /// when it is full.
+    fn move_early(&self) -> Result<(), EngineError> {
+        let old = {
+            let state = self.state.lock();
+            let old = 1 - state.current;
+            let due = state.written > self.sizes.segment / 2;
+            let any = state.entries.first_key_value().is_some_and(|(_, place)| place.segment == old);
+            if !due || !any {
+                return Ok(());
+            }
+            old
+        };
+        self.move_on(old, self.sizes.move_bytes)
+    }
+}
+
+impl<E: Engine> Engine for Journal<E> {
+    fn put(&self, index: u64, value: &[u8]) -> Result<(), EngineError> {
+        self.change(Change::Put(index, value))
+    }
+
+    fn read(&self, first: u64, last: u64, max_bytes: usize) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        if first > last {
+            return Ok(Vec::new());
+        }
+        // Held all the while: nothing moves from here to there between the two looks.
+        let state = self.state.lock();
+        let (from, to) = (first.max(state.behind.first), last.min(state.behind.end.saturating_sub(1)));
+        let behind = match state.behind.filled && from <= to {
+            true => self.behind.read(from, to, max_bytes)?,
+            false => Vec::new(),
+        };
+        // Where the engine stopped reading, so does this.
+        let full = behind.iter().map(|(_, value)| value.len()).sum::<usize>() > max_bytes;
+        let last = behind.last().filter(|_| full).map_or(last, |(index, _)| *index);
+        let mut behind = behind.into_iter().peekable();
+        let mut here = state.entries.range(first..=last).peekable();
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while bytes <= max_bytes {
+            let older = behind.peek().map(|(index, _)| *index);
+            let newer = here.peek().map(|(index, _)| **index);
+            let next = match (older, newer) {
+                (Some(older), newer) if newer.is_none_or(|newer| older < newer) => behind.next(),
+                (older, Some(newer)) => {
+                    behind.next_if(|_| older == Some(newer));
+                    let place = here.next().map(|(_, place)| *place);
+                    place.map(|place| state.read(place)).transpose()?.map(|value| (newer, value))
+                }
+                _ => None,
+            };
+            let Some((index, value)) = next else { break };
+            bytes += value.len();
+            found.push((index, value));
+        }
+        Ok(found)
+    }
+
+    fn remove_from(&self, first: u64) -> Result<(), EngineError> {
+        self.change(Change::RemoveFrom(first))
+    }
+
+    fn remove_through(&self, last: u64) -> Result<(), EngineError> {
+        self.change(Change::RemoveThrough(last))
+    }
+
+    fn put_named(&self, name: &str, value: &[u8]) -> Result<(), EngineError> {
+        self.change(Change::Named(name, value))
+    }
+
+    fn named(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        let here = self.state.lock().named.get(name).cloned();
+        here.map_or_else(|| self.behind.named(name), |value| Ok(Some(value)))
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        self.write_through()?;
+        self.move_early()
+    }
+}
+
+/// What one file holds: frames that follow each other.
+struct Run<'a> {
+    segment: usize,
+    start: Chain,
+    end: Chain,
+    /// Bytes up to the end of the last of them.
+    written: u64,
+    /// Each frame's changes, and where in the file they begin.
+    frames: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> Run<'a> {
+    fn of(segment: usize, bytes: &'a [u8]) -> Option<Self> {
+        let start = Chain::of_segment(bytes)?;
+        let (mut end, mut written, mut frames) = (start, SEGMENT_HEADER as u64, Vec::new());
+        while let Some(changes) = bytes.get(written as usize..).and_then(|rest| end.next(rest)) {
+            let begins = written + FRAME_HEADER as u64;
+            frames.push((begins, changes));
+            written = begins + changes.len() as u64;
+        }
+        Some(Self { segment, start, end, written, frames })
+    }
+}
+
+impl State {
+    /// Takes what the files hold, oldest first, and goes on where they end.
+    fn replay(&mut self, files: [&[u8]; 2]) -> Result<(), EngineError> {
+        let mut runs: Vec<Run<'_>> =
+            files.iter().enumerate().filter_map(|(segment, bytes)| Run::of(segment, bytes)).collect();
+        runs.sort_by_key(|run| run.start.frames);
+        if let [older, newer] = runs.as_slice()
+            && older.end != newer.start
+        {
+            // It is being written anew, so all that still counted had moved on.
+            runs.remove(0);
+        }
+        for run in &runs {
+            for (at, changes) in &run.frames {
+                self.replay_frame(run.segment, *at, changes)?;
+            }
+        }
+        match runs.last() {
+            Some(newest) => {
+                (self.current, self.written, self.chain) = (newest.segment, newest.written, newest.end);
+                Ok(())
+            }
+            None => self.begin(),
+        }
+    }
+
+    fn replay_frame(&mut self, segment: usize, at: u64, changes: &[u8]) -> Result<(), EngineError> {
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let unknown =
+                || EngineError::Damaged("a change in the journal that this version cannot read".to_owned());
+            let change = Change::decode(&mut rest).ok_or_else(unknown)?;
+            let end = at + (changes.len() - rest.len()) as u64;
+            self.apply(change, segment, end);
+        }
+        Ok(())
+    }
+
+    /// Takes a change into account whose last byte lies before `end` in that file.
+    fn apply(&mut self, change: Change<'_>, segment: usize, end: u64) {
+        match change {
+            Change::Put(index, value) => {
+                let place = Place { segment, at: end - value.len() as u64, length: value.len() };
+                self.entries.insert(index, place);
+            }
+            Change::Named(name, value) => drop(self.named.insert(name.to_owned(), value.to_vec())),
+            Change::RemoveFrom(first) => {
+                self.entries.split_off(&first);
+                self.behind.end = self.behind.end.min(first);
+            }
+            Change::RemoveThrough(last) => {
+                self.entries = self.entries.split_off(&last.saturating_add(1));
+                self.behind.first = self.behind.first.max(last.saturating_add(1));
+            }
+            Change::Opened(_) => {}
+        }
+    }
+
+    /// Begins the current file; the names come along, because the other one will be lost.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let header = self.chain.header();
+        self.current_mut().write(0, &header)?;
+        self.written = SEGMENT_HEADER as u64;
+        let named = self.named.clone();
+        named.iter().try_for_each(|(name, value)| self.add(Change::Named(name, value)))
+    }
+
+    fn has_room(&self, bytes: usize, segment: u64) -> bool {
+        self.written + (self.frame.len().max(FRAME_HEADER) + bytes) as u64 <= segment
+    }
+
+    fn add(&mut self, change: Change<'_>) -> Result<(), EngineError> {
+        if self.frame.is_empty() {
+            self.frame.resize(FRAME_HEADER, 0);
+        }
+        change.encode(&mut self.frame);
+        self.apply(change, self.current, self.written + self.frame.len() as u64);
+        if self.frame.len() >= FRAME_BYTES { self.seal() } else { Ok(()) }
+    }
+
+    /// Writes the frame begun, if one is.
+    fn seal(&mut self) -> Result<(), EngineError> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        self.chain.seal(&mut frame);
+        let at = self.written;
+        self.current_mut().write(at, &frame)?;
+        self.written += frame.len() as u64;
+        frame.clear();
+        frame.shrink_to(FRAME_BYTES);
+        self.frame = frame;
+        Ok(())
+    }
+
+    fn read(&self, place: Place) -> Result<Vec<u8>, EngineError> {
+        let [first, second] = &self.segments;
+        let segment = if place.segment == 0 { first } else { second };
+        match place.at.checked_sub(self.written).filter(|_| place.segment == self.current) {
+            Some(at) => {
+                let value = self.frame.get(at as usize..).and_then(|rest| rest.get(..place.length));
+                value
+                    .map(<[u8]>::to_vec)
+                    .ok_or_else(|| EngineError::Damaged("a record is not where it was put".to_owned()))
+            }
+            None => segment.read(place.at, place.length),
+        }
+    }
+
+    fn current_mut(&mut self) -> &mut Segment {
+        let [first, second] = &mut self.segments;
+        if self.current == 0 { first } else { second }
+    }
+}
+
+fn names_size(named: &BTreeMap<String, Vec<u8>>) -> u64 {
+    named.iter().map(|(name, value)| Change::Named(name, value).size() as u64).sum()
+}
+
+/// The engine of a manager's log: a journal in front of sled.
+pub type DiskEngine = Journal<super::SledEngine>;
+
+impl DiskEngine {
+    /// Opens or creates both in `dir`.
+    pub fn on_sled(dir: &Path) -> Result<Self, EngineError> {
+        Self::open(super::SledEngine::open(dir)?, dir, Sizes::default())
+    }
+}
