@@ -9,7 +9,7 @@ DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 FUZZ_VERSION := 0.13.2
 FUZZ := target/tools/bin/cargo-fuzz
-FUZZ_TARGETS := token csr dns_query assignment_chain log_record snapshot state_file netlink_reply
+FUZZ_TARGETS := token csr dns_query assignment_chain log_record snapshot state_file netlink_reply gossip_frame
 
 # Test programs that need neither root nor the kernel; always built with the whole workspace, so that its crates are
 # compiled once with one set of features.

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 wrong=0
 complain() { echo "$1" >&2; wrong=1; }
-for root in core/{model,state,overlay} proto identity manager manager/raft worker worker/netns daemon cli; do
+for root in core/{model,state,overlay,gossip} proto identity manager manager/raft worker worker/netns daemon cli; do
   file=$root/src/lib.rs
   [ -f "$file" ] || file=$root/src/main.rs
   for lint in unwrap_used expect_used panic unreachable indexing_slicing string_slice; do

@@ -21,5 +21,5 @@ fi
 
 # With --target, the flags reach the crates themselves but not their build scripts and procedural macros.
 RUSTFLAGS="--sysroot $bare" cargo build --locked --target "$target" --target-dir target/no-os \
-  -p swarm-model -p swarm-state -p swarm-overlay
-echo "no-os: core/model, core/state and core/overlay build on core and alloc alone"
+  -p swarm-model -p swarm-state -p swarm-overlay -p swarm-gossip
+echo "no-os: core/model, core/state, core/overlay and core/gossip build on core and alloc alone"

@@ -12,7 +12,7 @@ pub use admission::{csr, token};
 pub use replicated::{entries, snapshot};
 pub use swarm_raft::fuzz::log_record;
 pub use swarm_worker::fuzz::{
-    assignment_chain, assignment_file, dns_query, netlink_reply, sandbox_file, slots,
+    assignment_chain, assignment_file, dns_query, gossip_frame, netlink_reply, sandbox_file, slots,
 };
 
 /// A manager's log: the record, and the changes in it as they are applied.
@@ -32,7 +32,7 @@ pub fn state_file(bytes: &[u8]) {
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them, by the names of their corpora and of the programs in `run/`.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("token", token),
     ("csr", csr),
     ("dns_query", dns_query),
@@ -41,4 +41,5 @@ pub const TARGETS: [Target; 8] = [
     ("snapshot", snapshot),
     ("state_file", state_file),
     ("netlink_reply", netlink_reply),
+    ("gossip_frame", gossip_frame),
 ];

@@ -6,6 +6,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 use std::fs;
 use std::path::PathBuf;
+use swarm_gossip::{Accusation, Digest, Header, Kind, Named, Number, Standing, Update};
 use swarm_identity::{JoinToken, RootCa, new_key_and_csr};
 use swarm_model::Id;
 
@@ -45,6 +46,36 @@ fn query(name: &str, kind: RecordType, edns: bool) -> Vec<u8> {
     message.to_vec().unwrap()
 }
 
+/// A message of each kind; frames are made of them, and of one the header alone.
+fn gossip() {
+    let member = |n| Named { number: Number([n; 16]), life: 7 };
+    let update = |n, standing| Update { member: member(n), incarnation: 3, standing };
+    let kinds = [
+        ("ping", Kind::Ping(9)),
+        ("ping_req", Kind::PingReq { target: member(4), probe: 9 }),
+        ("forwarded_ack", Kind::ForwardedAck { origin: member(4), probe: 9 }),
+        ("announce", Kind::Announce),
+        ("gossip", Kind::Gossip),
+        ("digest", Kind::Digest(Digest { members: 3, hash: 1 << 40 })),
+        ("whole", Kind::Whole),
+    ];
+    for (name, kind) in kinds {
+        let updates = match kind {
+            Kind::Gossip | Kind::Whole => {
+                vec![update(4, Standing::Alive), update(5, Standing::Suspect), update(6, Standing::Down)]
+            }
+            _ => Vec::new(),
+        };
+        let accused = Accusation { target: member(5), incarnation: 3, accuser: Number([6; 16]) };
+        let accusations = if updates.is_empty() { Vec::new() } else { vec![accused] };
+        let message = swarm_gossip::Message { kind, life: 7, incarnation: 3, updates, accusations };
+        put("gossip_frame", name, &message.encode());
+    }
+    let header = Header { key: 2, sender: Number([1; 16]), boot: 1, counter: 1 };
+    put("gossip_frame", "frame", &[&header.encode()[..], &[0; 40]].concat());
+    put("gossip_frame", "header", &header.encode());
+}
+
 #[test]
 #[ignore = "a tool that writes files"]
 fn write_the_first_corpora() {
@@ -82,6 +113,7 @@ fn write_the_first_corpora() {
         put("log_record", &format!("level-{level}"), &chain(&log));
         put("snapshot", &format!("level-{level}"), &golden(level, "snapshot.txt")[0].1);
     }
+    gossip();
     let log = golden(2, "log.txt");
     put("log_record", "single", &log[1].1);
     let empty = swarm_state::State::default().snapshot();

@@ -3,6 +3,7 @@
 
 pub use crate::assignment::fuzz::{assignment_chain, assignment_file};
 pub use crate::dns::fuzz::dns_query;
+pub use crate::gossip::fuzz::gossip_frame;
 pub use crate::kernel::fuzz::netlink_reply;
 pub use crate::sandbox::fuzz::sandbox_file;
 pub use crate::two_slots::slots;

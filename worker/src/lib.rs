@@ -15,6 +15,7 @@ mod error;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
+mod gossip;
 mod handle;
 mod host;
 pub mod kernel;

@@ -43,6 +43,14 @@ impl<K> Id<K> {
         Self { text, kind: PhantomData }
     }
 
+    /// The bytes `from_random` made it from. None: not made so (36^25 is more than 2^128).
+    pub fn to_bytes(&self) -> Option<[u8; 16]> {
+        let digit =
+            |c: &u8| u128::from(if c.is_ascii_digit() { c - b'0' } else { c.saturating_sub(b'a') + 10 });
+        let number = self.text.iter().try_fold(0_u128, |sum, c| sum.checked_mul(36)?.checked_add(digit(c)));
+        number.map(u128::to_be_bytes)
+    }
+
     pub fn as_str(&self) -> &str {
         // Only `from_random` and `from_str` make ids, both of ASCII.
         core::str::from_utf8(&self.text).unwrap_or_default()
@@ -142,3 +150,17 @@ pub type RequestId = Id<kind::Request>;
 pub type TokenId = Id<kind::Token>;
 /// A person, or a program, that speaks to managers with a certificate of its own.
 pub type UserId = Id<kind::User>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_bytes_it_was_made_from() {
+        for bytes in [[0; 16], [255; 16], [7; 16]] {
+            assert_eq!(NodeId::from_random(bytes).to_bytes(), Some(bytes));
+        }
+        let largest: NodeId = "zzzzzzzzzzzzzzzzzzzzzzzzz".parse().expect("an id");
+        assert_eq!(largest.to_bytes(), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! What comes in: whose it is, and whether it may be looked at. The cheapest question first; what fails one is dropped,
+//! counted, and neither answered nor told. Must not know what a message says.
+
+use crate::frame::{Aead, Header, MAX_STREAM_FRAME, Number};
+use crate::window::Window;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Why a frame was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Too short, too long or of another version.
+    Shapeless,
+    /// From nobody on the roster, or from ourselves.
+    Stranger,
+    /// Sealed with a key that is not in the ring.
+    UnknownKey,
+    /// Of an earlier boot of its sender, or taken before.
+    Replayed,
+    /// Not sealed by who it says.
+    Forged,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub sender: Number,
+    pub message: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    boot: u32,
+    window: Window,
+}
+
+/// What each sender has sent so far.
+#[derive(Debug)]
+pub struct Inbox {
+    me: Number,
+    senders: BTreeMap<Number, Heard>,
+}
+
+impl Inbox {
+    pub fn new(me: Number) -> Self {
+        Self { me, senders: BTreeMap::new() }
+    }
+
+    /// Who may speak from now on. What is known of those who stay is kept.
+    pub fn admit(&mut self, members: impl IntoIterator<Item = Number>) {
+        let known = core::mem::take(&mut self.senders);
+        let heard = |number: &Number| known.get(number).copied().unwrap_or_default();
+        self.senders = members.into_iter().filter(|n| *n != self.me).map(|n| (n, heard(&n))).collect();
+    }
+
+    /// # Errors
+    /// Why it is dropped. Nothing has changed then.
+    pub fn open(&mut self, aead: &mut impl Aead, frame: &[u8]) -> Result<Opened, Dropped> {
+        let (header, sealed) = self.look(aead, frame)?;
+        let mut message = sealed.to_vec();
+        aead.open(&header, &header.bound(self.me), &mut message).ok_or(Dropped::Forged)?;
+        let heard = self.senders.get_mut(&header.sender).ok_or(Dropped::Stranger)?;
+        if header.boot > heard.boot {
+            *heard = Heard { boot: header.boot, window: Window::default() };
+        }
+        heard.window.take(header.counter);
+        Ok(Opened { sender: header.sender, message })
+    }
+
+    /// Everything that needs no cipher.
+    fn look<'f>(&self, aead: &impl Aead, frame: &'f [u8]) -> Result<(Header, &'f [u8]), Dropped> {
+        let (header, sealed) =
+            Header::decode(frame).filter(|_| frame.len() <= MAX_STREAM_FRAME).ok_or(Dropped::Shapeless)?;
+        let heard = self.senders.get(&header.sender).ok_or(Dropped::Stranger)?;
+        let fresh = header.boot > heard.boot && header.counter > 0
+            || header.boot == heard.boot && heard.window.is_new(header.counter);
+        match (aead.knows(header.key), fresh) {
+            (false, _) => Err(Dropped::UnknownKey),
+            (true, false) => Err(Dropped::Replayed),
+            (true, true) => Ok((header, sealed)),
+        }
+    }
+}
