@@ -7,6 +7,7 @@ pub use moved::{Wishes, moved};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
+use tonic::Status;
 
 /// TCP port managers listen on.
 pub const DEFAULT_PORT: u16 = 2377;
@@ -52,6 +53,19 @@ pub enum AddressError {
     PortNotTaken { flag: &'static str, given: String },
 }
 
+/// What was typed wrongly, or that this host leaves a choice.
+impl From<AddressError> for Status {
+    fn from(error: AddressError) -> Self {
+        let said = error.to_string();
+        match error {
+            AddressError::Several(_) | AddressError::NoneFound | AddressError::DataPathUnclear { .. } => {
+                Self::failed_precondition(said)
+            }
+            _ => Self::invalid_argument(said),
+        }
+    }
+}
+
 fn list(addresses: &[HostAddress]) -> String {
     let each: Vec<_> = addresses.iter().map(|a| format!("{} on {}", a.ip, a.interface)).collect();
     each.join(", ")
@@ -68,18 +82,24 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// An address that is only advertised may be in front of this host (NAT), or a slip that nobody notices until others
-    /// look for this node.
+    /// What is only advertised may be in front of this host (NAT, a forwarded port), or a slip that nobody notices until
+    /// others look for this node.
     pub fn warning(&self, host: &[HostAddress]) -> Option<String> {
-        let ip = self.advertise.ip();
-        let ours = ip.is_loopback() || host.iter().any(|address| address.ip == ip);
-        (!ours).then(|| {
-            format!(
-                "{ip} is advertised, and is no address of this host (it has {}): others reach this node only if \
+        let (ip, port, heard) = (self.advertise.ip(), self.advertise.port(), self.listen.port());
+        if is_ours(ip, host) {
+            return (port != heard).then(|| {
+                format!(
+                    "{} is advertised, and swarmd listens on port {heard}: others reach this node only if something passes \
+                     the one on to the other; without --listen-addr it listens on the port that is advertised",
+                    self.advertise
+                )
+            });
+        }
+        Some(format!(
+            "{ip} is advertised, and is no address of this host (it has {}): others reach this node only if \
                  something in front of it passes their connections on",
-                list(host)
-            )
-        })
+            list(host)
+        ))
     }
 }
 
@@ -106,7 +126,7 @@ pub fn reachable_for(
 
 /// An address that nobody dials before it is taken, as a worker's, must be this host's: a slip would only be seen by its
 /// traffic, which stops.
-pub fn is_ours(given: &str, ip: IpAddr, host: &[HostAddress]) -> Result<(), AddressError> {
+pub fn must_be_ours(given: &str, ip: IpAddr, host: &[HostAddress]) -> Result<(), AddressError> {
     ours("--advertise-addr", given, ip, host).map(drop)
 }
 
@@ -131,14 +151,19 @@ impl Typed<'_> {
 /// # Errors
 /// See [`AddressError`]: each names the flag and what was expected.
 pub fn choose(typed: Typed<'_>, host: &[HostAddress]) -> Result<Chosen, AddressError> {
-    let listen = listen(typed.listen, host)?;
-    let advertise = match typed.advertise {
-        "" if !listen.ip().is_unspecified() => listen,
-        "" => SocketAddr::new(only(host)?, listen.port()),
-        given => {
-            let (ip, port) = resolve("--advertise-addr", given, host)?;
-            SocketAddr::new(ip, port.unwrap_or(listen.port()))
-        }
+    let named = match typed.advertise {
+        "" => None,
+        given => Some(resolve("--advertise-addr", given, host)?),
+    };
+    let listen = match (typed.listen, named) {
+        // A port of this host's own address would be nobody's if nothing listened there. In front of it (NAT) it may be.
+        ("", Some((ip, Some(port)))) if is_ours(ip, host) => SocketAddr::new(listen("", host)?.ip(), port),
+        (given, _) => listen(given, host)?,
+    };
+    let advertise = match named {
+        None if !listen.ip().is_unspecified() => listen,
+        None => SocketAddr::new(only(host)?, listen.port()),
+        Some((ip, port)) => SocketAddr::new(ip, port.unwrap_or(listen.port())),
     };
     let data_path = match typed.data_path {
         "" => own_or_only(advertise.ip(), host)?,
@@ -173,7 +198,7 @@ fn listen(given: &str, host: &[HostAddress]) -> Result<SocketAddr, AddressError>
 
 /// VXLAN leaves from an address of this host. One that is only advertised (NAT) is none.
 fn own_or_only(advertised: IpAddr, host: &[HostAddress]) -> Result<IpAddr, AddressError> {
-    if advertised.is_loopback() || host.iter().any(|a| a.ip == advertised) {
+    if is_ours(advertised, host) {
         return Ok(advertised);
     }
     pick(host).map_err(|has| AddressError::DataPathUnclear { advertised, has })
@@ -204,8 +229,12 @@ fn unicast(flag: &'static str, given: &str, ip: IpAddr) -> Result<IpAddr, Addres
     }
 }
 
+fn is_ours(ip: IpAddr, host: &[HostAddress]) -> bool {
+    ip.is_loopback() || host.iter().any(|address| address.ip == ip)
+}
+
 fn ours(flag: &'static str, given: &str, ip: IpAddr, host: &[HostAddress]) -> Result<IpAddr, AddressError> {
-    if ip.is_loopback() || host.iter().any(|a| a.ip == ip) {
+    if is_ours(ip, host) {
         return Ok(ip);
     }
     Err(AddressError::NotOurs { flag, given: given.into(), has: host.to_vec() })
@@ -277,6 +306,7 @@ fn pick(addresses: &[HostAddress]) -> Result<IpAddr, Vec<HostAddress>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tonic::Code;
 
     pub(super) fn host(addresses: &[(&str, &str)]) -> Vec<HostAddress> {
         let each = |(interface, ip): &(&str, &str)| HostAddress {
@@ -359,6 +389,37 @@ mod tests {
     }
 
     #[test]
+    fn s3_a_port_that_is_advertised_is_listened_on() {
+        let addresses = host(&[("eth0", "10.1.0.1")]);
+        let chosen = |advertise, listen| {
+            let chosen = choose(Typed { advertise, listen, data_path: "" }, &addresses).unwrap();
+            (chosen.listen.to_string(), chosen.advertise.to_string(), chosen.warning(&addresses).is_some())
+        };
+        let same = ("0.0.0.0:3000".to_owned(), "10.1.0.1:3000".to_owned(), false);
+        assert_eq!(chosen("eth0:3000", ""), same);
+        assert_eq!(chosen("10.1.0.1:3000", "0.0.0.0:3000"), same);
+        assert_eq!(chosen("eth0", "0.0.0.0:3000"), same);
+        // Something may pass it on; that is said.
+        let other = ("0.0.0.0:2377".to_owned(), "10.1.0.1:3000".to_owned(), true);
+        assert_eq!(chosen("eth0:3000", "0.0.0.0:2377"), other);
+        // In front of this host anything may be.
+        let nat = ("0.0.0.0:2377".to_owned(), "10.9.9.9:3000".to_owned(), true);
+        assert_eq!(chosen("10.9.9.9:3000", ""), nat);
+    }
+
+    #[test]
+    fn what_nobody_typed_is_no_slip_of_the_one_who_types() {
+        let code = |typed: &str, addresses: &[(&str, &str)]| {
+            let typed = Typed { advertise: typed, ..Typed::default() };
+            Status::from(choose(typed, &host(addresses)).unwrap_err()).code()
+        };
+        assert_eq!(code("", &[("eth0", "10.1.0.1"), ("eth1", "10.2.0.1")]), Code::FailedPrecondition);
+        assert_eq!(code("", &[]), Code::FailedPrecondition);
+        assert_eq!(code("foo", &[("eth0", "10.1.0.1")]), Code::InvalidArgument);
+        assert_eq!(code("0.0.0.0", &[("eth0", "10.1.0.1")]), Code::InvalidArgument);
+    }
+
+    #[test]
     fn a_listen_address_of_its_own_is_advertised_too() {
         let addresses = host(&[("eth0", "10.1.0.1"), ("eth0", "fd00::1"), ("eth1", "10.2.0.1")]);
         let chosen = choose(Typed { listen: "[fd00::1]:3000", ..Typed::default() }, &addresses).unwrap();
@@ -383,7 +444,7 @@ mod tests {
         for slip in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
             assert!(may(slip, "10.1.0.2").is_err(), "{slip}");
         }
-        let is_ours = |ip: &str| is_ours(ip, ip.parse().unwrap(), &addresses);
+        let is_ours = |ip: &str| must_be_ours(ip, ip.parse().unwrap(), &addresses);
         assert_eq!(is_ours("10.1.0.1"), Ok(()));
         assert!(is_ours("10.1.0.9").unwrap_err().to_string().contains("not an address of this host"));
     }

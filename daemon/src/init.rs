@@ -30,7 +30,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
         data_path: &request.data_path_addr,
     };
     let refuse = |e: String| Status::invalid_argument(e);
-    let chosen = address::choose(typed, &host::addresses()).map_err(|e| refuse(e.to_string()))?;
+    let chosen = address::choose(typed, &host::addresses())?;
     let wishes = typed.kept();
     let settings = settings(&request)?;
     settings.check().map_err(|e| refuse(e.to_string()))?;

@@ -227,15 +227,14 @@ fn addresses(request: &pb::JoinRequest, remotes: &[SocketAddr]) -> Result<Chosen
     let (host, typed) = (crate::host::addresses(), typed(request));
     let chosen = match (address::choose(typed, &host), request.advertise_addr.as_str()) {
         (Err(address::AddressError::Several(_)), "") => {
-            let towards = crate::host::address_towards(remotes).ok_or_else(|| {
-                Status::invalid_argument(address::AddressError::Several(host.clone()).to_string())
-            })?;
+            let towards = crate::host::address_towards(remotes)
+                .ok_or_else(|| Status::from(address::AddressError::Several(host.clone())))?;
             address::choose(Typed { advertise: &towards.to_string(), ..typed }, &host)
         }
         (chosen, _) => chosen,
     };
     let peers: Vec<IpAddr> = remotes.iter().map(SocketAddr::ip).collect();
-    chosen
-        .and_then(|chosen| address::reachable_for(&peers, typed, &chosen, &host).map(|()| chosen))
-        .map_err(|e| Status::invalid_argument(e.to_string()))
+    let chosen = chosen?;
+    address::reachable_for(&peers, typed, &chosen, &host)?;
+    Ok(chosen)
 }

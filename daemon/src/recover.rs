@@ -45,8 +45,7 @@ fn readdressed(member: Member, advertise: &str) -> Result<Member, Status> {
         return Ok(member);
     }
     let typed = Typed { advertise, listen: "", data_path: "" };
-    let chosen =
-        address::choose(typed, &host::addresses()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let chosen = address::choose(typed, &host::addresses())?;
     Ok(crate::whereabouts::at(&member, chosen, typed.kept()))
 }
 

@@ -89,14 +89,13 @@ fn typed(member: &Member, advertise: &str, peers: &[SocketAddr]) -> Result<Membe
     let port = member.listen.to_string();
     let listen = if wishes.listen.is_empty() { &port } else { &wishes.listen };
     let typed = Typed { advertise, listen, data_path: &wishes.data_path };
-    let refuse = |e: address::AddressError| Status::invalid_argument(format!("{e}; nothing was changed"));
     let host = host::addresses();
-    let found = address::choose(typed, &host).map_err(refuse)?;
+    let found = address::choose(typed, &host)?;
     let peers: Vec<IpAddr> = peers.iter().map(SocketAddr::ip).collect();
-    address::reachable_for(&peers, typed, &found, &host).map_err(refuse)?;
+    address::reachable_for(&peers, typed, &found, &host)?;
     // A manager is dialled where it says to be, before that is taken down.
     if member.role == Role::Worker {
-        address::is_ours(advertise, found.advertise.ip(), &host).map_err(refuse)?;
+        address::must_be_ours(advertise, found.advertise.ip(), &host)?;
     }
     advertise.clone_into(&mut wishes.advertise);
     Ok(whereabouts::at(member, found, wishes))

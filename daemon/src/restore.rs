@@ -73,7 +73,7 @@ impl Newcomer {
             listen: &begin.listen_addr,
             data_path: &begin.data_path_addr,
         };
-        let chosen = address::choose(typed, &host::addresses()).map_err(|e| refuse(e.to_string()))?;
+        let chosen = address::choose(typed, &host::addresses())?;
         let wishes = typed.kept();
         check_labels(&begin.labels).map_err(|e| refuse(e.to_string()))?;
         let successor = Successor {

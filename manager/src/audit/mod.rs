@@ -122,7 +122,9 @@ fn write(mut messages: mpsc::Receiver<Message>, mut files: Files, missed: &Misse
             next = if lines.len() < MOST_AT_ONCE { messages.try_recv().ok() } else { None };
         }
         put(&mut files, &lines, missed, &mut failed);
-        flushed.into_iter().for_each(|done| drop(done.send(())));
+        for done in flushed {
+            let _ = done.send(());
+        }
     }
 }
 
@@ -132,8 +134,10 @@ fn put(files: &mut Files, lines: &[String], missed: &Missed, failed: &mut bool) 
         return;
     }
     let count = lines.len() as u64;
-    match files.append(&lines.join("
-")) {
+    match files.append(&lines.join(
+        "
+",
+    )) {
         Ok(()) => {
             missed.written.fetch_add(count, Ordering::Relaxed);
             *failed = false;

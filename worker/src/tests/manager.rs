@@ -347,7 +347,12 @@ impl Manager {
         match heard.message {
             Some(worker_message::Message::Heartbeat(_)) => table.heartbeats += 1,
             Some(worker_message::Message::Programmed(programmed)) => table.programmed = programmed.revision,
-            Some(worker_message::Message::Register(_) | worker_message::Message::Trust(_)) | None => {}
+            Some(
+                worker_message::Message::Register(_)
+                | worker_message::Message::Trust(_)
+                | worker_message::Message::Trouble(_),
+            )
+            | None => {}
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::args::swarm::BackupArgs;
 use crate::client::{Client, DEADLINE, Target, call, within};
 use crate::error::CliError;
-use crate::verbs::new_file::NewFile;
 use crate::verbs::INTERRUPTED;
+use crate::verbs::new_file::NewFile;
 use crate::verbs::secret::{self, NEW_PASSPHRASE};
 use crate::verbs::{print, say};
 use std::io::{IsTerminal, Write};

@@ -50,7 +50,7 @@ fn request(args: InitArgs) -> Result<v1::InitRequest, CliError> {
         listen_addr: addresses.listen_addr.unwrap_or_default(),
         data_path_addr: addresses.data_path_addr.unwrap_or_default(),
         data_path_port: args.data_path_port.unwrap_or(0).into(),
-        default_addr_pools: args.default_addr_pools.iter().map(Ipv4Net::to_string).collect(),
+        default_addr_pools: args.default_addr_pools.iter().map(ToString::to_string).collect(),
         subnet_prefix: args.default_addr_pool_mask_length.unwrap_or(0).into(),
         availability: v1::Availability::from(addresses.availability).into(),
         cert_expiry_ms: args.cert_expiry.unwrap_or(0),

@@ -120,7 +120,15 @@ impl Rig {
         SYNCED.with_borrow_mut(BTreeMap::clear);
         let (dir, behind) = (tempfile::tempdir().unwrap(), Arc::new(Slow::default()));
         let journal = Journal::open(behind.clone(), dir.path(), SIZES).unwrap();
-        Self { dir, behind, journal, now: Records::default(), possible: vec![Records::default()], writes: 0, first: 0 }
+        Self {
+            dir,
+            behind,
+            journal,
+            now: Records::default(),
+            possible: vec![Records::default()],
+            writes: 0,
+            first: 0,
+        }
     }
 
     fn value(&mut self, size: usize) -> Vec<u8> {
