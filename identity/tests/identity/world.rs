@@ -139,7 +139,7 @@ impl Ca for WhoAmI {
             Some(peer) => format!("{} {}", peer.role, peer.node),
             None => "stranger".to_owned(),
         };
-        Ok(Response::new(GetRootCaResponse { root_ca_cert }))
+        Ok(Response::new(GetRootCaResponse { root_ca_cert, now_ms: 0 }))
     }
 
     async fn issue(&self, _: Request<IssueRequest>) -> Result<Response<IssueResponse>, Status> {

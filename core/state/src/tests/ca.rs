@@ -186,7 +186,7 @@ proptest! {
             let after = log.state.cluster().unwrap();
             if after.root_ca_cert != before.root_ca_cert {
                 prop_assert!(!waits);
-                prop_assert_eq!(&after.root_ca_cert, &before.rotation.unwrap().root_ca_cert);
+                prop_assert_eq!(&after.root_ca_cert, &before.rotation.clone().unwrap().root_ca_cert);
             }
         }
     }
