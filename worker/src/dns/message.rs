@@ -153,9 +153,16 @@ fn encode(mut response: Message, limit: usize) -> Verdict {
     response.metadata.truncation = true;
     let empty = response.to_vec().map_or(limit, |bytes| bytes.len());
     let addresses = records.iter().all(|r| matches!(r.data, RData::A(_) | RData::AAAA(_)));
-    let fit = if addresses { limit.saturating_sub(empty) / RECORD_BYTES } else { 0 };
-    response.answers = records.into_iter().take(fit).collect();
-    response.to_vec().map_or(Verdict::Drop, Verdict::Reply)
+    let mut fit = if addresses { limit.saturating_sub(empty) / RECORD_BYTES } else { 0 };
+    loop {
+        response.answers = records.iter().take(fit).cloned().collect();
+        match response.to_vec() {
+            // Not every name is written as a pointer: then the records are longer than was reckoned.
+            Ok(bytes) if bytes.len() > limit && fit > 0 => fit /= 2,
+            Ok(bytes) => return Verdict::Reply(bytes),
+            Err(_) => return Verdict::Drop,
+        }
+    }
 }
 
 /// A message that cannot be read: told so if it at least has a header and is not itself an answer.
