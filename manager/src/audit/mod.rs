@@ -123,6 +123,7 @@ fn write(mut messages: mpsc::Receiver<Message>, mut files: Files, missed: &Misse
         }
         put(&mut files, &lines, missed, &mut failed);
         for done in flushed {
+            // Whoever waited may have given up.
             let _ = done.send(());
         }
     }

@@ -9,7 +9,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderId;
 use swarm_raft::StoreKey;
-use swarm_raft::log::{DiskEngine, LogStore};
+use swarm_raft::log::{Journal, LogStore, Sizes, SledEngine};
 use swarm_raft::types::{Entry, LogId, Types, Vote};
 
 use crate::model::{ID, KEY, command, mark};
@@ -49,8 +49,13 @@ fn vote_child() {
 }
 
 fn live(step: impl AsyncFn(&mut Writer) -> std::io::Result<()>) {
-    let Some((dir, random)) = given() else { return };
-    let engine = DiskEngine::on_sled(&dir).unwrap();
+    let Some((dir, mut random)) = given() else { return };
+    // Half of them with a journal so small that its files are turned and the log moves on to sled all the time.
+    let sizes = match random.below(2) {
+        0 => Sizes { segment: 512 << 10, move_bytes: 16 << 10 },
+        _ => Sizes::default(),
+    };
+    let engine = Journal::open(SledEngine::open(&dir).unwrap(), &dir, sizes).unwrap();
     let log = LogStore::open(Box::new(engine), &mark(&dir), &StoreKey::new(KEY), ID).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let life = async {
