@@ -29,6 +29,8 @@ use tonic::Request;
 
 /// Lines on their way to the file: some seconds of the busiest cluster.
 const MOST_WAITING: usize = 8_192;
+/// How long lines gather after some have been written; the first after a rest is written at once.
+const GATHER: Duration = Duration::from_millis(3);
 /// Lines in one write.
 const MOST_AT_ONCE: usize = 64;
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
@@ -126,7 +128,16 @@ fn write(mut messages: mpsc::Receiver<Message>, mut files: Files, missed: &Misse
             // Whoever waited may have given up.
             let _ = done.send(());
         }
+        if (1..MOST_AT_ONCE).contains(&lines.len()) {
+            gather();
+        }
     }
+}
+
+// Meanwhile a line wakes nobody: waking this thread costs more than writing.
+#[allow(clippy::disallowed_methods)]
+fn gather() {
+    std::thread::sleep(GATHER);
 }
 
 /// Lines that the disk does not take are lost; the first time, the daemon's own log says so.

@@ -96,7 +96,9 @@ fn a_flipped_bit_is_seen_or_does_no_harm() {
         fs::write(file, bytes).unwrap();
         match std::panic::catch_unwind(|| look(&copy)) {
             Ok(Ok(found)) => {
-                model.check(&found).unwrap_or_else(|e| panic!("round {round}, byte {at} of {}, opened: {e}", file.display()));
+                model.check(&found).unwrap_or_else(|e| {
+                    panic!("round {round}, byte {at} of {}, opened: {e}", file.display())
+                });
                 harmless += 1;
             }
             Ok(Err(_)) | Err(_) => seen += 1,
