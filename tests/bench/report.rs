@@ -128,6 +128,7 @@ const METHOD: &str = "
 - Committed writes: as many clients at once over eight connections to whoever leads, each asking again as soon as it was answered;
   ours sets one of four labels of a node over the local socket, etcd puts one of four keys over TCP in the clear. Managers and
   members speak TLS among each other; ours also encrypt their logs. *2 ms more per flush*: both run under strace, which delays every fsync and fdatasync.
+- Processor time of a write: user's and kernel's, by `/proc/PID/stat`, of the daemons and of the client, which is one process for both.
 - Table entries: the reconciler of the worker, from a desired state to a kernel that has it, against the same messages made beforehand
   and sent as fast as the kernel takes them. The messages of one change are counted by strace.
 - Round trips: ICMP echo from a raw socket, timed by the sender.
