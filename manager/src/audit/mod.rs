@@ -146,10 +146,7 @@ fn put(files: &mut Files, lines: &[String], missed: &Missed, failed: &mut bool) 
         return;
     }
     let count = lines.len() as u64;
-    match files.append(&lines.join(
-        "
-",
-    )) {
+    match files.append(&lines.join("\n")) {
         Ok(()) => {
             missed.written.fetch_add(count, Ordering::Relaxed);
             *failed = false;
