@@ -1,7 +1,7 @@
 //! This manager comes into Raft, or goes.
 //! Knows: whom to ask and for how long. Must not know: what the leader does then (that is `membership`).
 
-use crate::leader::is_to_stay;
+use crate::leader::heir;
 use crate::leadership::{Leader, leader, settle};
 use crate::manager::{Manager, ManagerError};
 use crate::membership::give_up_role;
@@ -153,25 +153,22 @@ async fn ask_to_let_go(manager: &Manager, member: &Member, deadline: Duration) -
     }
 }
 
-/// Voters that are heard; the others would only lose the leader.
-fn heirs(status: &RaftStatus) -> impl Iterator<Item = (&u64, &Member)> {
-    status.voters.iter().filter(|(id, _)| **id != status.id && status.heard.contains(id))
-}
-
-/// On record as leaving first: then nobody hands over to this one again. Best to a manager that is to stay.
+/// To a voter that is heard; the others would only lose the leader. On record as leaving first: then nobody hands over to
+/// this one again.
 async fn hand_over(manager: &Manager, status: &RaftStatus) -> Result<(), ManagerError> {
     let seat = &manager.seat;
-    if heirs(status).next().is_some() {
-        give_up_role(seat, seat.me().node).await.map_err(ManagerError::Refused)?;
-    }
-    let heir =
-        seat.applied.read(|state| heirs(status).min_by_key(|(_, member)| !is_to_stay(&member.node, state)));
-    let Some((heir, _)) = heir else {
+    if !status.voters.keys().any(|id| *id != status.id && status.heard.contains(id)) {
         return Err(ManagerError::Refused(Status::failed_precondition(
             "no other manager is heard that could lead: bring them back first, or leave with --force",
         )));
+    }
+    give_up_role(seat, seat.me().node).await.map_err(ManagerError::Refused)?;
+    let Some(heir) = seat.applied.read(|state| heir(status, state)) else {
+        return Err(ManagerError::Refused(Status::unavailable(
+            "the managers that stay are not heard yet: ask again in a moment",
+        )));
     };
-    match manager.seat.raft.transfer_leader(*heir).await {
+    match manager.seat.raft.transfer_leader(heir).await {
         Ok(()) | Err(MemberError::NotLeader(_) | MemberError::Unknown) => Ok(()),
         Err(e @ (MemberError::Refused(_) | MemberError::Stopped(_))) => {
             Err(ManagerError::Refused(Status::unavailable(e.to_string())))

@@ -35,9 +35,7 @@ pub fn next_departure(status: &Status, state: &State) -> Option<Departure> {
     let (raft_id, member) = leaving.min_by_key(|(id, _)| **id == status.id)?;
     let blocked = || Departure::Blocked { raft_id: *raft_id, host: host(&member.node, state) };
     Some(if *raft_id == status.id {
-        let heirs = status.voters.iter().filter(|(id, _)| **id != status.id && status.heard.contains(id));
-        let heir = heirs.min_by_key(|(_, member)| goes(&member.node));
-        heir.map_or_else(blocked, |(id, _)| Departure::HandOver { to: *id })
+        heir(status, state).map_or_else(blocked, |to| Departure::HandOver { to })
     } else if others_decide(status, *raft_id) {
         Departure::Remove { raft_id: *raft_id }
     } else {
@@ -45,8 +43,19 @@ pub fn next_departure(status: &Status, state: &State) -> Option<Departure> {
     })
 }
 
+/// Who leads next, when this leader goes: one that is heard. One that goes too, only where nobody stays: it would hand over
+/// again at once, perhaps to this one.
+pub fn heir(status: &Status, state: &State) -> Option<u64> {
+    let others = || status.voters.iter().filter(|(id, _)| **id != status.id);
+    let stays = |(_, member): &(&u64, &swarm_raft::Member)| is_to_stay(&member.node, state);
+    let somebody_stays = others().any(|voter| stays(&voter));
+    let mut heirs =
+        others().filter(|voter| status.heard.contains(voter.0) && (!somebody_stays || stays(voter)));
+    heirs.next().map(|(id, _)| *id)
+}
+
 /// Whether this node, by its id, is a manager and is to stay one.
-pub fn is_to_stay(node: &str, state: &State) -> bool {
+fn is_to_stay(node: &str, state: &State) -> bool {
     let record = node.parse::<NodeId>().ok().and_then(|id| state.node(&id));
     record.is_some_and(|node| node.role == Role::Manager && node.status.state != NodeState::Disconnected)
 }
@@ -98,6 +107,19 @@ mod tests {
         demoted(&mut state, 1);
         assert_eq!(next_departure(&heard(&[1, 3]), &state), Some(Departure::HandOver { to: 3 }));
         assert!(matches!(next_departure(&heard(&[1]), &state), Some(Departure::Blocked { raft_id: 1, .. })));
+    }
+
+    /// Found by a loop of managers that leave in pairs: one that had just been handed leadership, and left too, handed it back.
+    #[test]
+    fn a_leader_that_goes_waits_for_one_that_stays() {
+        let mut state = with_managers(&[1, 2, 3]);
+        demoted(&mut state, 1);
+        demoted(&mut state, 2);
+        assert_eq!(heir(&heard(&[1, 2]), &state), None);
+        assert_eq!(heir(&heard(&[1, 2, 3]), &state), Some(3));
+        // Where nobody stays, whoever is heard.
+        let two = Status { heard: BTreeSet::from([1, 2]), ..status(&[1, 2]) };
+        assert_eq!(heir(&two, &state), Some(2));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::leadership::{Leader, leader, leader_now};
 use crate::recovery;
 use crate::seat::Seat;
 pub use corrections::{corrections, members};
-pub use departures::{Departure, is_to_stay, next_departure, others_decide};
+pub use departures::{Departure, heir, next_departure, others_decide};
 use futures::StreamExt;
 pub use level::{Said, rise, too_old};
 use liveness::{Graces, Liveness, Spell, Verdict};

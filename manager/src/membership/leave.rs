@@ -34,15 +34,22 @@ pub async fn leave(seat: &Seat, node: NodeId) -> Result<(), Status> {
     Ok(())
 }
 
-/// From here on nobody counts on it, and whoever leads takes it out of Raft should this manager not get so far.
+/// From here on nobody counts on it, and whoever leads takes it out of Raft should this manager not get so far. Where the
+/// record does not show that the others can decide, it stays as it is: whether they can, Raft knows better.
 ///
 /// # Errors
-/// The state's refusal, where those that stay could not decide.
+/// The state's refusal: it is the last one.
 pub async fn give_up_role(seat: &Seat, node: NodeId) -> Result<(), Status> {
+    if seat.applied.read(|state| state.node(&node).is_some_and(|node| node.role == Role::Worker)) {
+        return Ok(());
+    }
     let update = NodeUpdate { role: Some(Role::Worker), ..NodeUpdate::default() };
     match seat.propose_own(Command::UpdateNode(UpdateNode { node, update, if_revision: None })).await {
         // It has gone already.
-        Ok(_) | Err(ProposeFailed::Refused(Refusal::NodeLeft(_) | Refusal::NodeNotFound(_))) => Ok(()),
+        Ok(_)
+        | Err(ProposeFailed::Refused(
+            Refusal::NodeLeft(_) | Refusal::NodeNotFound(_) | Refusal::QuorumAtRisk { .. },
+        )) => Ok(()),
         Err(ProposeFailed::Refused(reason)) => Err(refusal(&reason)),
         Err(failed) => Err(failed.into()),
     }

@@ -132,6 +132,11 @@ async fn change(node: &Inner, members: ChangeMembers<u64, Member>, retain: bool)
         MemberError::Refused("other changes of Raft members are under way; try again".to_owned())
     })?;
     loop {
+        // A change that another leader began, and that is finished with this one, may be this manager's own removal: it leads
+        // for a moment more, and has no say any more.
+        if metrics(node, |m| m.membership_config.get_node(&node.id).is_none()) {
+            return Err(MemberError::NotLeader(None));
+        }
         let step = timeout_at(until, node.raft.change_membership(members.clone(), retain));
         match step.await.map_err(|_| MemberError::Unknown)?.map_err(member_error) {
             Ok(_) => return Ok(()),
