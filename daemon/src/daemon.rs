@@ -9,6 +9,7 @@ use crate::state_dir::StateDir;
 use anyhow::Context;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use swarm_manager::LocalAudit;
 use swarm_model::Role;
 use swarm_worker::WorkerHandle;
 use tokio::sync::{Mutex, MutexGuard};
@@ -17,6 +18,8 @@ use tonic::Status;
 pub struct Daemon {
     pub config: Config,
     pub state: StateDir,
+    /// Of the verbs that concern this host.
+    pub audit: LocalAudit,
     /// `init`, `join` and `leave` one at a time.
     turn: Mutex<()>,
     phase: RwLock<Phase>,
@@ -39,6 +42,7 @@ impl Daemon {
     pub fn new(config: Config) -> Self {
         Self {
             state: StateDir::new(&config.state_dir),
+            audit: LocalAudit::start(config.state_dir.join("audit")),
             config,
             turn: Mutex::new(()),
             phase: RwLock::new(Phase::Outside { last_error: String::new() }),
@@ -150,6 +154,7 @@ impl Daemon {
             Phase::Joining(joining) => joining.stop(),
             Phase::Outside { .. } => {}
         }
+        self.audit.flush().await;
     }
 }
 

@@ -2,10 +2,12 @@
 //! Knows who answers what; must not know how.
 
 use crate::daemon::Daemon;
+use crate::local_audit::Told;
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use swarm_manager::LocalCaller;
 use swarm_proto::v1::local_server::Local;
 use swarm_proto::v1::{self as pb, run_event::Event, run_step::Step};
 use swarm_worker::{PendingRun, WorkerHandle};
@@ -20,24 +22,40 @@ pub struct LocalService(pub Arc<Daemon>);
 
 type Answer<T> = Result<Response<T>, Status>;
 
+impl LocalService {
+    /// Carries a call out, and notes what came of it.
+    async fn noted<R: Told, T>(
+        &self,
+        request: Request<R>,
+        call: impl AsyncFnOnce(R) -> Answer<T>,
+    ) -> Answer<T> {
+        let opened = self.0.audit.open(LocalCaller::of(&request), R::METHOD, request.get_ref().told());
+        opened.close(call(request.into_inner())).await
+    }
+}
+
 #[tonic::async_trait]
 impl Local for LocalService {
     type RunStream = Pin<Box<dyn Stream<Item = Result<pb::RunEvent, Status>> + Send>>;
 
     async fn init(&self, request: Request<pb::InitRequest>) -> Answer<pb::InitResponse> {
-        crate::init::init(&self.0, request.into_inner()).await.map(Response::new)
+        self.noted(request, async |asked| crate::init::init(&self.0, asked).await.map(Response::new)).await
     }
 
     async fn join(&self, request: Request<pb::JoinRequest>) -> Answer<pb::JoinResponse> {
-        crate::join::join(&self.0, request.into_inner()).await.map(Response::new)
+        self.noted(request, async |asked| crate::join::join(&self.0, asked).await.map(Response::new)).await
     }
 
     async fn leave(&self, request: Request<pb::LeaveRequest>) -> Answer<pb::LeaveResponse> {
-        crate::leave::leave(&self.0, request.into_inner().force).await.map(Response::new)
+        self.noted(request, async |asked: pb::LeaveRequest| {
+            crate::leave::leave(&self.0, asked.force).await.map(Response::new)
+        })
+        .await
     }
 
     async fn rejoin(&self, request: Request<pb::RejoinRequest>) -> Answer<pb::RejoinResponse> {
-        crate::rejoin::rejoin(&self.0, request.into_inner()).await.map(Response::new)
+        self.noted(request, async |asked| crate::rejoin::rejoin(&self.0, asked).await.map(Response::new))
+            .await
     }
 
     async fn info(&self, _: Request<pb::InfoRequest>) -> Answer<pb::InfoResponse> {
@@ -45,20 +63,24 @@ impl Local for LocalService {
     }
 
     async fn unlock(&self, request: Request<pb::UnlockRequest>) -> Answer<pb::UnlockResponse> {
-        crate::lock::unlock(&self.0, request.into_inner()).await?;
-        Ok(Response::new(pb::UnlockResponse {}))
+        let unlock = async |asked| {
+            crate::lock::unlock(&self.0, asked).await?;
+            Ok(Response::new(pb::UnlockResponse {}))
+        };
+        self.noted(request, unlock).await
     }
 
     async fn restore(&self, request: Request<Streaming<pb::RestorePart>>) -> Answer<pb::RestoreResponse> {
-        crate::restore::restore(&self.0, request.into_inner()).await.map(Response::new)
+        let caller = LocalCaller::of(&request);
+        crate::restore::restore(&self.0, request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn run(&self, request: Request<Streaming<pb::RunStep>>) -> Answer<Self::RunStream> {
-        let worker = self.0.worker()?;
         let (events, stream) = mpsc::channel(2);
-        let steps = request.into_inner();
+        let caller = LocalCaller::of(&request);
+        let (daemon, steps) = (self.0.clone(), request.into_inner());
         tokio::spawn(async move {
-            if let Err(status) = run(worker, steps, &events).await {
+            if let Err(status) = run(&daemon, (caller, steps), &events).await {
                 let _ = events.send(Err(status)).await;
             }
         });
@@ -66,13 +88,15 @@ impl Local for LocalService {
     }
 
     async fn attach(&self, request: Request<pb::AttachRequest>) -> Answer<pb::SandboxResponse> {
-        let sandbox = self.0.worker()?.attach(request.into_inner()).await?;
-        Ok(answer(sandbox))
+        self.noted(request, async |asked| Ok(answer(self.0.worker()?.attach(asked).await?))).await
     }
 
     async fn detach(&self, request: Request<pb::DetachRequest>) -> Answer<pb::DetachResponse> {
-        self.0.local_worker()?.detach(request.into_inner()).await?;
-        Ok(Response::new(pb::DetachResponse {}))
+        let detach = async |asked| {
+            self.0.local_worker()?.detach(asked).await?;
+            Ok(Response::new(pb::DetachResponse {}))
+        };
+        self.noted(request, detach).await
     }
 
     async fn list_sandboxes(
@@ -92,22 +116,26 @@ impl Local for LocalService {
         &self,
         request: Request<pb::RemoveSandboxRequest>,
     ) -> Answer<pb::RemoveSandboxResponse> {
-        let request = request.into_inner();
-        let id = self.0.local_worker()?.remove(&request.reference, request.force).await?;
-        Ok(Response::new(pb::RemoveSandboxResponse { id }))
+        let remove = async |asked: pb::RemoveSandboxRequest| {
+            let id = self.0.local_worker()?.remove(&asked.reference, asked.force).await?;
+            Ok(Response::new(pb::RemoveSandboxResponse { id }))
+        };
+        self.noted(request, remove).await
     }
 
     async fn connect_network(&self, request: Request<pb::ConnectRequest>) -> Answer<pb::SandboxResponse> {
-        let sandbox = self.0.worker()?.connect(request.into_inner()).await?;
-        Ok(answer(sandbox))
+        self.noted(request, async |asked| Ok(answer(self.0.worker()?.connect(asked).await?))).await
     }
 
     async fn disconnect_network(
         &self,
         request: Request<pb::DisconnectRequest>,
     ) -> Answer<pb::DisconnectResponse> {
-        self.0.worker()?.disconnect(request.into_inner()).await?;
-        Ok(Response::new(pb::DisconnectResponse {}))
+        let disconnect = async |asked| {
+            self.0.worker()?.disconnect(asked).await?;
+            Ok(Response::new(pb::DisconnectResponse {}))
+        };
+        self.noted(request, disconnect).await
     }
 
     async fn list_local_networks(
@@ -125,34 +153,50 @@ fn answer(sandbox: pb::Sandbox) -> Response<pb::SandboxResponse> {
 /// Create → Ready → Started → Running → the end. Whatever ends it before Started drops the pending sandbox, which takes
 /// everything back.
 async fn run(
-    worker: WorkerHandle,
-    mut steps: Streaming<pb::RunStep>,
+    daemon: &Daemon,
+    (caller, mut steps): (LocalCaller, Streaming<pb::RunStep>),
     events: &mpsc::Sender<Result<pb::RunEvent, Status>>,
 ) -> Result<(), Status> {
     let Some(Step::Create(create)) = next(&mut steps).await? else {
         return Err(Status::invalid_argument("run begins with what is to be created"));
     };
-    let pending: PendingRun = tokio::select! {
-        made = worker.run(create) => made?,
-        () = events.closed() => return Ok(()),
+    let opened = daemon.audit.open(caller, pb::RunCreate::METHOD, create.told());
+    let begun = async {
+        let worker = daemon.worker()?;
+        Ok((begin(&worker, create, &mut steps, events).await?, worker))
     };
-    let ready = pb::RunEvent { event: Some(Event::Ready(pending.sandbox().clone())) };
-    if events.send(Ok(ready)).await.is_err() {
-        return Ok(());
-    }
-    let step = tokio::time::timeout(START_DEADLINE, next(&mut steps)).await;
-    let Ok(Some(Step::Started(started))) = step.unwrap_or(Ok(None)) else {
-        return Err(Status::cancelled("the command was not started: the sandbox is taken back"));
-    };
-    let running = pending.started(started.pid).await?;
-    let id = running.id.clone();
-    let _ = events.send(Ok(pb::RunEvent { event: Some(Event::Running(running)) })).await;
+    let (Some(id), worker) = opened.close(begun).await? else { return Ok(()) };
     // The stream ends with the sandbox: whoever waits for it finds the name and the address free again.
     tokio::select! {
         () = worker.ended(&id) => {}
         () = events.closed() => {}
     }
     Ok(())
+}
+
+/// The id of the sandbox whose command runs; `None`: whoever asked has gone before it could.
+async fn begin(
+    worker: &WorkerHandle,
+    create: pb::RunCreate,
+    steps: &mut Streaming<pb::RunStep>,
+    events: &mpsc::Sender<Result<pb::RunEvent, Status>>,
+) -> Result<Option<String>, Status> {
+    let pending: PendingRun = tokio::select! {
+        made = worker.run(create) => made?,
+        () = events.closed() => return Ok(None),
+    };
+    let ready = pb::RunEvent { event: Some(Event::Ready(pending.sandbox().clone())) };
+    if events.send(Ok(ready)).await.is_err() {
+        return Ok(None);
+    }
+    let step = tokio::time::timeout(START_DEADLINE, next(steps)).await;
+    let Ok(Some(Step::Started(started))) = step.unwrap_or(Ok(None)) else {
+        return Err(Status::cancelled("the command was not started: the sandbox is taken back"));
+    };
+    let running = pending.started(started.pid).await?;
+    let id = running.id.clone();
+    let _ = events.send(Ok(pb::RunEvent { event: Some(Event::Running(running)) })).await;
+    Ok(Some(id))
 }
 
 async fn next(steps: &mut Streaming<pb::RunStep>) -> Result<Option<Step>, Status> {

@@ -17,6 +17,7 @@ mod init;
 mod join;
 mod leave;
 mod local;
+mod local_audit;
 mod lock;
 mod log;
 mod member;

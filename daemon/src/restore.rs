@@ -5,6 +5,7 @@
 use crate::address::{self, Chosen, Typed, Wishes};
 use crate::daemon::Daemon;
 use crate::host;
+use crate::local_audit::Told;
 use crate::member::Member;
 use crate::running::{self, Running, Snapshots, Start};
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::random;
 use swarm_manager::{
-    BackupError, Former, Passphrase, Recovered, Restored, Successor, backup_size, restore as restored,
-    still_there,
+    BackupError, Former, LocalCaller, Passphrase, Recovered, Restored, Successor, backup_size,
+    restore as restored, still_there,
 };
 use swarm_model::{Availability, Cluster, Role, check_labels};
 use swarm_proto::{v1 as pb, v1::restore_part::Part, word_or};
@@ -30,11 +31,21 @@ const MOST_BYTES: usize = (1 << 30) + (1 << 20);
 pub async fn restore(
     daemon: &Arc<Daemon>,
     mut parts: Streaming<pb::RestorePart>,
+    caller: LocalCaller,
 ) -> Result<pb::RestoreResponse, Status> {
-    daemon.must_be_outside()?;
-    let Some(Part::Begin(mut begin)) = next(&mut parts).await? else {
+    let Some(Part::Begin(begin)) = next(&mut parts).await? else {
         return Err(Status::invalid_argument("restore begins with how it is to be done"));
     };
+    let opened = daemon.audit.open(caller, pb::RestoreBegin::METHOD, begin.told());
+    opened.close(go_on(daemon, begin, parts)).await
+}
+
+async fn go_on(
+    daemon: &Arc<Daemon>,
+    mut begin: pb::RestoreBegin,
+    mut parts: Streaming<pb::RestorePart>,
+) -> Result<pb::RestoreResponse, Status> {
+    daemon.must_be_outside()?;
     let passphrase = Passphrase::given(std::mem::take(&mut begin.passphrase));
     let newcomer = Newcomer::read(daemon, begin)?;
     let file = collect(&mut parts).await?;

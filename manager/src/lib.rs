@@ -48,6 +48,7 @@ mod seat;
 
 pub use addresses::{Found, ask, last_found};
 pub use api::{BackupStream, ControlService, EventStream};
+pub use audit::{LocalAudit, LocalCaller};
 pub use backup::{BackupError, Passphrase, size as backup_size};
 pub use config::{FirstNode, ManagerConfig, NewCluster};
 pub use figures::Figures;

@@ -81,6 +81,42 @@ fn s75_users_reach_every_manager_and_do_what_their_role_allows() {
     });
 }
 
+/// What is asked of a host's own daemon, on a worker as well.
+#[test]
+fn what_is_asked_of_a_hosts_own_daemon_is_in_its_own_log() {
+    scenario(Setup::hosts(2), |w| {
+        w.form(&["worker"])?;
+        let (h1, h2) = (w.host(1), w.host(2));
+        h1.ctl("network create --attachable my_net")?.ok()?;
+        let web = h2.run("web", "--network my_net")?;
+        let _blue = h2.attach("blue", "--network my_net")?;
+        h2.ctl("network disconnect my_net nope")?.refused(&[code::NOT_FOUND])?;
+        h2.ctl("ps")?.ok()?;
+        web.remove()?;
+        h2.ctl("leave --force")?.ok()?;
+        let log = || Ok::<_, anyhow::Error>(fs::read_to_string(h2.state_dir().join("audit/local.log"))?);
+        let said = eventually("the last line is written", || {
+            let said = log()?;
+            ensure!(said.contains("Local/Leave"), "{said}");
+            Ok(said)
+        })?;
+        for (method, what, result) in [
+            ("Local/Join", "through 10.88.0.1:2377", "done"),
+            ("Local/Run", "sandbox web on my_net", "done"),
+            ("Local/Attach", "sandbox blue on my_net", "done"),
+            ("Local/DisconnectNetwork", "sandbox nope from my_net", "refused"),
+            ("Local/RemoveSandbox", "sandbox web", "done"),
+            ("Local/Leave", "the cluster by force", "done"),
+        ] {
+            let told =
+                |line: &str| [method, what, result, "local uid 0"].iter().all(|part| line.contains(part));
+            ensure!(said.lines().any(told), "not told: {method} {what} {result}\n{said}");
+        }
+        ensure!(!said.contains("SWMTKN") && !said.contains("ListSandboxes"), "{said}");
+        Ok(())
+    });
+}
+
 #[test]
 fn s75_a_removed_user_is_refused_by_every_manager_within_two_seconds() {
     scenario(Setup::hosts(3), |w| {

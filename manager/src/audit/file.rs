@@ -6,8 +6,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const NAME: &str = "audit.log";
-
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// A file that would grow beyond is set aside first.
@@ -24,17 +22,18 @@ impl Default for Limits {
 
 pub struct Files {
     dir: PathBuf,
+    name: &'static str,
     limits: Limits,
     open: Option<(File, u64)>,
 }
 
 impl Files {
-    pub fn new(dir: PathBuf, limits: Limits) -> Self {
-        Self { dir, limits, open: None }
+    pub fn new(dir: PathBuf, name: &'static str, limits: Limits) -> Self {
+        Self { dir, name, limits, open: None }
     }
 
     pub fn path(&self) -> PathBuf {
-        self.dir.join(NAME)
+        self.dir.join(self.name)
     }
 
     /// One line or several and a newline, in one write: a killed process leaves whole lines.
@@ -76,7 +75,7 @@ impl Files {
     }
 
     fn older(&self, number: u32) -> PathBuf {
-        self.dir.join(format!("{NAME}.{number}"))
+        self.dir.join(format!("{}.{number}", self.name))
     }
 }
 
@@ -96,12 +95,12 @@ mod tests {
     fn files_are_bounded_in_size_and_number_and_for_root_alone() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("audit");
-        let mut files = Files::new(place.clone(), Limits { bytes: 100, older: 2 });
+        let mut files = Files::new(place.clone(), "audit.log", Limits { bytes: 100, older: 2 });
         for line in 0..100 {
             files.append(&format!("{line:0>30}")).unwrap();
         }
         // Another run goes on where the last one ended.
-        Files::new(place.clone(), Limits { bytes: 100, older: 2 }).append("last").unwrap();
+        Files::new(place.clone(), "audit.log", Limits { bytes: 100, older: 2 }).append("last").unwrap();
         let mut names: Vec<_> =
             fs::read_dir(&place).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();

@@ -6,10 +6,12 @@
 
 mod file;
 mod flood;
+mod local;
 mod open;
 mod record;
 mod what;
 
+pub use local::{LocalAudit, LocalCaller};
 pub use open::Opened;
 pub use what::What;
 
@@ -33,6 +35,8 @@ const MOST_WAITING: usize = 8_192;
 const GATHER: Duration = Duration::from_millis(3);
 /// Lines in one write.
 const MOST_AT_ONCE: usize = 64;
+/// What was asked of this manager.
+const MANAGERS: &str = "audit.log";
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; all clones are the same log.
@@ -64,12 +68,17 @@ struct Missed {
 impl Audit {
     /// Writes below `dir`, which is made when the first line comes.
     pub fn start(dir: PathBuf, applied: Arc<AppliedState>) -> Self {
+        Self::begin(dir, MANAGERS, applied)
+    }
+
+    fn begin(dir: PathBuf, name: &'static str, applied: Arc<AppliedState>) -> Self {
         let (queue, messages) = mpsc::channel(MOST_WAITING);
         let missed = Arc::new(Missed::default());
         let audit = Self { queue, missed: missed.clone(), flood: Arc::default(), applied };
         // A thread of its own: disks may take their time, and nobody waits for it when the process ends.
         let writer = std::thread::Builder::new().name("audit".to_owned());
-        if let Err(error) = writer.spawn(move || write(messages, Files::new(dir, Limits::default()), &missed))
+        if let Err(error) =
+            writer.spawn(move || write(messages, Files::new(dir, name, Limits::default()), &missed))
         {
             tracing::error!(%error, "the audit log cannot be written: its lines are counted as lost");
         }
@@ -79,7 +88,7 @@ impl Audit {
     /// Begins the record of a call. Whatever becomes of it, there will be a line.
     pub fn open<R: What>(&self, door: Door, method: Method, request: &Request<R>) -> Opened {
         let who = record::Who::of(door, request, &self.applied);
-        Opened::new(self.clone(), who, method, request.get_ref().what())
+        Opened::new(self.clone(), who, method.name(), request.get_ref().what())
     }
 
     fn note(&self, record: Record) {

@@ -2,7 +2,6 @@
 
 use super::Audit;
 use super::record::{Outcome, Record, Who, outcome};
-use crate::method::Method;
 use crate::propose::now_ms;
 use std::future::Future;
 use std::time::Instant;
@@ -16,7 +15,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(audit: Audit, who: Who, method: Method, what: String) -> Self {
+    pub(super) fn new(audit: Audit, who: Who, method: &'static str, what: String) -> Self {
         let (outcome, said) = (Outcome::GivenUp, None);
         let record = Record { at_ms: now_ms(), who, method, what, outcome, said, took_ms: 0 };
         Self { audit, began: Instant::now(), record: Some(record) }

@@ -3,7 +3,6 @@
 use crate::applied::AppliedState;
 use crate::caller::{Arrival, Caller};
 use crate::gate::Door;
-use crate::method::Method;
 use crate::propose::now_ms;
 use serde::Serialize;
 use swarm_model::{Role, rfc3339};
@@ -32,7 +31,7 @@ impl Who {
     }
 }
 
-fn local<R>(request: &Request<R>) -> Who {
+pub fn local<R>(request: &Request<R>) -> Who {
     let cred = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
     let who = match cred {
         Some(cred) => format!("local uid {}", cred.uid()),
@@ -86,7 +85,7 @@ pub enum Outcome {
 pub struct Record {
     pub at_ms: u64,
     pub who: Who,
-    pub method: Method,
+    pub method: &'static str,
     pub what: String,
     pub outcome: Outcome,
     /// Why not.
@@ -130,7 +129,7 @@ impl Record {
             who: cut(&self.who.who),
             from: &self.who.from,
             via: self.who.via.as_deref(),
-            method: self.method.name(),
+            method: self.method,
             what: cut(&self.what),
             result: self.outcome,
             said,

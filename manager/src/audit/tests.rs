@@ -17,7 +17,7 @@ fn record(outcome: Outcome, is_stranger: bool) -> Record {
     Record {
         at_ms: 1,
         who,
-        method: Method::Issue,
+        method: Method::Issue.name(),
         what: "node \"x\"\n{}".into(),
         outcome,
         said: Some("no".into()),
