@@ -6,7 +6,6 @@ use crate::args::swarm::InitArgs;
 use crate::client::{Client, Target, call};
 use crate::error::CliError;
 use crate::verbs::{print, say};
-use ipnet::Ipv4Net;
 use swarm_model::{ClusterSettings, check_labels};
 use swarm_proto::v1;
 
