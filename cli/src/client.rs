@@ -17,7 +17,7 @@ use swarm_proto::{ACCEPT_STALE, STALE};
 use tokio::net::UnixStream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// For everything but `run`: longer than any wait inside the daemon, which says more about what it waited for.
 pub const DEADLINE: Duration = Duration::from_secs(25);
@@ -67,10 +67,7 @@ impl Client {
     pub fn local(&self) -> Result<LocalClient<Channel>, CliError> {
         match &self.manager {
             None => Ok(LocalClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)),
-            Some(addr) => Err(CliError::Usage(format!(
-                "this needs the daemon of the host it concerns, and cannot be asked of the manager at {addr}: \
-                 run it on that host, without -H tcp://"
-            ))),
+            Some(addr) => Err(needs_its_host(addr)),
         }
     }
 
@@ -78,6 +75,14 @@ impl Client {
     pub fn manager(&self) -> Option<&str> {
         self.manager.as_deref()
     }
+}
+
+/// What was asked of a manager, and is no manager's business.
+pub fn needs_its_host(addr: &str) -> CliError {
+    CliError::Usage(format!(
+        "this needs the daemon of the host it concerns, and cannot be asked of the manager at {addr}: \
+         run it on that host, without -H tcp://"
+    ))
 }
 
 async fn local(socket: &Path) -> Result<Channel, CliError> {
@@ -102,6 +107,20 @@ fn unreachable(socket: &Path, error: &io::Error) -> CliError {
             "not permitted to speak to swarmd at {at}: be root or a member of the group swarm"
         )),
         _ => CliError::Unavailable(format!("cannot reach swarmd at {at}: is the daemon running? ({error})")),
+    }
+}
+
+/// As [`call`], for a request that only hands on what was typed: what the daemon finds invalid is a slip of the one who
+/// typed it.
+pub async fn call_as_typed<T>(
+    answer: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, CliError> {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Err(status)) if status.code() == Code::InvalidArgument => {
+            Err(CliError::Usage(status.message().to_owned()))
+        }
+        Ok(answer) => Ok(answer.map_err(CliError::from)?.into_inner()),
+        Err(_) => Err(no_answer(DEADLINE)),
     }
 }
 
@@ -134,11 +153,15 @@ pub async fn within<T>(
 ) -> Result<T, CliError> {
     match tokio::time::timeout(deadline, answer).await {
         Ok(answer) => answer.map_err(CliError::from),
-        Err(_) => Err(CliError::Unavailable(format!(
-            "swarmd did not answer within {} s; whether it did what was asked is unknown: look before you ask again",
-            deadline.as_secs()
-        ))),
+        Err(_) => Err(no_answer(deadline)),
     }
+}
+
+fn no_answer(deadline: Duration) -> CliError {
+    CliError::Unavailable(format!(
+        "swarmd did not answer within {} s; whether it did what was asked is unknown: look before you ask again",
+        deadline.as_secs()
+    ))
 }
 
 /// A fresh id for a change, so that asking again does not do it twice.

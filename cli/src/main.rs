@@ -11,11 +11,18 @@ mod identity;
 mod render;
 mod verbs;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let matches = args::Cli::command().get_matches();
+    let cli = match args::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    if let Err(error) = cli.check(&matches) {
+        return ended(&error);
+    }
     let target = client::Target { host: cli.host, identity: cli.identity };
     let done = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -24,11 +31,13 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(verbs::dispatch(&target, cli.command)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if let Some(message) = error.message() {
-                verbs::say(&message);
-            }
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => ended(&error),
     }
+}
+
+fn ended(error: &error::CliError) -> ExitCode {
+    if let Some(message) = error.message() {
+        verbs::say(&message);
+    }
+    ExitCode::from(error.exit_code())
 }

@@ -10,8 +10,11 @@ pub mod swarm;
 pub mod user;
 pub mod values;
 
-use clap::{Parser, Subcommand};
+use crate::error::CliError;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
+use values::Host;
 
 /// Networks across hosts: the command line of swarmd.
 #[derive(Debug, Parser)]
@@ -36,6 +39,23 @@ pub struct Cli {
     pub identity: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// # Errors
+    /// An identity was typed for the local daemon, which asks for none: what was meant is done by somebody else than was
+    /// thought. One that stands in the environment of a whole shell is only not used.
+    pub fn check(&self, matches: &ArgMatches) -> Result<(), CliError> {
+        let typed = matches.value_source("identity") == Some(ValueSource::CommandLine);
+        match self.host {
+            Host::Socket(_) if typed => Err(CliError::Usage(
+                "--identity is for a manager at tcp://, and the local daemon asks for none: add -H tcp://HOST:PORT, or leave \
+                 it out"
+                    .into(),
+            )),
+            Host::Socket(_) | Host::Manager(_) => Ok(()),
+        }
+    }
 }
 
 const EXIT_CODES: &str = "\

@@ -12,14 +12,31 @@ mod swarm;
 mod user;
 
 use crate::args::Command;
-use crate::client::Target;
+use crate::args::network::NetworkCommand;
+use crate::args::values::Host;
+use crate::client::{Target, needs_its_host};
 use crate::error::CliError;
 use std::io::{ErrorKind, Write};
 
 /// As a shell says it of a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
 
+/// What only the daemon of the host it concerns can do, or knows.
+fn is_of_one_host(command: &Command) -> bool {
+    use Command::{Attach, Detach, Exec, Init, Join, Leave, Network, Ps, Rejoin, Restore, Rm, Run, Unlock};
+    match command {
+        Init(_) | Join(_) | Leave(_) | Rejoin(_) | Restore(_) | Unlock(_) => true,
+        Run(_) | Attach(_) | Detach(_) | Ps(_) | Rm(_) | Exec(_) => true,
+        Network(NetworkCommand::Connect(_) | NetworkCommand::Disconnect(_)) => true,
+        _ => false,
+    }
+}
+
 pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError> {
+    // Before a file of this host is read for it.
+    if let (Host::Manager(addr), true) = (&target.host, is_of_one_host(&command)) {
+        return Err(needs_its_host(addr));
+    }
     match command {
         Command::Init(args) => swarm::init::run(target, args).await,
         Command::Join(args) => swarm::join::run(target, args).await,

@@ -42,6 +42,29 @@ async fn what_the_daemon_says_is_said_and_decides_the_exit_code() {
     }
 }
 
+/// What the daemon alone can judge, and was only handed on.
+#[tokio::test]
+async fn what_the_daemon_finds_wrong_with_an_address_is_a_slip_of_the_one_who_typed() {
+    let daemon = Daemon::manager();
+    daemon.refuse(Code::InvalidArgument, "--advertise-addr \"foo\" is no address");
+    for line in
+        ["init --advertise-addr foo", "join --token x 192.0.2.1", "rejoin --advertise-addr foo 192.0.2.1"]
+    {
+        let outcome = daemon.run(line).await;
+        assert_eq!(outcome.code, 2, "{line}: {outcome:?}");
+        assert!(one_sentence(&outcome).contains("no address"));
+    }
+}
+
+/// A shell that has both set for other managers may still ask the daemon of its own host.
+#[tokio::test]
+async fn an_identity_in_the_environment_is_not_used_for_the_local_daemon() {
+    let daemon = Daemon::manager();
+    let mut command = daemon.command("node ls -q");
+    command.env("SWARM_IDENTITY", "/nowhere");
+    assert_eq!(finish(command).await.code, 0);
+}
+
 #[tokio::test]
 async fn no_daemon_is_said_at_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,6 +133,16 @@ async fn mistakes_are_found_before_anything_is_asked() {
         ("init --default-addr-pool 10.0.0.1/8", 2, "did you mean 10.0.0.0/8"),
         ("init --default-addr-pool-mask-length 31", 2, "/31"),
         ("init --cert-expiry 1m", 2, "expiry"),
+        ("init --dispatcher-heartbeat 1ms", 2, "heartbeat"),
+        ("join-token create --role worker --ttl 5s", 2, "10s to 10 years"),
+        ("user create --role admin --expiry 1s anna", 2, "1m to 10 years"),
+        ("--identity /nowhere node ls", 2, "--identity is for a manager at tcp://"),
+        ("node ls --identity /nowhere", 2, "--identity is for a manager at tcp://"),
+        ("-H tcp://192.0.2.1 join --token-file /nowhere 192.0.2.1", 2, "on that host"),
+        ("-H tcp://192.0.2.1 --identity /nowhere restore /nowhere", 2, "on that host"),
+        ("-H tcp://192.0.2.1 attach --network n --name a --netns /nowhere", 2, "on that host"),
+        ("-H tcp://192.0.2.1 run -- true", 2, "on that host"),
+        ("-H tcp://192.0.2.1 network connect n web", 2, "on that host"),
         ("join --token-file /nowhere 192.0.2.1:2377", 1, "/nowhere"),
         ("attach --network n --name a --netns nowhere", 3, "/run/netns/nowhere"),
         ("attach --network n --name a --pid 2147483647", 3, "2147483647"),

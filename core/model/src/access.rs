@@ -6,6 +6,7 @@ use crate::{Labels, NodeId, Role, TokenId, UnknownWord, UserId};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,8 @@ pub enum TokenFault {
 }
 
 impl IssuedToken {
+    /// Shorter would be over before it is typed; longer than ten years is for ever.
+    pub const TTL_MS: RangeInclusive<u64> = 10_000..=10 * 366 * 24 * 3_600_000;
     /// How many of those who used it are remembered by name.
     pub const MOST_NAMED: usize = 20;
 
@@ -120,6 +123,11 @@ pub struct User {
     /// When the root CA that issued the certificate was replaced. Written by feature level 4 alone.
     #[serde(default)]
     pub outdated_ms: Option<u64>,
+}
+
+impl User {
+    /// Of its certificate; as those of nodes, but for a shorter least: an identity may be lent for an afternoon.
+    pub const EXPIRY_MS: RangeInclusive<u64> = 60_000..=10 * 366 * 24 * 3_600_000;
 }
 
 pub const MAX_USER_NAME_BYTES: usize = 63;

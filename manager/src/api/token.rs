@@ -7,13 +7,10 @@ use crate::failure::{refusal, unexpected};
 use crate::propose::now_ms;
 use crate::seat::{Seat, request_id};
 use swarm_identity::{JoinToken, random, secret_digest};
-use swarm_model::TokenId;
+use swarm_model::{IssuedToken, TokenId};
 use swarm_proto::{v1, word};
 use swarm_state::{Command, CreateToken, Reply};
 use tonic::Status;
-
-/// Shorter would be over before it is typed; longer than ten years is for ever.
-const TTL_MS: std::ops::RangeInclusive<u64> = 10_000..=10 * 366 * 24 * 3_600_000;
 
 pub async fn create(
     seat: &Seat,
@@ -43,7 +40,7 @@ pub async fn create(
 fn wanted(asked: &v1::CreateJoinTokenRequest, digest: [u8; 32]) -> Result<CreateToken, Status> {
     let expires_ms = match asked.ttl_ms {
         0 => None,
-        ttl if TTL_MS.contains(&ttl) => Some(now_ms().saturating_add(ttl)),
+        ttl if IssuedToken::TTL_MS.contains(&ttl) => Some(now_ms().saturating_add(ttl)),
         _ => return Err(Status::invalid_argument("the time to live is out of range: 10s to 10 years")),
     };
     Ok(CreateToken {

@@ -8,13 +8,10 @@ use crate::failure::{refusal, unexpected};
 use crate::propose::now_ms;
 use crate::seat::{Seat, request_id};
 use swarm_identity::{UserSubject, Validity, random};
-use swarm_model::{Cluster, UserId};
+use swarm_model::{Cluster, User, UserId};
 use swarm_proto::{v1, word};
 use swarm_state::{Command, CreateUser, Reply};
 use tonic::Status;
-
-/// As certificates of nodes, but for a shorter least: an identity may be lent for an afternoon.
-const EXPIRY_MS: std::ops::RangeInclusive<u64> = 60_000..=10 * 366 * 24 * 3_600_000;
 
 pub async fn create(
     seat: &Seat,
@@ -39,7 +36,7 @@ pub async fn create(
 fn wanted(asked: &v1::CreateUserRequest, cluster: &Cluster) -> Result<CreateUser, Status> {
     let expiry_ms = match asked.expiry_ms {
         0 => cluster.settings.cert_expiry_ms,
-        expiry if EXPIRY_MS.contains(&expiry) => expiry,
+        expiry if User::EXPIRY_MS.contains(&expiry) => expiry,
         _ => return Err(Status::invalid_argument("the expiry is out of range: 1m to 10 years")),
     };
     Ok(CreateUser {

@@ -3,14 +3,23 @@
 use crate::args::network::NetworkCreateArgs;
 use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
-use crate::verbs::print;
+use crate::verbs::{print, say};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use swarm_model::{IpamConfig, NetworkSpec, SpecError};
 use swarm_proto::v1;
 
+/// The most that an overlay over plain Ethernet carries: 1500 less what VXLAN adds.
+const ETHERNET: u16 = 1450;
+
 pub async fn run(target: &Target, args: NetworkCreateArgs) -> Result<(), CliError> {
     let spec = spec(args)?;
+    if let Some(mtu) = spec.mtu.filter(|mtu| *mtu > ETHERNET) {
+        say(&format!(
+            "note: mtu={mtu} is an upper bound: on each host endpoints get what its path to the others carries, if that is less; \
+             `swarmctl ps --format json` shows it"
+        ));
+    }
     let client = Client::connect(target).await?;
     let request = v1::CreateNetworkRequest { spec: Some((&spec).into()), request_id: request_id()? };
     let answer = call(client.control().create_network(request)).await?;

@@ -3,7 +3,7 @@
 use super::join_command;
 use super::unlock_key::instructions;
 use crate::args::swarm::InitArgs;
-use crate::client::{Client, Target, call};
+use crate::client::{Client, Target, call_as_typed};
 use crate::error::CliError;
 use crate::verbs::{print, say};
 use swarm_model::{ClusterSettings, check_labels};
@@ -13,7 +13,7 @@ pub async fn run(target: &Target, args: InitArgs) -> Result<(), CliError> {
     let recovering = args.force_new_cluster;
     let request = request(args)?;
     let client = Client::connect(target).await?;
-    let answer = call(client.local()?.init(request)).await?;
+    let answer = call_as_typed(client.local()?.init(request)).await?;
     answer.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     let lock = match answer.unlock_key.as_str() {
         "" => String::new(),

@@ -1,7 +1,7 @@
 //! `join`: this host becomes a member.
 
 use crate::args::swarm::{JoinArgs, TokenArgs};
-use crate::client::{Client, Target, call};
+use crate::client::{Client, Target, call_as_typed};
 use crate::error::CliError;
 use crate::verbs::{print, say};
 use std::future::Future;
@@ -24,7 +24,7 @@ pub async fn run(target: &Target, args: JoinArgs) -> Result<(), CliError> {
     };
     let client = Client::connect(target).await?;
     let mut local = client.local()?;
-    let answer = patiently(call(local.join(request))).await?;
+    let answer = patiently(call_as_typed(local.join(request))).await?;
     if answer.pending {
         return Err(CliError::Unavailable(pending(&answer.message)));
     }

@@ -8,6 +8,7 @@ use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::render::{Printer, access::TokenRow};
 use crate::verbs::{Several, print, say};
+use swarm_model::IssuedToken;
 use swarm_proto::v1;
 
 pub async fn run(target: &Target, args: JoinTokenArgs) -> Result<(), CliError> {
@@ -68,6 +69,9 @@ fn instructions(role: RoleArg, token: &str, address: &str) -> String {
 }
 
 async fn create(target: &Target, args: TokenCreateArgs) -> Result<(), CliError> {
+    if args.ttl.is_some_and(|ttl| !IssuedToken::TTL_MS.contains(&ttl)) {
+        return Err(CliError::Usage("--ttl: a token must live for some time: 10s to 10 years".into()));
+    }
     let client = Client::connect(target).await?;
     let request = v1::CreateJoinTokenRequest {
         role: v1::Role::from(args.role).into(),
@@ -76,9 +80,6 @@ async fn create(target: &Target, args: TokenCreateArgs) -> Result<(), CliError> 
         labels: args.labels.into_iter().collect(),
         request_id: request_id()?,
     };
-    if args.ttl == Some(0) {
-        return Err(CliError::Usage("--ttl: a token must live for some time: 10s to 10 years".into()));
-    }
     let answer = call(client.control().create_join_token(request)).await?;
     if args.quiet {
         return print(&format!("{}\n", answer.token));

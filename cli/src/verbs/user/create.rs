@@ -8,10 +8,11 @@ use crate::verbs::{print, say};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use swarm_identity::{UserIdentity, new_key_and_csr};
+use swarm_model::User;
 use swarm_proto::v1;
 
 pub async fn run(target: &Target, args: UserCreateArgs) -> Result<(), CliError> {
-    if args.expiry == Some(0) {
+    if args.expiry.is_some_and(|expiry| !User::EXPIRY_MS.contains(&expiry)) {
         return Err(CliError::Usage(
             "--expiry: a certificate must be valid for some time: 1m to 10 years".into(),
         ));
