@@ -80,8 +80,12 @@ impl Daemon {
             Phase::Joining(_) => Err(Status::failed_precondition(
                 "this node is already joining a swarm: use `swarmctl leave` to stop that, or `swarmctl info` to see how far it is",
             )),
-            Phase::Member(_) | Phase::Locked(_) => Err(Status::failed_precondition(
-                "this node is already part of a swarm: use `swarmctl leave` to leave it and join another one",
+            Phase::Member(_) => Err(Status::failed_precondition(
+                "this node is already part of a swarm: `swarmctl leave` takes it out of that one first",
+            )),
+            Phase::Locked(_) => Err(Status::failed_precondition(
+                "this node is already part of a swarm, as a manager that is locked: `swarmctl unlock` opens it, and \
+                 `swarmctl leave --force` takes it out of that swarm",
             )),
         }
     }

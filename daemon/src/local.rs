@@ -103,8 +103,13 @@ impl Local for LocalService {
         &self,
         request: Request<pb::ListSandboxesRequest>,
     ) -> Answer<pb::ListSandboxesResponse> {
-        let sandboxes = self.0.local_worker()?.list(request.into_inner().all);
-        Ok(Response::new(pb::ListSandboxesResponse { sandboxes }))
+        let worker = self.0.local_worker()?;
+        let sandboxes = worker.list(request.into_inner().all);
+        let status = worker.status();
+        // What is listed here the cluster may know nothing of any more.
+        let refused = status.is_refused.then_some(status.session_error);
+        let warnings = refused.map(|why| format!("no manager takes this node: {why}")).into_iter().collect();
+        Ok(Response::new(pb::ListSandboxesResponse { sandboxes, warnings }))
     }
 
     async fn get_sandbox(&self, request: Request<pb::GetSandboxRequest>) -> Answer<pb::SandboxResponse> {

@@ -146,7 +146,12 @@ async fn answer(
         crate::init::answer(daemon, running.member().advertise).await?;
     let there = still_there(running.credentials.clone(), former).await;
     let still_there = there.iter().map(|f| format!("{} ({})", f.hostname, f.peer.addr)).collect();
-    Ok(pb::RestoreResponse { node, join_token_worker, advertise_addr, backup: Some(backup), still_there })
+    let locked = |serving: Arc<crate::serving::Serving>| {
+        serving.manager.read(|state| state.cluster().is_some_and(|cluster| cluster.unlock_key.is_some()))
+    };
+    let autolock = running.serving().is_some_and(locked);
+    let backup = Some(backup);
+    Ok(pb::RestoreResponse { node, join_token_worker, advertise_addr, backup, still_there, autolock })
 }
 
 fn unusable(error: BackupError) -> Status {

@@ -115,10 +115,12 @@ impl<R> Authorized<R> {
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    #[error("{method} needs a certificate of this cluster: join it first with `swarmctl join`")]
+    #[error("to {} needs a certificate of this cluster: join it first with `swarmctl join`", method.wish())]
     NoCertificate { method: Method },
-    #[error("{} may not call {method}: {}", standing.phrase(), standing.whom_to_ask())]
+    #[error("{} may not {}: {}", standing.phrase(), method.wish(), standing.whom_to_ask())]
     NotPermitted { method: Method, standing: Standing },
+    #[error("{} may not promote or demote nodes: {}", standing.phrase(), standing.whom_to_ask())]
+    RoleNotPermitted { standing: Standing },
     #[error(
         "node {node} is not a member of this cluster: it left or was removed; `swarmctl leave --force` there, then join again"
     )]
@@ -126,7 +128,7 @@ pub enum Denied {
     #[error("the certificate is one of cluster {given}, this is cluster {ours}")]
     OtherCluster { given: ClusterId, ours: ClusterId },
     #[error(
-        "the user {user} of this certificate is none of this cluster any more: ask an admin for a new identity"
+        "the user of this identity ({user}) was removed from the cluster: ask an admin for a new one (`swarmctl user create`)"
     )]
     NotAUser { user: UserId },
 }

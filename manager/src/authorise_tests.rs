@@ -100,6 +100,20 @@ fn a_certificate_counts_no_more_than_the_record_and_no_more_than_itself() {
     assert_eq!(ask(holder(1, Role::Manager, 1), Method::CreateNetwork, &manager), Ok(()));
 }
 
+/// Names of methods are nobody's words.
+#[test]
+fn refusals_say_what_was_wanted_in_words() {
+    for method in Method::ALL.iter().copied() {
+        let standing = Standing::User(UserRole::Viewer);
+        for denied in [Denied::NotPermitted { method, standing }, Denied::NoCertificate { method }] {
+            let said = denied.to_string();
+            assert!(!said.contains('/') && said.contains(method.wish()), "{said}");
+        }
+    }
+    let denied = Denied::RoleNotPermitted { standing: Standing::User(UserRole::Operator) };
+    assert!(denied.to_string().starts_with("a user who is an operator may not promote or demote nodes"));
+}
+
 #[test]
 fn strangers_the_removed_and_other_clusters_are_refused() {
     let record = on_record(Role::Manager, NodeState::Ready);
@@ -156,8 +170,15 @@ fn a_user_counts_as_its_record_says_and_without_one_for_nothing() {
     let removed = ask(caller(1), Method::ListNodes, &record);
     assert_eq!(removed, Err(Denied::NotAUser { user: id }));
     let role = UserRole::Viewer;
-    record.1 =
-        Some(User { id, name: "anna".to_owned(), role, created_ms: 0, expires_ms: 1, outdated_ms: None });
+    record.1 = Some(User {
+        id,
+        name: "anna".to_owned(),
+        role,
+        created_ms: 0,
+        expires_ms: 1,
+        outdated_ms: None,
+        rotation: None,
+    });
     assert_eq!(ask(caller(1), Method::ListNodes, &record), Ok(()));
     let denied = ask(caller(1), Method::CreateNetwork, &record);
     assert_eq!(denied, Err(Denied::NotPermitted { method: Method::CreateNetwork, standing: VIEWER }));

@@ -28,6 +28,7 @@ impl From<Denied> for Status {
         match denied {
             Denied::NoCertificate { .. } => Self::unauthenticated(text),
             Denied::NotPermitted { .. }
+            | Denied::RoleNotPermitted { .. }
             | Denied::NotMember { .. }
             | Denied::OtherCluster { .. }
             | Denied::NotAUser { .. } => Self::permission_denied(text),

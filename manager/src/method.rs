@@ -47,6 +47,52 @@ impl Method {
     }
 }
 
+impl Method {
+    /// What a caller wants that calls it, after "may" or "to".
+    pub fn wish(self) -> &'static str {
+        match self {
+            Self::GetCluster => "look at the cluster",
+            Self::GetJoinToken => "see a join token",
+            Self::RotateJoinToken => "replace a join token",
+            Self::UpdateCluster => "change the cluster's settings",
+            Self::RotateRoot => "replace the root CA",
+            Self::ListNodes | Self::GetNode => "look at nodes",
+            Self::UpdateNode => "change nodes",
+            Self::RemoveNode => "remove nodes",
+            Self::CreateNetwork => "create networks",
+            Self::ListNetworks | Self::GetNetwork => "look at networks",
+            Self::RemoveNetwork | Self::PruneNetworks => "remove networks",
+            Self::ListEndpoints => "look at endpoints",
+            Self::WatchEvents => "watch events",
+            Self::Backup => "make a backup",
+            Self::SetLock => "lock or unlock the managers' files, or replace the unlock key",
+            Self::GetUnlockKey => "see the unlock key",
+            Self::CreateJoinToken => "make join tokens",
+            Self::ListJoinTokens => "list join tokens",
+            Self::RevokeJoinToken => "revoke join tokens",
+            Self::CreateUser => "make users",
+            Self::ListUsers => "list users",
+            Self::RemoveUser => "remove users",
+            Self::GetRootCa | Self::Issue | Self::Renew | Self::RenewExpired => "ask for a certificate",
+            Self::Session => "open a node's session",
+            Self::Leave => "say good-bye for a node",
+            Self::CreateEndpoints | Self::ReleaseEndpoints => "change a node's endpoints",
+            Self::JoinRaft
+            | Self::LeaveRaft
+            | Self::ReadIndex
+            | Self::Heard
+            | Self::Propose
+            | Self::Greet
+            | Self::Survey
+            | Self::Append
+            | Self::Vote
+            | Self::PreVote
+            | Self::InstallSnapshot
+            | Self::TransferLeader => "speak as one manager to another",
+        }
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -83,6 +83,15 @@ impl Seat {
         Identity::from(&self.credentials.peer())
     }
 
+    /// Carries a call out also when whoever asked is gone by then: a node that leaves may have heard from another manager.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let ended = self.tasks.spawn(call).await;
+        ended.unwrap_or_else(|e| Err(Status::internal(format!("the call ended early: {e}"))))
+    }
+
     /// Proposes something this manager does of its own accord.
     pub async fn propose_own(&self, command: Command) -> Result<Done, crate::propose::ProposeFailed> {
         let permit = Authorized::of_this_manager(self.me(), command);

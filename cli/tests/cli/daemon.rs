@@ -262,7 +262,7 @@ answers! {
     attach(AttachRequest) -> SandboxResponse = |_, _| Ok(v1::SandboxResponse { sandbox: data::sandboxes(false).pop() });
     detach(DetachRequest) -> DetachResponse = |_, _| Ok(v1::DetachResponse {});
     list_sandboxes(ListSandboxesRequest) -> ListSandboxesResponse =
-        |_, request| Ok(v1::ListSandboxesResponse { sandboxes: data::sandboxes(request.all) });
+        |_, request| Ok(v1::ListSandboxesResponse { sandboxes: data::sandboxes(request.all), warnings: vec![] });
     get_sandbox(GetSandboxRequest) -> SandboxResponse = |daemon, request| match request.reference.as_str() {
         "nope" => not_found("sandbox", "nope"),
         _ => Ok(v1::SandboxResponse { sandbox: Some(daemon.sandbox()) }),

@@ -312,6 +312,7 @@ pub fn restored(file: usize) -> v1::RestoreResponse {
         advertise_addr: "192.0.2.1:2377".into(),
         backup: Some(summary(0)),
         still_there,
+        autolock: file > 10,
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn update(
     let (request, node) = (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?);
     let (update, if_revision) = (NodeUpdate::try_from(asked)?, asked.if_revision);
     if update.role.is_some() && !permits_role(permit.standing()) {
-        return Err(Denied::NotPermitted { method: permit.method(), standing: permit.standing() }.into());
+        return Err(Denied::RoleNotPermitted { standing: permit.standing() }.into());
     }
     if update.role == Some(Role::Worker) {
         check_demotion(seat, node).await?;

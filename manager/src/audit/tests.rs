@@ -51,6 +51,21 @@ async fn every_outcome_has_its_line_also_that_of_a_call_nobody_waited_for() {
     );
 }
 
+#[test]
+fn what_was_asked_is_told_apart() {
+    let lock = |lock: v1::Lock| v1::SetLockRequest { lock: lock.into(), ..Default::default() }.what();
+    assert_eq!(lock(v1::Lock::On), "lock the managers' files");
+    assert_eq!(lock(v1::Lock::Off), "unlock the managers' files");
+    assert_eq!(lock(v1::Lock::Rotate), "another unlock key");
+    let token = v1::CreateJoinTokenRequest { role: v1::Role::Worker.into(), ..Default::default() };
+    assert_eq!(token.what(), "worker token, any number of uses, no end");
+    let token = v1::CreateJoinTokenRequest { uses: 2, ttl_ms: 60_000, ..token };
+    assert_eq!(token.what(), "worker token, uses 2, ttl 60000 ms");
+    let endpoint = v1::NewEndpoint { name: "a".into(), network: "my_net".into(), ..Default::default() };
+    let endpoints = v1::CreateEndpointsRequest { endpoints: vec![endpoint], ..Default::default() };
+    assert_eq!(endpoints.what(), "endpoints a on network my_net");
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_counted_and_said() {
     let dir = tempfile::tempdir().unwrap();

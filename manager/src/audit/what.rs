@@ -82,7 +82,15 @@ impl What for v1::RotateJoinTokenRequest {
 impl What for v1::CreateJoinTokenRequest {
     fn what(&self) -> String {
         let labels = pairs(&self.labels);
-        format!("{} token, uses {}, ttl {} ms{labels}", role(self.role), self.uses, self.ttl_ms)
+        let uses = match self.uses {
+            0 => "any number of uses".to_owned(),
+            uses => format!("uses {uses}"),
+        };
+        let ttl = match self.ttl_ms {
+            0 => "no end".to_owned(),
+            ttl => format!("ttl {ttl} ms"),
+        };
+        format!("{} token, {uses}, {ttl}{labels}", role(self.role))
     }
 }
 
@@ -167,7 +175,9 @@ impl What for v1::LeaveClusterRequest {
 
 impl What for v1::CreateEndpointsRequest {
     fn what(&self) -> String {
-        listed("endpoints", self.endpoints.iter().map(|endpoint| endpoint.name.as_str()))
+        let named = |one: &v1::NewEndpoint| format!("{} on network {}", one.name, one.network);
+        let named: Vec<String> = self.endpoints.iter().map(named).collect();
+        listed("endpoints", named.iter().map(String::as_str))
     }
 }
 
@@ -191,7 +201,13 @@ impl What for v1::LeaveRaftRequest {
 
 impl What for v1::SetLockRequest {
     fn what(&self) -> String {
-        "the lock of the managers' files".to_owned()
+        match v1::Lock::try_from(self.lock) {
+            Ok(v1::Lock::On) => "lock the managers' files",
+            Ok(v1::Lock::Off) => "unlock the managers' files",
+            Ok(v1::Lock::Rotate) => "another unlock key",
+            Err(_) => "the lock of the managers' files",
+        }
+        .to_owned()
     }
 }
 

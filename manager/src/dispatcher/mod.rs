@@ -77,11 +77,12 @@ impl Dispatcher for DispatcherService {
         request: Request<v1::LeaveClusterRequest>,
     ) -> Result<Response<v1::LeaveClusterResponse>, Status> {
         let opened = self.seat.audit.open(Door::Tls, Method::Leave, &request);
-        let call = async {
-            let permit = self.seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
-            farewell::take(&self.seat, permit).await.map(Response::new)
+        let seat = self.seat.clone();
+        let call = async move {
+            let permit = seat.gate.admit(Door::Tls, Method::Leave, request).await?.permit;
+            farewell::take(&seat, permit).await.map(Response::new)
         };
-        opened.close(call).await
+        self.seat.to_its_end(opened.close(call)).await
     }
 }
 

@@ -55,16 +55,17 @@ impl Membership for MembershipService {
         request: Request<v1::LeaveRaftRequest>,
     ) -> Result<Response<v1::LeaveRaftResponse>, Status> {
         let opened = self.seat.audit.open(Door::Tls, Method::LeaveRaft, &request);
-        let call = async {
+        let here = self.clone();
+        let call = async move {
             let Admitted { permit, forwarded, .. } =
-                self.seat.gate.admit(Door::Tls, Method::LeaveRaft, request).await?;
-            if let Some(mut leader) = self.elsewhere(forwarded).await? {
+                here.seat.gate.admit(Door::Tls, Method::LeaveRaft, request).await?;
+            if let Some(mut leader) = here.elsewhere(forwarded).await? {
                 return leader.leave_raft(hand_on(permit)?).await;
             }
-            leave::leave(&self.seat, calling_node(&permit)?).await?;
+            leave::leave(&here.seat, calling_node(&permit)?).await?;
             Ok(Response::new(v1::LeaveRaftResponse {}))
         };
-        opened.close(call).await
+        self.seat.to_its_end(opened.close(call)).await
     }
 
     async fn read_index(

@@ -45,6 +45,12 @@ pub async fn run(target: &Target, args: RestoreArgs) -> Result<(), CliError> {
     }
     let answer = answer?.into_inner();
     print(&restored(&answer))?;
+    if answer.autolock {
+        say(
+            "This swarm's managers are locked, as they were when it was saved: after a restart this one needs the unlock key, \
+             which `swarmctl unlock-key` shows while it runs.",
+        );
+    }
     if !answer.still_there.is_empty() {
         say(&format!(
             "warning: managers of this swarm still answer: {}. There are two swarms of one identity now, and each decides \
