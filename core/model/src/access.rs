@@ -123,6 +123,10 @@ pub struct User {
     /// When the root CA that issued the certificate was replaced. Written by feature level 4 alone.
     #[serde(default)]
     pub outdated_ms: Option<u64>,
+    /// The rotation of the root CA during which the certificate was issued, by the new root, while that lasts. Written by
+    /// feature level 4 alone.
+    #[serde(default)]
+    pub rotation: Option<u64>,
 }
 
 impl User {

@@ -294,7 +294,8 @@ impl Refusal {
             | Self::NodeUnavailable { .. }
             | Self::SubnetOverlap { .. }
             | Self::SubnetOverlapsRoute { .. }
-            | Self::NetworkInUse { .. } => Kind::Precondition,
+            | Self::NetworkInUse { .. }
+            | Self::NetworkPredefined(_) => Kind::Precondition,
             Self::Limit { .. }
             | Self::VnisExhausted
             | Self::SubnetsExhausted { .. }
@@ -302,8 +303,7 @@ impl Refusal {
             | Self::HostFull { .. }
             | Self::AddressesExhausted { .. }
             | Self::AddressesResting { .. } => Kind::Exhausted,
-            Self::NetworkPredefined(_)
-            | Self::NotAttachable(_)
+            Self::NotAttachable(_)
             | Self::EndpointElsewhere { .. }
             | Self::TokenUsedUp { .. }
             | Self::TokenExpired { .. }

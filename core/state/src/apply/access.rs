@@ -79,11 +79,22 @@ pub fn admit_by_token(step: &mut Step<'_>, asked: &AdmitByToken) -> Result<Reply
     Ok(node::insert(step, &admit, None))
 }
 
-/// The root CA that tokens name and users' certificates were issued by is replaced: all that were made before are worth
-/// nothing. Managers below the level would drop the mark.
-pub fn outdate(step: &mut Step<'_>) {
-    const LEVEL: u32 = 4;
-    if step.state.cluster().is_none_or(|cluster| cluster.feature_level < LEVEL) {
+/// Managers below this feature level would drop what is marked.
+const MARKS_LEVEL: u32 = 4;
+
+/// A rotation of the root CA that another one takes the place of: its root never counts again.
+pub fn abandon(step: &mut Step<'_>, rotation: u64) {
+    let now_ms = Some(step.wall_ms);
+    for user in step.state.tables.users.values_mut().filter(|user| user.rotation == Some(rotation)) {
+        let user = Arc::make_mut(user);
+        (user.outdated_ms, user.rotation) = (now_ms, None);
+    }
+}
+
+/// The root CA that tokens name and users' certificates were issued by is replaced: what was made before is worth nothing,
+/// but for users whom the new root has issued already.
+pub fn outdate(step: &mut Step<'_>, rotation: u64) {
+    if step.state.cluster().is_none_or(|cluster| cluster.feature_level < MARKS_LEVEL) {
         return;
     }
     let now_ms = Some(step.wall_ms);
@@ -91,7 +102,11 @@ pub fn outdate(step: &mut Step<'_>) {
         Arc::make_mut(token).outdated_ms = now_ms;
     }
     for user in step.state.tables.users.values_mut().filter(|user| user.outdated_ms.is_none()) {
-        Arc::make_mut(user).outdated_ms = now_ms;
+        let user = Arc::make_mut(user);
+        match user.rotation.take() {
+            Some(number) if number == rotation => {}
+            Some(_) | None => user.outdated_ms = now_ms,
+        }
     }
 }
 
@@ -119,6 +134,8 @@ pub fn create_user(step: &mut Step<'_>, create: &CreateUser) -> Result<Reply, Re
     if step.state.users().any(|user| user.name == create.name) {
         return Err(Refusal::UserNameTaken(create.name.clone()));
     }
+    let rotation = step.state.cluster().filter(|cluster| cluster.feature_level >= MARKS_LEVEL);
+    let rotation = rotation.and_then(|cluster| cluster.rotation.as_ref()).map(|rotation| rotation.number);
     let users = &mut step.state.tables.users;
     if users.len() >= MAX_USERS {
         return Err(Refusal::Limit { what: "users".into(), limit: MAX_USERS });
@@ -130,6 +147,7 @@ pub fn create_user(step: &mut Step<'_>, create: &CreateUser) -> Result<Reply, Re
         created_ms: step.wall_ms,
         expires_ms: create.expires_ms,
         outdated_ms: None,
+        rotation,
     });
     users.insert(create.user, Arc::clone(&user));
     Ok(Reply::User(user))

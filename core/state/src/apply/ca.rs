@@ -32,6 +32,9 @@ pub fn rotate(step: &mut Step<'_>, asked: &RotateRoot) -> Result<Reply, Refusal>
     let change = SettingsChange { cert_expiry_ms: asked.cert_expiry_ms, ..SettingsChange::default() };
     let settings = change.on(&now.settings);
     settings.check().map_err(|e| Refusal::Invalid(e.to_string()))?;
+    if let Some(number) = now.rotation.as_ref().map(|rotation| rotation.number) {
+        access::abandon(step, number);
+    }
     let rotation = RootRotation {
         number: step.index,
         started_ms: step.wall_ms,
@@ -64,7 +67,7 @@ pub fn finish(step: &mut Step<'_>, number: u64) -> Result<Reply, Refusal> {
     if !behind.is_empty() {
         return Err(Refusal::NotRenewed(behind));
     }
-    access::outdate(step);
+    access::outdate(step, number);
     change_cluster(step, |cluster| {
         if let Some(mut rotation) = cluster.rotation.take() {
             // What is exchanged for the new one is wiped with the rotation.

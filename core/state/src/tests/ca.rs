@@ -124,9 +124,16 @@ fn s67_tokens_and_users_of_the_old_root_are_marked_when_it_goes() {
     log.ask(token(1, None, None));
     log.ask(user(1, "anna"));
     log.ask(rotate(0, 1));
-    // Until the old root goes, tokens name it and users are issued by it.
+    // Until the old root goes, tokens name it.
     log.ask(token(2, None, None));
     assert!(log.state.tokens().all(|token| token.fault(log.now_ms).is_none()));
+    // Users are issued by the new one from the beginning, and by one that comes to nothing in vain.
+    log.ask(user(3, "vera"));
+    log.ask(rotate(0, 2));
+    log.ask(user(4, "emil"));
+    let outdated =
+        |log: &Log| -> Vec<bool> { log.state.users().map(|user| user.outdated_ms.is_some()).collect() };
+    assert_eq!(outdated(&log), [false, true, false]);
     let rotation = number(&log).unwrap();
     (0..4).for_each(|node| drop(renewed(&mut log, node)));
     assert_eq!(log.ask(Command::FinishRotation { rotation }), Reply::Done);
@@ -134,8 +141,7 @@ fn s67_tokens_and_users_of_the_old_root_are_marked_when_it_goes() {
     log.ask(user(2, "otto"));
     let faults: Vec<_> = log.state.tokens().map(|token| token.fault(log.now_ms)).collect();
     assert_eq!(faults, [Some(TokenFault::OldRoot), Some(TokenFault::OldRoot), None]);
-    let outdated: Vec<_> = log.state.users().map(|user| user.outdated_ms.is_some()).collect();
-    assert_eq!(outdated, [true, false]);
+    assert_eq!(outdated(&log), [true, false, true, false], "anna, otto, vera, emil");
     // Its secret under the new root's name admits nobody either.
     assert_eq!(log.refused(join(20, 1)), Refusal::TokenOfOldRoot);
     assert_eq!(log.ask(Command::RevokeToken { token: id(1) }), Reply::Done);
