@@ -57,10 +57,8 @@ fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
         },
         warnings: crate::renewal::warnings(running),
         cert_until_ms: running.credentials.validity().until_ms,
-        last_error: match status.last_error.is_empty() {
-            true => status.session_error,
-            false => status.last_error,
-        },
+        last_error: status.last_error,
+        session_error: status.session_error,
         ..common
     }
 }

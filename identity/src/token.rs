@@ -76,7 +76,7 @@ pub enum PartFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error(
-        "join token is malformed: it has {found} parts where 4 are expected, as in SWMTKN-1-DIGEST-SECRET; copy the whole token"
+        "join token is malformed: it must have 4 parts, as in SWMTKN-1-DIGEST-SECRET, and has {found}; copy the whole token"
     )]
     Parts { found: usize },
     #[error("join token is malformed: it does not begin with SWMTKN-; copy the whole token")]

@@ -12,7 +12,7 @@ use crate::config::{ManagerConfig, NewCluster};
 use crate::dispatcher::DispatcherService;
 use crate::figures::{Figures, figures};
 use crate::gate::Door;
-use crate::leader::{end_stale_sessions, watch_over};
+use crate::leader::{end_stale_sessions, tell_of_leaders, watch_over};
 use crate::links::Links;
 use crate::machine::StateMachine;
 use crate::member_file::{MemberFileError, load_or_make};
@@ -113,6 +113,7 @@ impl Manager {
         seat.tasks.spawn(watch_over(seat.clone(), stop.clone()));
         seat.tasks.spawn(greet_others(seat.clone(), stop.clone()));
         seat.tasks.spawn(end_stale_sessions(seat.clone(), stop.clone()));
+        seat.tasks.spawn(tell_of_leaders(seat.clone(), stop.clone()));
         seat.tasks.spawn(recovery::look_out(seat.clone(), former, stop.clone()));
         let ca = CaService::new(seat.clone());
         Ok(Self { seat, ca, stop })

@@ -138,7 +138,9 @@ fn a_fresh_member_lists_its_networks() {
             ensure!(ingress.is_some_and(|r| r[2] == "overlay" && r[3] == "swarm"), "{}: {text}", host.name);
             ensure!(rows.iter().all(|r| r[0].len() == 12), "short ids have 12 characters: {text}");
         }
-        w.host(1).ctl("network rm ingress")?.refused_naming(&[code::FAILED, code::REFUSED], &["ingress"])?;
+        for network in ["ingress", "bridge"] {
+            w.host(1).ctl(&format!("network rm {network}"))?.refused_naming(&[code::FAILED], &[network])?;
+        }
         Ok(())
     });
 }

@@ -2,7 +2,7 @@
 
 use crate::code;
 use anyhow::{Result, ensure};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarm_tests::{Host, Setup, World, eventually, poll::within, scenario, shim, view};
 
 fn manager_status(asked: &Host, name: &str) -> Result<String> {
@@ -71,6 +71,33 @@ fn asked_while_let_go(host: &Host) -> Result<()> {
         }
     }
     anyhow::bail!("{} is not a worker yet", host.name)
+}
+
+/// The reason that tells most stands, whoever else is silent.
+#[test]
+fn s33_a_removed_node_says_that_it_is_removed() {
+    scenario(Setup::hosts(4), |w| {
+        w.form(&["manager", "manager", "worker"])?;
+        let (h1, h3, h4) = (w.host(1), w.host(3), w.host(4));
+        h3.kill()?;
+        h1.ctl("node rm --force h4")?.ok()?;
+        let says = || {
+            let info = h4.ctl("info")?.ok()?;
+            let line = info.lines().find(|line| line.starts_with("Session:")).map(str::to_owned);
+            ensure!(line.as_ref().is_some_and(|line| line.contains("left or was removed")), "{info}");
+            ensure!(!info.contains("Reconcile error"), "{info}");
+            Ok(())
+        };
+        eventually("it says so", says)?;
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until {
+            says()?;
+        }
+        ensure!(h4.ctl("ps")?.stderr.contains("no manager takes this node"));
+        let said = h4.ctl("leave")?.ok()?;
+        ensure!(said.contains("which had removed it before"), "{said}");
+        Ok(())
+    });
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl WorkerHandle {
             managers,
             session_manager: self.host.managers.session_manager(),
             session_error: self.host.managers.trouble(),
+            is_refused: self.host.managers.is_refused(),
             clock_ahead_ms: self.host.managers.clock_ahead_ms(),
             sandboxes: self.host.store.read(|contents| contents.sandboxes.len()),
             data_path_port: if port == 0 { self.host.config.data_path_port } else { port },

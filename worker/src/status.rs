@@ -13,6 +13,8 @@ pub struct WorkerStatus {
     pub session_manager: Option<NodeId>,
     /// Why there is no session, empty while there is one.
     pub session_error: String,
+    /// A manager has decided against this node: `session_error` says why.
+    pub is_refused: bool,
     /// How far this host's clock is ahead of its manager's (behind: negative), when the last session began.
     pub clock_ahead_ms: Option<i64>,
     pub sandboxes: usize,

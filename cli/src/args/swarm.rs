@@ -13,7 +13,7 @@ pub struct AddressArgs {
     /// How other nodes reach this one [default: the only address this host has, port 2377]
     #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
     pub advertise_addr: Option<String>,
-    /// Where a manager listens [default: 0.0.0.0:2377]
+    /// Where a manager listens [default: every address, and the advertised port]
     #[arg(long, value_name = "IP|IFACE[:PORT]", value_parser = address)]
     pub listen_addr: Option<String>,
     /// Source address of network traffic between nodes [default: the advertised address]
@@ -231,10 +231,10 @@ pub struct UpdateArgs {
     /// Validity of node certificates from the next renewal of each node on, 1h to 10 years
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub cert_expiry: Option<u64>,
-    /// How long after its end a certificate still gets its node a new one
+    /// How long after its end a certificate still gets its node a new one, 0s to 10 years; at init it is 30d
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub cert_grace: Option<u64>,
-    /// How often nodes tell their manager that they live, from the next session of each node on
+    /// How often nodes tell their manager that they live, from the next session of each node on, 100ms to 60s
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub dispatcher_heartbeat: Option<u64>,
 }

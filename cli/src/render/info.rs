@@ -29,6 +29,8 @@ pub struct InfoObject {
     remote_managers: Vec<ManagerAt>,
     /// The manager that holds this node's session; empty: none now.
     session_manager: String,
+    /// Why there is no session; empty while there is one.
+    session_error: String,
     revision: u64,
     sandboxes: u32,
     /// Kernel objects put back since the daemon started.
@@ -108,7 +110,8 @@ struct RotationView {
 impl InfoObject {
     /// Asked of a manager from outside, which is no node of the one who asks.
     pub fn of_cluster(cluster: v1::GetClusterResponse) -> Self {
-        Self { cluster: Some(cluster_view(cluster)), ..Self::default() }
+        let cluster = cluster_view(cluster);
+        Self { cluster_id: cluster.id.clone(), cluster: Some(cluster), ..Self::default() }
     }
 
     /// `cluster` is what the manager's side said; `None` where there is none.
@@ -142,6 +145,7 @@ impl InfoObject {
                 .map(|m| ManagerAt { node_id: m.node, addr: m.addr })
                 .collect(),
             session_manager: info.session_manager,
+            session_error: info.session_error,
             revision: info.revision,
             sandboxes: info.sandboxes,
             repairs: info.repairs,
@@ -241,6 +245,7 @@ impl InfoObject {
         lines.put("Swarm", &self.local_node_state).put("Error", &self.error);
         lines.put("Hostname", &self.hostname);
         if self.node_id.is_empty() {
+            lines.put("Cluster ID", &self.cluster_id);
             return;
         }
         lines.put("Node ID", &self.node_id).put("Cluster ID", &self.cluster_id);
@@ -251,7 +256,8 @@ impl InfoObject {
         lines.put("Manager addresses", managers.join(", "));
         let session = match self.session_manager.as_str() {
             "" if self.local_node_state == "locked" => "none until it is unlocked".to_owned(),
-            "" => "none: no manager answers now".to_owned(),
+            "" if self.session_error.is_empty() => "none: no manager answers now".to_owned(),
+            "" => format!("none: {}", self.session_error),
             manager => format!("with manager {manager}, at revision {}", self.revision),
         };
         lines.put("Session", session);

@@ -122,7 +122,7 @@ async fn tcp(address: &Address, deadline: Instant) -> Result<TcpStream, DialErro
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Ok(Err(error)) => last = Some((addr, error.to_string())),
+            Ok(Err(error)) => last = Some((addr, why(&error))),
             Err(_) => last = Some((addr, format!("no answer within {} ms", share.as_millis()))),
         }
     }
@@ -130,6 +130,16 @@ async fn tcp(address: &Address, deadline: Instant) -> Result<TcpStream, DialErro
     let asked = address.to_string();
     let addr = if addr == asked { addr } else { format!("{asked} ({addr})") };
     Err(DialError::Unreachable { addr, why })
+}
+
+/// A host that answers so is there, and is perhaps a worker.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens there; only managers do (port 2377 by default)".to_owned()
+        }
+        _ => error.to_string(),
+    }
 }
 
 async fn resolve(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {

@@ -7,6 +7,7 @@ mod level;
 mod liveness;
 mod rotation;
 mod stale;
+mod tell;
 #[cfg(test)]
 pub mod testing;
 
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use swarm_model::{ClusterSettings, Node, NodeId, NodeState};
 use swarm_raft::Status;
 use swarm_state::{Command, State};
+pub use tell::tell_of_leaders;
 use tokio_util::sync::CancellationToken;
 
 /// Rounds in one heartbeat: how exactly graces are kept.

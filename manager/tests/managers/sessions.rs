@@ -256,8 +256,8 @@ async fn f26_a_good_bye_of_another_than_the_holder_of_the_session_changes_nothin
     let host = Host::first().await;
     let worker = WorkerHost::joined(&host, "w1").await;
     host.create_network("web").await.unwrap();
-    worker.attach(&host, "web", "a").await.unwrap();
-    let session = Session::open(&worker, &host, &[]).await.unwrap();
+    let (held, _) = worker.attach(&host, "web", "a").await.unwrap();
+    let session = Session::open(&worker, &host, std::slice::from_ref(&held.id)).await.unwrap();
     let mut dispatcher = worker.dispatcher(&host).await;
     for last_session in ["", "0session00000000000000000"] {
         let request = v1::LeaveClusterRequest { last_session: Some(last_session.into()) };

@@ -2,11 +2,13 @@
 //! said over it.
 
 use super::candidates::candidates;
+use super::troubles::{Trouble, Troubles, Weight};
 use crate::WorkerConfig;
 use crate::assignment::Assignments;
 use crate::dial::Dial;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Instant;
 use swarm_model::{ManagerPeer, NodeId};
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -35,8 +37,10 @@ pub(crate) struct Managers {
     assignments: Arc<Assignments>,
     own: watch::Sender<Option<String>>,
     current: watch::Sender<Option<Current>>,
-    /// Why there is no session; empty while there is one.
-    trouble: watch::Sender<String>,
+    /// Why there is no session; nothing while there is one.
+    troubles: Mutex<Troubles>,
+    /// The same, where no address is to blame; empty while there is a session.
+    otherwise: Mutex<String>,
     clock_ahead_ms: Mutex<Option<i64>>,
     /// The session this process had last; empty before its first. A copy of this node's files does not know it.
     last_session: Mutex<String>,
@@ -52,7 +56,8 @@ impl Managers {
             assignments,
             own: watch::Sender::new(None),
             current: watch::Sender::new(None),
-            trouble: watch::Sender::new("no manager has been reached yet".into()),
+            troubles: Mutex::default(),
+            otherwise: Mutex::new("no manager has been reached yet".into()),
             clock_ahead_ms: Mutex::new(None),
             last_session: Mutex::default(),
         }
@@ -110,7 +115,8 @@ impl Managers {
     }
 
     pub(crate) fn opened(&self, current: Current) {
-        self.trouble.send_replace(String::new());
+        self.troubles.lock().clear();
+        self.otherwise.lock().clear();
         self.current.send_replace(Some(current));
     }
 
@@ -131,17 +137,31 @@ impl Managers {
         *self.clock_ahead_ms.lock() = Some(clock_ahead_ms);
     }
 
+    /// No session, and it is nobody's fault.
     pub(crate) fn lost(&self, why: String) {
         self.current.send_replace(None);
-        self.trouble.send_replace(why);
+        *self.otherwise.lock() = why;
+    }
+
+    /// No session with this one.
+    pub(crate) fn failed(&self, addr: &str, trouble: Trouble) {
+        self.lost(trouble.said.clone());
+        self.troubles.lock().note(addr, trouble, Instant::now());
     }
 
     pub(crate) fn watch_current(&self) -> watch::Receiver<Option<Current>> {
         self.current.subscribe()
     }
 
+    /// Empty while there is a session.
     pub(crate) fn trouble(&self) -> String {
-        self.trouble.borrow().clone()
+        let telling = self.troubles.lock().telling().map(|trouble| trouble.said.clone());
+        telling.unwrap_or_else(|| self.otherwise.lock().clone())
+    }
+
+    /// Whether a manager has decided against this node.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.troubles.lock().telling().is_some_and(|trouble| trouble.weight == Weight::Refused)
     }
 
     /// The node that holds the session, by its own word, or as far as the assignment tells which node has that address.

@@ -6,6 +6,7 @@ mod managers;
 mod pace;
 mod round;
 mod stream;
+mod troubles;
 
 pub(crate) use managers::{Managers, Route};
 pub(crate) use stream::{Registration, follow};

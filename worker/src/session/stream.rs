@@ -4,6 +4,7 @@
 use super::managers::{Current, Managers};
 use super::pace::Pace;
 use super::round::Round;
+use super::troubles::{Trouble, Weight};
 use crate::WorkerConfig;
 use crate::assignment::{Assignments, Expected};
 use crate::config::Here;
@@ -73,8 +74,11 @@ pub(crate) async fn follow(
             }
             () = stop.cancelled() => return managers.lost("the worker is stopping".into()),
         };
-        tracing::info!("no session: {why}");
-        managers.lost(why);
+        tracing::info!("no session: {}", why.said);
+        match &addr {
+            Some(addr) => managers.failed(addr, why),
+            None => managers.lost(why.said),
+        }
         round.had(addr.as_deref().unwrap_or_default(), pace.has_worked());
         let wait = pace.failed(u32::from_ne_bytes(swarm_identity::random::bytes()));
         tokio::select! {
@@ -153,21 +157,38 @@ struct Session<'a> {
     pace: &'a mut Pace,
 }
 
-/// Why a session ended, as a sentence.
-type Ended = String;
+/// Why a session ended.
+type Ended = Trouble;
+
+fn ended(weight: Weight, said: impl Into<String>) -> Ended {
+    Trouble { weight, said: said.into() }
+}
+
+/// A manager's answer, or what this side of the connection made of its silence.
+fn answered(status: &tonic::Status) -> Ended {
+    use tonic::Code::{Aborted, Cancelled, DeadlineExceeded, ResourceExhausted, Unavailable, Unknown};
+    let weight = match status.code() {
+        _ if std::error::Error::source(status).is_some() => Weight::Unreachable,
+        Unavailable | DeadlineExceeded | Aborted | Cancelled | Unknown | ResourceExhausted => Weight::NotNow,
+        _ => Weight::Refused,
+    };
+    ended(weight, status.message())
+}
 
 impl Session<'_> {
     async fn hold(&mut self, addr: Option<&str>) -> Ended {
-        let Some(addr) = addr else { return "no manager's address is known".into() };
-        let ended = match self.open(addr).await {
+        let Some(addr) = addr else {
+            return ended(Weight::Unreachable, "no manager's address is known");
+        };
+        let Trouble { weight, said } = match self.open(addr).await {
             Ok(open) => self.listen(open).await,
             Err(why) => why,
         };
-        format!("manager {addr}: {ended}")
+        ended(weight, format!("manager {addr}: {said}"))
     }
 
     async fn open(&mut self, addr: &str) -> Result<Open, Ended> {
-        let channel = self.managers.dial(addr).await?;
+        let channel = self.managers.dial(addr).await.map_err(|why| ended(Weight::Unreachable, why))?;
         let (outgoing, queued) = mpsc::channel(OUTGOING);
         let mut programmed = self.registration.programmed.clone();
         programmed.mark_changed();
@@ -176,7 +197,7 @@ impl Session<'_> {
         // Also that there is none: the record may still tell of what is over.
         let mut trouble = self.registration.trouble.clone();
         trouble.mark_changed();
-        outgoing.try_send(self.register()).map_err(|e| e.to_string())?;
+        outgoing.try_send(self.register()).map_err(|e| ended(Weight::NotNow, e.to_string()))?;
         let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
         let opening = async {
             let mut incoming = client.session(ReceiverStream::new(queued)).await?.into_inner();
@@ -185,10 +206,13 @@ impl Session<'_> {
         };
         let opened = tokio::time::timeout(WELCOME_DEADLINE, opening).await;
         let (incoming, first) = opened
-            .map_err(|_| format!("did not answer within {} s", WELCOME_DEADLINE.as_secs()))?
-            .map_err(|status| status.message().to_owned())?;
+            .map_err(|_| {
+                let late = format!("did not answer within {} s", WELCOME_DEADLINE.as_secs());
+                ended(Weight::Unreachable, late)
+            })?
+            .map_err(|status| answered(&status))?;
         let Some(Message::Welcome(welcome)) = first.and_then(|m| m.message) else {
-            return Err("did not begin with a welcome".into());
+            return Err(ended(Weight::NotNow, "did not begin with a welcome"));
         };
         self.managers.set_last_session(welcome.session.clone());
         if let Some(ahead) = clock_ahead_ms(welcome.now_ms) {
@@ -233,15 +257,17 @@ impl Session<'_> {
                     heard = tokio::time::Instant::now();
                     match message {
                         Ok(Some(message)) => self.hear(message),
-                        Ok(None) => Err("ended the session".to_owned()),
-                        Err(status) => Err(status.message().to_owned()),
+                        Ok(None) => Err(ended(Weight::NotNow, "ended the session")),
+                        Err(status) => Err(answered(&status)),
                     }
                 }
                 _ = beats.tick() => open.say(worker_message::Message::Heartbeat(v1::Heartbeat {})),
                 Ok(()) = open.programmed.changed() => open.acknowledge(),
                 Ok(()) = open.trusted.changed() => open.tell_trust(),
                 Ok(()) = open.trouble.changed() => open.tell_trouble(),
-                () = tokio::time::sleep_until(silent) => Err(format!("silent for {SILENT_BEATS} heartbeats")),
+                () = tokio::time::sleep_until(silent) => {
+                    Err(ended(Weight::Unreachable, format!("silent for {SILENT_BEATS} heartbeats")))
+                }
             };
             if let Err(why) = said {
                 return why;
@@ -256,11 +282,12 @@ impl Session<'_> {
             // Unknown kinds of messages come from newer managers and are passed over.
             Some(Message::Heartbeat(_) | Message::Welcome(_)) | None => return Ok(()),
         };
-        let assignment = assignment.map_err(|e| format!("sent an assignment that cannot be read: {e}"))?;
+        let unreadable = |e| ended(Weight::NotNow, format!("sent an assignment that cannot be read: {e}"));
+        let assignment = assignment.map_err(unreadable)?;
         if let Assignment::Complete(whole) = &assignment {
             self.not_behind(whole)?;
         }
-        self.assignments.take(assignment).map_err(|gap| gap.to_string())?;
+        self.assignments.take(assignment).map_err(|gap| ended(Weight::NotNow, gap.to_string()))?;
         // Only a session that brought something counts as one that worked: otherwise the next manager gets its turn.
         self.pace.worked();
         Ok(())
@@ -270,7 +297,7 @@ impl Session<'_> {
     fn not_behind(&mut self, whole: &Assigned) -> Result<(), Ended> {
         let theirs = &whole.defaults.lineage;
         if let Some(reason) = self.assignments.lineage().refusal(theirs) {
-            return Err(reason);
+            return Err(ended(Weight::Refused, reason));
         }
         let held_epoch = self.assignments.read(|held| held.defaults.lineage.epoch);
         let (revision, epoch) = (whole.revision, theirs.epoch);
@@ -279,7 +306,8 @@ impl Session<'_> {
             Some(held) if revision < held && epoch == held_epoch => {
                 let since = *self.behind.get_or_insert_with(Instant::now);
                 if since.elapsed() < BEHIND {
-                    return Err(format!("it is behind: at revision {revision}, this node holds {held}"));
+                    let behind = format!("it is behind: at revision {revision}, this node holds {held}");
+                    return Err(ended(Weight::NotNow, behind));
                 }
                 tracing::warn!("going back from revision {held} to {revision}: no manager has a newer one");
             }
@@ -323,7 +351,7 @@ impl Open {
 
     fn say(&self, message: worker_message::Message) -> Result<(), Ended> {
         let sent = self.outgoing.try_send(say(message));
-        sent.map_err(|_| "the connection is stuck".to_owned())
+        sent.map_err(|_| ended(Weight::Unreachable, "the connection is stuck"))
     }
 }
 
