@@ -33,7 +33,7 @@ pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::R
             // Each move is on disk before anybody hears of it.
             let outlived = found.moves > member.moves;
             // Its word is to be the later one.
-            let moves = member.moves.max(found.moves + 1);
+            let moves = member.moves.max(found.moves.saturating_add(1));
             Ok(Original { member: Member { moves, ..member }, outlived })
         }
         Some(_) | None => Ok(Original { member, outlived: false }),

@@ -105,7 +105,8 @@ fn typed(member: &Member, advertise: &str, peers: &[SocketAddr]) -> Result<Membe
 async fn find(running: &Running, remotes: &[String]) -> Result<(String, Found), Status> {
     let dialler = Dialler::new(running.credentials.clone());
     let (mut failures, mut code) = (Vec::new(), Code::Unavailable);
-    let asked = remotes.iter().map(|addr| ask(&dialler, addr));
+    let epoch = running.lineage().epoch;
+    let asked = remotes.iter().map(|addr| ask(&dialler, epoch, addr));
     for (addr, answer) in remotes.iter().zip(futures::future::join_all(asked).await) {
         match answer.and_then(|found| believe(running, addr, found)) {
             Ok(found) => return Ok((addr.clone(), found)),

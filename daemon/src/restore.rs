@@ -144,7 +144,7 @@ async fn answer(
 ) -> Result<pb::RestoreResponse, Status> {
     let pb::InitResponse { node, join_token_worker, advertise_addr, .. } =
         crate::init::answer(daemon, running.member().advertise).await?;
-    let there = still_there(running.credentials.clone(), former).await;
+    let there = still_there(running.credentials.clone(), running.lineage().epoch, former).await;
     let still_there = there.iter().map(|f| format!("{} ({})", f.hostname, f.peer.addr)).collect();
     let locked = |serving: Arc<crate::serving::Serving>| {
         serving.manager.read(|state| state.cluster().is_some_and(|cluster| cluster.unlock_key.is_some()))

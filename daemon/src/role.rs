@@ -105,6 +105,7 @@ impl Follower {
                 Ok(()) => (pause, superseded) = (PAUSE, false),
                 Err(status) => {
                     tracing::info!(?step, reason = status.message(), "not there yet");
+                    superseded = superseded && self.still_superseded().await;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -123,6 +124,16 @@ impl Follower {
             }
             tokio::time::sleep(LONGEST_PAUSE).await;
         }
+    }
+
+    /// What this host's manager set out to follow may turn out not to be there: then everything is as it was.
+    async fn still_superseded(&self) -> bool {
+        let Some(serving) = self.running.serving() else { return true };
+        let follows = serving.manager.still_superseded().await;
+        if !follows {
+            self.running.worker.expect(serving.manager.lineage());
+        }
+        follows
     }
 
     fn next(&self, role: &mut watch::Receiver<Option<Role>>, superseded: bool) -> Step {

@@ -59,7 +59,7 @@ pub fn moved(member: &Member) -> Option<Member> {
 
 /// The same member, found elsewhere.
 pub fn at(member: &Member, found: Chosen, wishes: Wishes) -> Member {
-    let moves = member.moves + u64::from(found.advertise != member.advertise);
+    let moves = member.moves.saturating_add(u64::from(found.advertise != member.advertise));
     let Chosen { advertise, listen, data_path } = found;
     Member { advertise, listen, data_path, moves, wishes: Some(wishes), ..member.clone() }
 }

@@ -180,7 +180,8 @@ pub fn permits_role(standing: Standing) -> bool {
     permits(Method::UpdateNode, standing) && standing != Standing::User(UserRole::Operator)
 }
 
-/// True for methods judged by the certificate alone: what brings a manager its state cannot wait for that state.
+/// True for methods that are judged by the certificate alone while this manager has no record yet: what brings it its state
+/// cannot wait for that state.
 fn by_certificate(method: Method) -> bool {
     use Method::*;
     match method {
@@ -194,20 +195,14 @@ fn by_certificate(method: Method) -> bool {
     }
 }
 
-/// What managers say to each other in Raft.
-fn is_raft(method: Method) -> bool {
-    use Method::*;
-    matches!(method, Append | Vote | PreVote | InstallSnapshot | TransferLeader)
-}
-
 /// A node that left stays on record for people to see; it may do nothing more.
 fn has_left(node: &Node) -> bool {
     node.status.state == NodeState::Disconnected
 }
 
-/// What a node that has said one good-bye may still have to say, or say again.
+/// What a node that has said one good-bye may have to say again.
 fn is_farewell(method: Method) -> bool {
-    matches!(method, Method::Leave | Method::LeaveRaft) || by_certificate(method)
+    matches!(method, Method::Leave | Method::LeaveRaft)
 }
 
 /// The cluster's own records, as far as they are needed to judge a caller.
@@ -247,19 +242,16 @@ fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Sta
     };
     of_this_cluster(identity.cluster, roster)?;
     let recorded = match roster.node(identity.node) {
-        Some(node) if has_left(node) && (!is_farewell(method) || is_raft(method)) => {
+        Some(node) if has_left(node) && !is_farewell(method) => {
             return Err(Denied::NotMember { node: identity.node });
         }
         // One that is to be demoted counts until Raft has let it go: it may be the leader.
         Some(node) if node.manager.is_some() => Role::Manager,
         Some(node) => node.role,
-        // Removed, or newer than these records: see `raft_door`.
-        None if is_raft(method) && roster.cluster().is_some() => {
-            return Err(Denied::NotMember { node: identity.node });
-        }
-        None if by_certificate(method) => identity.role,
+        None if by_certificate(method) && roster.cluster().is_none() => identity.role,
         // A token admits these, whatever else the caller may show.
         None if permits(method, Standing::Anonymous) => return Ok(Standing::Anonymous),
+        // Removed, or newer than these records: see `gate` and `raft_door`.
         None => return Err(Denied::NotMember { node: identity.node }),
     };
     // A certificate from before a demotion grants no more than the record; one from before a promotion no more than itself.
@@ -267,6 +259,19 @@ fn standing(caller: &Caller, method: Method, roster: &impl Roster) -> Result<Sta
         (Role::Manager, Role::Manager) => Standing::Manager,
         (Role::Worker, _) | (_, Role::Worker) => Standing::Worker,
     })
+}
+
+/// For callers of whom these records know nothing, while nobody can say whether they are behind: what the certificate alone
+/// permits. What such a caller says is not to be believed.
+pub fn by_certificate_alone(caller: &Identity, method: Method) -> Result<(), Denied> {
+    let standing = match caller.role {
+        Role::Manager => Standing::Manager,
+        Role::Worker => Standing::Worker,
+    };
+    match by_certificate(method) && permits(method, standing) {
+        true => Ok(()),
+        false => Err(Denied::NotPermitted { method, standing }),
+    }
 }
 
 fn of_this_cluster(given: ClusterId, roster: &impl Roster) -> Result<(), Denied> {

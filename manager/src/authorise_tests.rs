@@ -1,6 +1,6 @@
 //! The table against the descriptors of the wire, and callers against the record.
 
-use crate::authorise::{Denied, Roster, Standing, authorise, permits, permits_role};
+use crate::authorise::{Denied, Roster, Standing, authorise, by_certificate_alone, permits, permits_role};
 use crate::caller::{Caller, Identity, UserIdentity};
 use crate::method::Method;
 use std::collections::BTreeSet;
@@ -189,14 +189,25 @@ fn a_user_counts_as_its_record_says_and_without_one_for_nothing() {
 }
 
 #[test]
-fn raft_is_not_taken_from_the_removed_and_those_who_left() {
+fn nothing_managers_say_to_each_other_is_taken_from_the_removed_and_those_who_left() {
     let (known, gone) =
         (on_record(Role::Manager, NodeState::Ready), on_record(Role::Manager, NodeState::Disconnected));
-    for method in
-        [Method::Append, Method::Vote, Method::PreVote, Method::InstallSnapshot, Method::TransferLeader]
-    {
+    for method in [
+        Method::Append,
+        Method::Vote,
+        Method::PreVote,
+        Method::InstallSnapshot,
+        Method::TransferLeader,
+        Method::Greet,
+        Method::Survey,
+    ] {
         assert!(matches!(ask(holder(2, Role::Manager, 1), method, &known), Err(Denied::NotMember { .. })));
         assert!(matches!(ask(holder(1, Role::Manager, 1), method, &gone), Err(Denied::NotMember { .. })));
     }
-    assert_eq!(ask(holder(2, Role::Manager, 1), Method::Survey, &known), Ok(()));
+    let alone = |role, method| {
+        let Caller::Node(identity) = holder(2, role, 1) else { return Ok(()) };
+        by_certificate_alone(&identity, method)
+    };
+    assert_eq!(alone(Role::Manager, Method::Greet), Ok(()));
+    assert!(alone(Role::Worker, Method::Greet).is_err() && alone(Role::Manager, Method::Propose).is_err());
 }

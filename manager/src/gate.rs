@@ -2,12 +2,14 @@
 //! Knows: connections and the table of permissions. Must not know: what the call does.
 
 use crate::applied::AppliedState;
-use crate::authorise::{Authorized, Denied, authorise};
+use crate::authorise::{Authorized, Denied, authorise, by_certificate_alone};
 use crate::caller::{Arrival, Caller};
 use crate::linearize::Linearizer;
 use crate::method::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tonic::{Request, Status};
 
 /// By which way calls come in.
@@ -18,6 +20,9 @@ pub enum Door {
     /// The local socket: its file mode has let the operator through.
     Local,
 }
+
+/// For the records to be brought up to date: whoever asks in this way waits for an answer no longer than a second.
+const FRESH_WITHIN: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub struct Gate {
@@ -82,10 +87,20 @@ impl Gate {
         Ok(self.look(&caller, method)?.map(|()| request))
     }
 
-    /// Judges a caller by the records as they are: for questions that must be answered without a quorum.
-    pub fn glance<R>(&self, method: Method, request: &Request<R>) -> Result<(), Status> {
-        let caller = Arrival::of(request)?.connection;
-        Ok(self.look(&caller, method).map(drop)?)
+    /// Judges a caller for questions that must be answered without a quorum: by the records as they are. For one that is not
+    /// on record they are brought up to date; where nobody can say what is new, its certificate lets it in, and whoever lets
+    /// it in believes nothing of what it says.
+    pub async fn glance(&self, method: Method, caller: &Caller) -> Result<(), Denied> {
+        match (self.look(caller, method), caller) {
+            (Ok(_), _) => Ok(()),
+            (Err(Denied::NotMember { .. }), Caller::Node(identity)) => {
+                match timeout(FRESH_WITHIN, self.linearizer.barrier()).await {
+                    Ok(Ok(())) => self.look(caller, method).map(drop),
+                    Ok(Err(_)) | Err(_) => by_certificate_alone(identity, method),
+                }
+            }
+            (Err(denied), _) => Err(denied),
+        }
     }
 
     /// Whether a call that was admitted once would be admitted now: for those that last.

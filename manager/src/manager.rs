@@ -188,6 +188,11 @@ impl Manager {
         self.stop.run_until_cancelled(recovery::superseded(self.seat.clone())).await
     }
 
+    /// Asks the others once whether what `superseded` has found is still so.
+    pub async fn still_superseded(&self) -> bool {
+        recovery::look(&self.seat).await.is_some()
+    }
+
     /// Asks the others whether a recovery from here would lose what one of them knows, or would not be the only one.
     ///
     /// # Errors

@@ -103,8 +103,10 @@ async fn ask_by_key(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<p
 async fn ask(running: &Running, addr: &str, csr_der: Vec<u8>) -> Result<pb::IssueResponse, Status> {
     let dialler = Dialler::new(running.credentials.clone());
     let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
-    let survey = RecoveryClient::new(channel.clone()).survey(pb::SurveyRequest {}).await?.into_inner();
-    let (own, theirs) = (running.lineage(), swarm_proto::lineage(survey.epoch, &survey.past));
+    let own = running.lineage();
+    let request = pb::SurveyRequest { epoch: own.epoch.as_u64() };
+    let survey = RecoveryClient::new(channel.clone()).survey(request).await?.into_inner();
+    let theirs = swarm_proto::lineage(survey.epoch, &survey.past);
     if let Some(reason) = own.refusal(&theirs) {
         return Err(Status::aborted(format!("the word of {addr} counts for nothing: {reason}")));
     }

@@ -19,6 +19,8 @@ pub struct Whereabouts {
 #[derive(Debug, Default)]
 pub struct AddressBook {
     entries: BTreeMap<NodeId, Entry>,
+    /// Where others said that they are. Nobody vouches for it before the manager itself has answered there.
+    hints: BTreeMap<NodeId, SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +37,16 @@ impl AddressBook {
             known => {
                 let moved = known.is_none_or(|known| known.said.addr != said.addr);
                 self.entries.insert(node, Entry { said, misses: 0 });
+                self.hints.remove(&node);
                 moved
             }
         }
+    }
+
+    /// Takes another's word for where a manager is: one more address to look for it at. True: it is a new one.
+    pub fn hint(&mut self, node: NodeId, said: Whereabouts) -> bool {
+        let old = |known: Whereabouts| known.addr == said.addr || said.moves < known.moves;
+        !self.said(node).is_some_and(old) && self.hints.insert(node, said.addr) != Some(said.addr)
     }
 
     /// Whether this word would change anything.
@@ -51,10 +60,13 @@ impl AddressBook {
 
     /// Where to try, all at once: the record may be behind, or the book.
     pub fn candidates(&self, node: NodeId, recorded: SocketAddr) -> Vec<SocketAddr> {
-        match self.said(node) {
-            Some(said) if said.addr != recorded => vec![said.addr, recorded],
-            _ => vec![recorded],
+        let mut all: Vec<SocketAddr> = self.said(node).map(|said| said.addr).into_iter().collect();
+        for addr in [Some(recorded), self.hints.get(&node).copied()].into_iter().flatten() {
+            if !all.contains(&addr) {
+                all.push(addr);
+            }
         }
+        all
     }
 
     /// It answered there first. What loses again and again is forgotten.
@@ -69,6 +81,7 @@ impl AddressBook {
     /// Forgets who is no manager any more.
     pub fn keep_only(&mut self, is_manager: impl Fn(&NodeId) -> bool) {
         self.entries.retain(|node, _| is_manager(node));
+        self.hints.retain(|node, _| is_manager(node));
     }
 
     pub fn all(&self) -> Vec<(NodeId, Whereabouts)> {
@@ -102,6 +115,23 @@ mod tests {
         assert_eq!(book.candidates(node(1), at(1)), [at(7), at(1)]);
         assert_eq!(book.candidates(node(1), at(7)), [at(7)]);
         assert_eq!(book.candidates(node(2), at(2)), [at(2)]);
+    }
+
+    #[test]
+    fn what_others_say_of_a_manager_is_tried_and_never_taken_for_its_word() {
+        let mut book = AddressBook::default();
+        assert!(book.note(node(1), said(7, 1)));
+        let most = said(9, u64::MAX);
+        assert!(book.hint(node(1), most) && !book.hint(node(1), most) && !book.hint(node(1), said(8, 0)));
+        assert_eq!(book.candidates(node(1), at(1)), [at(7), at(1), at(9)]);
+        assert_eq!((book.said(node(1)), book.all()), (Some(said(7, 1)), vec![(node(1), said(7, 1))]));
+        // Its own word ends what was said of it, however little it has moved.
+        assert!(book.note(node(1), said(9, 2)));
+        assert_eq!(book.candidates(node(1), at(9)), [at(9)]);
+        assert!(!book.hint(node(1), most), "that is known");
+        book.hint(node(2), said(2, 0));
+        book.keep_only(|_| false);
+        assert_eq!(book.candidates(node(2), at(1)), [at(1)]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Being greeted: another manager says where it is found.
 //! Knows: what to make sure of before that is believed. Must not know: how often anybody is greeted.
 
-use super::{Whereabouts, greeting, is_other, note_others};
+use super::{Whereabouts, greeting, is_other, note_hints};
 use crate::recovery;
 use crate::seat::Seat;
 use std::net::SocketAddr;
 use std::time::Duration;
-use swarm_model::NodeId;
+use swarm_model::{Kin, NodeId};
 use swarm_proto::parse;
 use swarm_proto::v1::Greeting;
 use swarm_proto::v1::membership_client::MembershipClient;
@@ -26,15 +26,20 @@ pub async fn greeted(seat: &Seat, node: NodeId, said: Greeting) -> Result<Greeti
     let own = said.own.unwrap_or_default();
     let addr: SocketAddr = parse("own.addr", &own.addr, "an address as in 192.0.2.1:2377")?;
     let lineage = swarm_proto::lineage(said.epoch, &said.past);
-    recovery::hear(seat, &lineage, (Some(node), &addr.to_string()));
-    if let Some(reason) = recovery::lineage(seat).refusal(&lineage) {
+    if !is_other(seat, node) {
+        // Of whom nothing is known here, nothing is believed either.
+        note_hints(seat, said.others);
+        return Ok(greeting(seat));
+    }
+    let here = recovery::lineage(seat);
+    if here.sees(&lineage) != Kin::Same {
+        recovery::hear(seat, &lineage, (Some(node), &addr.to_string()));
+        recovery::make_sure(seat, node, addr).await;
+    }
+    if let Some(reason) = here.refusal(&lineage) {
         return Err(Status::failed_precondition(format!("this greeting counts for nothing: {reason}")));
     }
     let word = Whereabouts { addr, moves: own.moves };
-    if !is_other(seat, node) {
-        note_others(seat, said.others);
-        return Ok(greeting(seat));
-    }
     let news = seat.links.book().is_news(node, word);
     if !news && seat.links.book().said(node).is_some_and(|known| known != word) {
         // It says what was so once: it may have slept, or somebody else goes by its name since.
@@ -48,7 +53,9 @@ pub async fn greeted(seat: &Seat, node: NodeId, said: Greeting) -> Result<Greeti
             seat.addresses.news.notify_one();
         }
     }
-    note_others(seat, said.others);
+    if note_hints(seat, said.others) {
+        seat.addresses.news.notify_one();
+    }
     Ok(greeting(seat))
 }
 

@@ -23,6 +23,9 @@ use swarm_model::NodeId;
 use swarm_proto::v1;
 use tokio::sync::{Notify, watch};
 
+/// Of one greeting; a cluster has far fewer managers.
+const MOST_HINTS: usize = 64;
+
 pub struct Addresses {
     own: watch::Sender<Whereabouts>,
     /// Where the operator said that another member is found (`HOST:PORT`), beside those on record.
@@ -99,15 +102,26 @@ fn spelled(node: NodeId, said: Whereabouts) -> v1::Whereabouts {
     v1::Whereabouts { node: node.to_string(), addr: said.addr.to_string(), moves: said.moves }
 }
 
-/// Takes down what another manager said of those that are managers here too, but for this one.
-fn note_others(seat: &Seat, said: impl IntoIterator<Item = v1::Whereabouts>) {
-    for one in said {
+/// Takes down what a manager said of itself, over a channel that ends at it and nobody else.
+fn note_own(seat: &Seat, node: NodeId, said: Option<v1::Whereabouts>) {
+    let said = said.and_then(|said| Some(Whereabouts { addr: said.addr.parse().ok()?, moves: said.moves }));
+    let Some(said) = said.filter(|_| is_other(seat, node)) else { return };
+    if seat.links.book().note(node, said) {
+        seat.links.forget(node);
+    }
+}
+
+/// Takes down where others are said to be, of those that are managers here too: only as where else to look for them. True:
+/// something of it is new.
+fn note_hints(seat: &Seat, said: impl IntoIterator<Item = v1::Whereabouts>) -> bool {
+    let mut news = false;
+    for one in said.into_iter().take(MOST_HINTS) {
         // What cannot be read is of no use, and no reason to refuse the rest.
         let (Ok(node), Ok(addr)) = (one.node.parse(), one.addr.parse()) else { continue };
-        if is_other(seat, node) && seat.links.book().note(node, Whereabouts { addr, moves: one.moves }) {
-            seat.links.forget(node);
-        }
+        let said = Whereabouts { addr, moves: one.moves };
+        news |= is_other(seat, node) && seat.links.book().hint(node, said);
     }
+    news
 }
 
 /// Whether this is another manager than this one, as far as the record goes.

@@ -1,7 +1,7 @@
 //! Greeting the others: at the start, after a move, when there is news, and now and then.
 //! Knows: whom to greet and how often. Must not know: what an address is made durable by.
 
-use super::{Whereabouts, greeting, note_others, record, spelled};
+use super::{Whereabouts, greeting, note_hints, note_own, record, spelled};
 use crate::recovery;
 use crate::seat::Seat;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ async fn round(seat: &Seat) -> Heard {
     let others = managers.into_iter().filter(|peer| peer.node != seat.me().node);
     let named = others.map(|peer| async move {
         let channel = seat.links.find(peer.node, peer.addr).await.map_err(Status::unavailable)?;
-        greet(seat, &peer.addr.to_string(), channel).await
+        greet(seat, &peer.addr.to_string(), (Some(peer.node), channel)).await
     });
     let seeded = seeds.into_iter().map(|addr| async move { greet_at(seat, &addr).await });
     let (named, _) = tokio::join!(
@@ -94,24 +94,27 @@ async fn round(seat: &Seat) -> Heard {
     Heard { others: named.len(), by: named.iter().filter(|one| matches!(one, Ok(Ok(())))).count() }
 }
 
+/// Somebody at an address that an operator named. What it says of itself is confirmed where its node is found.
 async fn greet_at(seat: &Seat, addr: &str) -> Result<(), Status> {
     if *addr == seat.addresses.own().addr.to_string() {
         return Ok(());
     }
-    greet(seat, addr, dial(seat, addr).await?).await
+    greet(seat, addr, (None, dial(seat, addr).await?)).await
 }
 
 async fn dial(seat: &Seat, addr: &str) -> Result<Channel, Status> {
     Dialler::new(seat.credentials.clone()).to_manager(addr).await.map_err(|e| e.to_status())
 }
 
-/// Says where this manager is found, and hears where the others are.
-async fn greet(seat: &Seat, addr: &str, channel: Channel) -> Result<(), Status> {
+/// Says where this manager is found, and hears where the others are. `node`: whose certificate answers there, if that was
+/// made sure of.
+async fn greet(seat: &Seat, addr: &str, (node, channel): (Option<NodeId>, Channel)) -> Result<(), Status> {
     // Answered to former managers too: they learn by it that they are that.
-    let survey = RecoveryClient::new(channel.clone()).survey(v1::SurveyRequest {}).await?.into_inner();
+    let request = recovery::request(seat);
+    let survey = RecoveryClient::new(channel.clone()).survey(request).await?.into_inner();
     let said = recovery::lineage_of(&survey);
-    recovery::hear(seat, &said, (survey.node.parse().ok(), addr));
     if said.epoch != recovery::lineage(seat).epoch {
+        another_epoch(seat, &said, (survey.node.parse().ok(), addr)).await;
         return Err(Status::failed_precondition("it lives in another epoch of the cluster"));
     }
     let answer = match MembershipClient::new(channel).greet(greeting(seat)).await {
@@ -128,8 +131,24 @@ async fn greet(seat: &Seat, addr: &str, channel: Channel) -> Result<(), Status> 
             return Err(status);
         }
     };
-    note_others(seat, answer.own.into_iter().chain(answer.others));
+    let claimed = match node {
+        Some(node) => {
+            note_own(seat, node, answer.own);
+            None
+        }
+        None => answer.own,
+    };
+    // What is new of it is tried when these are dialled next.
+    note_hints(seat, claimed.into_iter().chain(answer.others));
     Ok(())
+}
+
+/// Somebody who is found at this address lives in another epoch, and says it is this node.
+async fn another_epoch(seat: &Seat, said: &Lineage, (node, addr): (Option<NodeId>, &str)) {
+    recovery::hear(seat, said, (node, addr));
+    if let (Some(node), Ok(addr)) = (node, addr.parse()) {
+        recovery::make_sure(seat, node, addr).await;
+    }
 }
 
 /// Has the manager at `addr` dial this one where it is going to be found.
@@ -150,14 +169,15 @@ fn late(addr: &str) -> Status {
     Status::unavailable(format!("{addr} did not answer within {} s", DEADLINE.as_secs()))
 }
 
-/// Who answers at an address that an operator named; nothing is changed by asking.
+/// Who answers one who lives in this epoch, at an address that an operator named; nothing is changed by asking.
 ///
 /// # Errors
 /// Nobody does, or somebody who is no manager of this cluster.
-pub async fn ask(dialler: &Dialler, addr: &str) -> Result<Found, Status> {
+pub async fn ask(dialler: &Dialler, epoch: Epoch, addr: &str) -> Result<Found, Status> {
+    let request = v1::SurveyRequest { epoch: epoch.as_u64() };
     let asked = async {
         let channel = dialler.to_manager(addr).await.map_err(|e| e.to_status())?;
-        let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await?.into_inner();
+        let survey = RecoveryClient::new(channel).survey(request).await?.into_inner();
         let node = swarm_proto::optional("node", &survey.node, "an id: 25 characters of 0-9a-z")?;
         let lineage = recovery::lineage_of(&survey);
         let stayed = survey.stayed.into_iter().map(Epoch::from_u64).collect();

@@ -31,7 +31,7 @@ pub async fn last_found(dialler: &Dialler, managers: &[String]) -> Option<Wherea
 
 async fn ask(dialler: &Dialler, addr: &str) -> Option<Whereabouts> {
     let channel = dialler.to_manager(addr).await.ok()?;
-    let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await.ok()?.into_inner();
+    let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest::default()).await.ok()?.into_inner();
     let caller = survey.caller?;
     Some(Whereabouts { addr: caller.addr.parse().ok()?, moves: caller.moves })
 }

@@ -94,8 +94,9 @@ impl Membership for MembershipService {
 
     /// By the records as they are: addresses must be heard of while there is no quorum, or there will be none.
     async fn greet(&self, request: Request<v1::Greeting>) -> Result<Response<v1::Greeting>, Status> {
-        self.seat.gate.glance(Method::Greet, &request)?;
-        let Caller::Node(caller) = crate::caller::Arrival::of(&request)?.connection else {
+        let caller = crate::caller::Arrival::of(&request)?.connection;
+        self.seat.gate.glance(Method::Greet, &caller).await?;
+        let Caller::Node(caller) = caller else {
             return Err(Status::unauthenticated("only managers greet each other"));
         };
         let answer = crate::addresses::greeted(&self.seat, caller.node, request.into_inner()).await?;

@@ -54,7 +54,8 @@ impl Others {
 }
 
 async fn answers(links: &Links, asked: &[(ManagerPeer, String)]) -> Vec<Option<v1::SurveyResponse>> {
-    futures::future::join_all(asked.iter().map(|(peer, _)| ask(links, peer))).await
+    futures::future::join_all(asked.iter().map(|(peer, _)| ask(links, peer, v1::SurveyRequest::default())))
+        .await
 }
 
 /// What is in the way, of managers with these names and answers.

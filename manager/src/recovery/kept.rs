@@ -3,11 +3,12 @@
 
 use crate::codec::{decode, encode};
 use crate::member_file::write_whole;
+use crate::recovery::met::Word;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::Path;
-use swarm_model::{Epoch, Lineage};
+use swarm_model::{Epoch, Kin, Lineage, NodeId};
 
 const NAME: &str = "epochs";
 /// Later epochs that were not followed; of more, the first are forgotten.
@@ -18,9 +19,20 @@ pub struct Kept {
     /// The cluster went on without this manager, which is on its way out of what is kept here.
     #[serde(default)]
     pub follows: Option<Lineage>,
+    /// On whose word; `None`: an earlier release did not write it down.
+    #[serde(default)]
+    pub word_of: Option<WordOf>,
     /// Later epochs met by managers that had a quorum of their own.
     #[serde(default)]
     pub stayed: Vec<Epoch>,
+}
+
+/// Whom a manager follows into a later epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WordOf {
+    /// Nothing but another order takes that back.
+    Operator,
+    Manager(NodeId),
 }
 
 impl Kept {
@@ -41,6 +53,24 @@ impl Kept {
     pub fn store(&self, dir: &Path) -> io::Result<()> {
         let bytes = encode("what was met of other epochs", self).map_err(io::Error::other)?;
         write_whole(dir, NAME, &bytes)
+    }
+
+    pub fn follow(&mut self, later: Lineage, word_of: WordOf) {
+        (self.follows, self.word_of) = (Some(later), Some(word_of));
+    }
+
+    /// Whether what is followed is not so by what the manager says on whose word it was.
+    pub fn is_taken_back(&self, word: &dyn Fn(NodeId) -> Word) -> bool {
+        let Some(follows) = &self.follows else { return false };
+        match self.word_of {
+            Some(WordOf::Operator) => false,
+            Some(WordOf::Manager(node)) => match word(node) {
+                Word::NoManager => true,
+                Word::Silent => false,
+                Word::Said(now) => !matches!(follows.sees(&now), Kin::Same | Kin::Later),
+            },
+            None => true,
+        }
     }
 
     pub fn stay(&mut self, epoch: Epoch) {
@@ -67,7 +97,11 @@ mod tests {
     fn what_was_kept_is_read_and_damage_is_none() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(followed(dir.path()), None);
-        let kept = Kept { follows: Some(Lineage::default().follow(7)), stayed: vec![Epoch::from_u64(1)] };
+        let kept = Kept {
+            follows: Some(Lineage::default().follow(7)),
+            word_of: Some(WordOf::Manager(NodeId::from_random([1; 16]))),
+            stayed: vec![Epoch::from_u64(1)],
+        };
         kept.store(dir.path()).unwrap();
         assert_eq!(Kept::load(dir.path()), kept);
         assert_eq!(followed(dir.path()), kept.follows);

@@ -1,7 +1,7 @@
 //! Whoever went on alone looks out for those it went on without: another of them may have done the same, unseen.
 //! Knows: whom to ask, and how often. Must not know: what is made of the answers.
 
-use super::{hear, hear_past};
+use super::{hear, hear_past, lineage};
 use crate::addresses::ask;
 use crate::seat::Seat;
 use std::net::SocketAddr;
@@ -19,9 +19,10 @@ pub async fn look_out(seat: Arc<Seat>, former: Vec<SocketAddr>, stop: Cancellati
     let work = async {
         loop {
             tokio::time::sleep(EVERY).await;
+            let epoch = lineage(&seat).epoch;
             let asked = former.iter().map(|addr| {
                 let dialler = &dialler;
-                async move { (addr, ask(dialler, &addr.to_string()).await) }
+                async move { (addr, ask(dialler, epoch, &addr.to_string()).await) }
             });
             for (addr, answer) in futures::future::join_all(asked).await {
                 if let Ok(found) = answer {

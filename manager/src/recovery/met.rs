@@ -3,11 +3,11 @@
 //! Knows: when the cluster has gone on without this manager, when there are two of it, and what an operator is told. Must
 //! not know: who asks whom.
 
-use super::kept::Kept;
+use super::kept::{Kept, WordOf};
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use swarm_model::{Epoch, Kin, Lineage, WAY_OUT};
+use swarm_model::{Epoch, Kin, Lineage, NodeId, WAY_OUT};
 
 /// A quorum that has been there for so long when a later epoch is met was there without it. One that forms at that moment
 /// is of managers that have just found together again.
@@ -30,11 +30,27 @@ struct Inner {
     kept: Kept,
     seen: Vec<Sighting>,
     /// The latest met of those that came from this manager's own.
-    later: Option<(Lineage, String)>,
+    later: Option<Later>,
     /// Since when a quorum is known to be there.
     decides_since: Option<Instant>,
     /// Whether the other managers were asked once since this one started.
     looked: bool,
+}
+
+/// A later epoch in which a manager on record was found by this one.
+struct Later {
+    lineage: Lineage,
+    node: NodeId,
+    who: String,
+}
+
+/// What a manager says to this one at the moment, of whom something is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// It is none on record (any more): whatever it said once counts for nothing.
+    NoManager,
+    Silent,
+    Said(Lineage),
 }
 
 struct Sighting {
@@ -68,20 +84,28 @@ impl Met {
         Self { dir, inner: Mutex::new(inner), going_alone: Mutex::default() }
     }
 
-    /// `who`, with its address, says that it lives in `said`; this manager lives in `own`.
+    /// Somebody says that `who`, with its address, lives in `said`; this manager lives in `own`. Only ever warned of.
     pub fn hear(&self, own: &Lineage, said: Lineage, who: &str) {
-        let mut inner = self.inner.lock();
-        match own.sees(&said) {
-            Kin::Same | Kin::Past => return,
-            Kin::Later => {
-                let latest = inner.later.as_ref().map_or(own, |(latest, _)| latest);
-                if latest.sees(&said) == Kin::Later {
-                    inner.later = Some((said.clone(), who.to_owned()));
-                }
-            }
-            Kin::Apart => {}
+        if !matches!(own.sees(&said), Kin::Same | Kin::Past) {
+            self.inner.lock().see(own, said, who);
         }
-        inner.see(own, said, who);
+    }
+
+    /// As `hear`, where this manager has asked `node` itself, which is a manager on record: it may be followed.
+    pub fn confirm(&self, own: &Lineage, said: Lineage, (node, who): (NodeId, &str)) {
+        let mut inner = self.inner.lock();
+        if inner.kept.word_of.is_none() && inner.kept.follows.as_ref() == Some(&said) {
+            inner.kept.word_of = Some(WordOf::Manager(node));
+            inner.store(&self.dir);
+        }
+        if own.sees(&said) == Kin::Later {
+            let latest = inner.later.as_ref().map_or(own, |later| &later.lineage);
+            if matches!(latest.sees(&said), Kin::Later | Kin::Same) {
+                inner.later = Some(Later { lineage: said.clone(), node, who: who.to_owned() });
+            }
+        }
+        drop(inner);
+        self.hear(own, said, who);
     }
 
     /// `who` decides in a past of this manager's own epoch, which those there have met, and not followed.
@@ -108,19 +132,27 @@ impl Met {
     }
 
     /// The other managers have been asked, by one who lives in `own`; what to follow, if anything.
-    pub fn looked(&self, own: &Lineage) -> Option<Lineage> {
+    pub fn looked(&self, own: &Lineage, word: &dyn Fn(NodeId) -> Word) -> Option<Lineage> {
         let mut inner = self.inner.lock();
         let looked = std::mem::replace(&mut inner.looked, true);
+        let decides_for = inner.decides_since.map(|since| since.elapsed());
+        if decides_for.is_some_and(|long| long >= DECIDES_FOR) && inner.kept.is_taken_back(word) {
+            inner.drop_follows(&self.dir);
+        }
         if let Some(follows) = &inner.kept.follows {
             return Some(follows.clone());
         }
-        let (later, who) = inner.later.clone().filter(|(later, _)| own.sees(later) == Kin::Later)?;
-        if inner.kept.stayed.contains(&later.epoch) {
+        if inner.later.as_ref().is_some_and(|later| word(later.node) == Word::NoManager) {
+            inner.later = None;
+        }
+        let Later { lineage: later, node, who } = inner.later.as_ref()?;
+        if own.sees(later) != Kin::Later || inner.kept.stayed.contains(&later.epoch) {
             return None;
         }
-        match judge(looked, inner.decides_since.map(|since| since.elapsed())) {
+        let (later, node, who) = (later.clone(), *node, who.clone());
+        match judge(looked, decides_for) {
             Verdict::Follow => {
-                inner.kept.follows = Some(later.clone());
+                inner.kept.follow(later.clone(), WordOf::Manager(node));
                 inner.store(&self.dir);
                 Some(later)
             }
@@ -136,7 +168,7 @@ impl Met {
     /// An operator says that this manager follows, whoever decides here.
     pub fn follow(&self, later: Lineage) {
         let mut inner = self.inner.lock();
-        inner.kept.follows = Some(later);
+        inner.kept.follow(later, WordOf::Operator);
         inner.store(&self.dir);
     }
 
@@ -191,6 +223,17 @@ impl Inner {
         if self.seen.len() < MOST_SEEN {
             self.seen.push(Sighting { lineage, who: who.to_owned(), last });
         }
+    }
+
+    fn drop_follows(&mut self, dir: &std::path::Path) {
+        let epoch = self.kept.follows.take().map(|follows| follows.to_string()).unwrap_or_default();
+        (self.kept.word_of, self.later) = (None, None);
+        self.store(dir);
+        tracing::warn!(
+            epoch,
+            "no manager of this cluster says (any more) that it went on without the managers here, which have a quorum: \
+             nothing is followed"
+        );
     }
 
     fn store(&self, dir: &std::path::Path) {
@@ -256,37 +299,98 @@ mod tests {
         assert_eq!(judge(false, long), Verdict::Follow);
     }
 
+    fn node(n: u8) -> NodeId {
+        NodeId::from_random([n; 16])
+    }
+
+    /// Where every manager says what it said before.
+    fn as_before(_: NodeId) -> Word {
+        Word::Silent
+    }
+
+    fn decides(met: &Met) {
+        met.inner.lock().decides_since = Instant::now().checked_sub(DECIDES_FOR);
+    }
+
     #[test]
     fn who_stayed_goes_on_staying_also_after_a_restart_until_an_operator_says_otherwise() {
         let (dir, met) = met();
         let own = Lineage::default();
-        assert_eq!(met.looked(&own), None);
-        met.inner.lock().decides_since = Instant::now().checked_sub(DECIDES_FOR);
-        met.hear(&own, later(7), "h1 (192.0.2.1:2377)");
-        assert_eq!(met.looked(&own), None);
+        assert_eq!(met.looked(&own, &as_before), None);
+        decides(&met);
+        met.confirm(&own, later(7), (node(1), "h1 (192.0.2.1:2377)"));
+        assert_eq!(met.looked(&own, &as_before), None);
         met.quorum_is(false);
-        assert_eq!(met.looked(&own), None, "it stayed once");
+        assert_eq!(met.looked(&own, &as_before), None, "it stayed once");
         let said = met.warnings(&own).join("\n");
         assert!(said.contains("h1 (192.0.2.1:2377)") && said.contains("1-00000007"), "{said}");
         // After a restart, and for a peer that was away and hears of it.
         let again = Met::load(dir.path().to_owned());
-        again.hear(&own, later(7), "h1");
-        assert_eq!((again.looked(&own), again.stayed()), (None, vec![later(7).epoch]));
+        again.confirm(&own, later(7), (node(1), "h1"));
+        assert_eq!((again.looked(&own, &as_before), again.stayed()), (None, vec![later(7).epoch]));
         again.follow(later(7));
-        assert_eq!(again.looked(&own), Some(later(7)));
-        assert_eq!(Met::load(dir.path().to_owned()).looked(&own), Some(later(7)));
+        decides(&again);
+        for _ in 0..2 {
+            assert_eq!(again.looked(&own, &|_| Word::NoManager), Some(later(7)), "an operator has said so");
+        }
+        assert_eq!(Met::load(dir.path().to_owned()).looked(&own, &as_before), Some(later(7)));
     }
 
     #[test]
     fn who_was_away_follows_unless_its_peers_have_stayed() {
         let own = Lineage::default();
         let (_dir, away) = met();
-        away.hear(&own, later(7), "h1");
-        assert_eq!(away.looked(&own), Some(later(7)));
+        away.confirm(&own, later(7), (node(1), "h1"));
+        assert_eq!(away.looked(&own, &as_before), Some(later(7)));
         let (_dir, told) = met();
         told.hear_stayed([later(7).epoch]);
-        told.hear(&own, later(7), "h1");
-        assert_eq!(told.looked(&own), None);
+        told.confirm(&own, later(7), (node(1), "h1"));
+        assert_eq!(told.looked(&own, &as_before), None);
+    }
+
+    #[test]
+    fn what_is_only_heard_of_is_never_followed_nor_kept() {
+        let (dir, met) = met();
+        let own = Lineage::default();
+        met.hear(&own, later(7), "h4 (192.0.2.4:2377)");
+        assert_eq!(met.looked(&own, &as_before), None);
+        // Nor what one said who is no manager by now.
+        met.confirm(&own, later(8), (node(4), "h4 (192.0.2.4:2377)"));
+        assert_eq!(met.looked(&own, &|_| Word::NoManager), None);
+        assert_eq!(met.looked(&own, &as_before), None);
+        assert_eq!(Kept::load(dir.path()), Kept::default());
+    }
+
+    #[test]
+    fn what_is_followed_is_dropped_when_its_manager_takes_it_back_or_is_none_and_the_others_decide() {
+        let own = Lineage::default();
+        for (word, keeps) in [
+            (Word::NoManager, false),
+            (Word::Said(own.clone()), false),
+            (Word::Silent, true),
+            (Word::Said(later(7)), true),
+            (Word::Said(later(7).follow(8)), true),
+        ] {
+            let (dir, met) = met();
+            met.confirm(&own, later(7), (node(4), "h4"));
+            assert_eq!(met.looked(&own, &as_before), Some(later(7)));
+            let again = Met::load(dir.path().to_owned());
+            assert_eq!(again.looked(&own, &|_| word.clone()), Some(later(7)), "nobody decides here");
+            decides(&again);
+            assert_eq!(again.looked(&own, &|_| word.clone()).is_some(), keeps, "{word:?}");
+            assert_eq!(Kept::load(dir.path()).follows.is_some(), keeps, "{word:?}");
+        }
+        // From a release that wrote down nobody's name: what somebody confirms stays.
+        let dir = tempfile::tempdir().unwrap();
+        for (confirmed, follows) in [(true, Some(later(7))), (false, None)] {
+            Kept { follows: Some(later(7)), ..Kept::default() }.store(dir.path()).unwrap();
+            let met = Met::load(dir.path().to_owned());
+            decides(&met);
+            if confirmed {
+                met.confirm(&own, later(7), (node(1), "h1"));
+            }
+            assert_eq!(met.looked(&own, &as_before), follows);
+        }
     }
 
     /// Found by a breaker: who was forced beside a majority was never told.
@@ -300,7 +404,7 @@ mod tests {
         for who in ["h2 (192.0.2.2:2377)", "h3 (192.0.2.3:2377)"] {
             met.hear_past(&own, past.clone(), &[own.epoch], who);
         }
-        assert_eq!(met.looked(&own), None);
+        assert_eq!(met.looked(&own, &as_before), None);
         let said = met.warnings(&own);
         assert_eq!(said.len(), 1, "{said:?}");
         for fact in ["h2 (192.0.2.2:2377) and h3", "epoch 1-00000007", "epoch 0", "leave --force", "rejoin"] {
@@ -311,8 +415,8 @@ mod tests {
     #[test]
     fn another_branch_is_warned_of_and_never_followed() {
         let (_dir, met) = met();
-        met.hear(&later(7), later(9).follow(10), "h2 (192.0.2.2:2377)");
-        assert_eq!(met.looked(&later(7)), None);
+        met.confirm(&later(7), later(9).follow(10), (node(2), "h2 (192.0.2.2:2377)"));
+        assert_eq!(met.looked(&later(7), &as_before), None);
         let said = met.warnings(&later(7)).join("\n");
         for fact in ["h2 (192.0.2.2:2377)", "2-0000000a", "1-00000007", "leave --force"] {
             assert!(said.contains(fact), "{said}");

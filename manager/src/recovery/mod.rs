@@ -18,6 +18,6 @@ pub use restart::recover;
 pub use restore::{Former, Restored, restore, still_there};
 pub use succession::{RecoverError, Recovered, Successor};
 pub use survey::{
-    NoLeader, RecoveryService, can_do_without, features, hear, hear_past, lineage, lineage_of, no_leader,
-    others, superseded, those,
+    NoLeader, RecoveryService, can_do_without, features, hear, hear_past, lineage, lineage_of, look,
+    make_sure, no_leader, others, request, superseded, those,
 };

@@ -7,7 +7,8 @@ use crate::backup::{BackupError, Contents, Made, Passphrase, open};
 use crate::config::ManagerConfig;
 use crate::links::Links;
 use swarm_identity::{Credentials, Dialler};
-use swarm_model::ManagerPeer;
+use swarm_model::{Epoch, ManagerPeer};
+use swarm_proto::v1;
 use swarm_state::State;
 
 /// An opened backup, its state not yet in anybody's place.
@@ -50,11 +51,12 @@ pub async fn restore(
 }
 
 /// Those of them that answer: the cluster the backup is of still lives, or a part of it.
-pub async fn still_there(credentials: Credentials, managers: Vec<Former>) -> Vec<Former> {
+/// Whoever restores lives in `epoch`, which is none of theirs.
+pub async fn still_there(credentials: Credentials, epoch: Epoch, managers: Vec<Former>) -> Vec<Former> {
     let links = Links::new(Dialler::new(credentials));
     let asked = managers.into_iter().map(|former| {
-        let links = &links;
-        async move { ask(links, &former.peer).await.map(|_| former) }
+        let (links, request) = (&links, v1::SurveyRequest { epoch: epoch.as_u64() });
+        async move { ask(links, &former.peer, request).await.map(|_| former) }
     });
     futures::future::join_all(asked).await.into_iter().flatten().collect()
 }

@@ -3,11 +3,14 @@
 
 use crate::addresses;
 use crate::applied::AppliedState;
+use crate::authorise::Denied;
 use crate::links::Links;
 use crate::method::Method;
 use crate::raft_door::leads;
+use crate::recovery::met::Word;
 use crate::seat::Seat;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::{Cluster, Epoch, Kin, Lineage, ManagerPeer, Node, NodeId, Role};
@@ -37,10 +40,29 @@ impl Recovery for RecoveryService {
         &self,
         request: Request<v1::SurveyRequest>,
     ) -> Result<Response<v1::SurveyResponse>, Status> {
-        self.seat.gate.glance(Method::Survey, &request)?;
-        let caller = crate::caller::Arrival::of(&request)?.connection.node();
-        let caller = caller.and_then(|node| addresses::found(&self.seat, node));
+        let caller = crate::caller::Arrival::of(&request)?.connection;
+        match self.seat.gate.glance(Method::Survey, &caller).await {
+            Ok(()) => {}
+            Err(Denied::NotMember { .. })
+                if request.get_ref().epoch != lineage(&self.seat).epoch.as_u64() =>
+            {
+                return Ok(Response::new(epochs(own(&self.seat))));
+            }
+            Err(denied) => return Err(denied.into()),
+        }
+        let caller = caller.node().and_then(|node| addresses::found(&self.seat, node));
         Ok(Response::new(v1::SurveyResponse { caller, ..own(&self.seat) }))
+    }
+}
+
+/// What one who is no member here may know: who answers, and which epochs there are.
+fn epochs(own: v1::SurveyResponse) -> v1::SurveyResponse {
+    v1::SurveyResponse {
+        epoch: own.epoch,
+        past: own.past,
+        stayed: own.stayed,
+        node: own.node,
+        ..v1::SurveyResponse::default()
     }
 }
 
@@ -76,7 +98,7 @@ pub fn lineage_of(survey: &v1::SurveyResponse) -> Lineage {
     swarm_proto::lineage(survey.epoch, &survey.past)
 }
 
-/// The manager at `addr`, by its host's name if that is on record, says that it lives in `said`.
+/// Somebody at `addr` who may be this node says that it lives in `said`. Good for a warning and no more.
 pub fn hear(seat: &Seat, said: &Lineage, who: (Option<NodeId>, &str)) {
     if let Some(who) = name(seat, who) {
         seat.met.hear(&lineage(seat), said.clone(), &who);
@@ -90,6 +112,34 @@ pub fn hear_past(seat: &Seat, (said, stayed): (&Lineage, &[Epoch]), who: (Option
     }
 }
 
+/// As `hear`, from a manager on record that was asked at `addr` and has answered with its own certificate: it is believed.
+fn confirm(seat: &Seat, said: &Lineage, (node, addr): (NodeId, SocketAddr)) {
+    if is_manager(seat, node)
+        && let Some(who) = name(seat, (Some(node), &addr.to_string()))
+    {
+        seat.met.confirm(&lineage(seat), said.clone(), (node, &who));
+    }
+}
+
+/// Finds out whether the manager on record that is said to be at `addr`, and in a later epoch, is there and says so itself.
+pub async fn make_sure(seat: &Seat, node: NodeId, addr: SocketAddr) {
+    if !is_manager(seat, node) {
+        return;
+    }
+    let asked = async {
+        let channel = seat.links.dial(addr, node).await.ok()?;
+        Some(RecoveryClient::new(channel).survey(request(seat)).await.ok()?.into_inner())
+    };
+    if let Ok(Some(survey)) = timeout(ANSWER_DEADLINE, asked).await {
+        confirm(seat, &lineage_of(&survey), (node, addr));
+    }
+}
+
+/// The question, as this manager puts it.
+pub fn request(seat: &Seat) -> v1::SurveyRequest {
+    v1::SurveyRequest { epoch: lineage(seat).epoch.as_u64() }
+}
+
 /// `None`: before it has the cluster's state, this manager cannot tell.
 fn name(seat: &Seat, (node, addr): (Option<NodeId>, &str)) -> Option<String> {
     seat.applied.read(|state| {
@@ -97,6 +147,11 @@ fn name(seat: &Seat, (node, addr): (Option<NodeId>, &str)) -> Option<String> {
         let host = node.and_then(|node| Some(state.node(&node)?.hostname.clone()));
         Some(host.map_or_else(|| addr.to_owned(), |host| format!("{host} ({addr})")))
     })
+}
+
+/// Whether this is a manager by the records here.
+fn is_manager(seat: &Seat, node: NodeId) -> bool {
+    seat.applied.read(|state| state.node(&node).is_some_and(|node| node.manager.is_some()))
 }
 
 /// Asks the other managers on record, all at once; who does not answer in time is left out.
@@ -109,7 +164,7 @@ pub async fn others(seat: &Seat) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
 pub async fn those(seat: &Seat, wanted: impl Fn(NodeId) -> bool) -> Vec<(ManagerPeer, v1::SurveyResponse)> {
     let managers = seat.applied.read(State::managers).into_iter();
     let asked = managers.filter(|peer| wanted(peer.node)).map(|peer| async move {
-        let answer = ask(&seat.links, &peer).await?;
+        let answer = ask(&seat.links, &peer, request(seat)).await?;
         Some((peer, answer))
     });
     futures::future::join_all(asked).await.into_iter().flatten().collect()
@@ -118,16 +173,20 @@ pub async fn those(seat: &Seat, wanted: impl Fn(NodeId) -> bool) -> Vec<(Manager
 /// The feature levels of the managers that answer and can say: records may be older than a manager's last upgrade.
 pub async fn features(links: &Links, applied: &AppliedState) -> BTreeMap<NodeId, u32> {
     let asked = applied.read(State::managers).into_iter().map(|peer| async move {
-        let answer = ask(links, &peer).await?;
+        let answer = ask(links, &peer, v1::SurveyRequest::default()).await?;
         (answer.features > 0).then_some((peer.node, answer.features))
     });
     futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
-pub async fn ask(links: &Links, peer: &ManagerPeer) -> Option<v1::SurveyResponse> {
+pub async fn ask(
+    links: &Links,
+    peer: &ManagerPeer,
+    request: v1::SurveyRequest,
+) -> Option<v1::SurveyResponse> {
     let call = async {
         let channel = links.find(peer.node, peer.addr).await.ok()?;
-        RecoveryClient::new(channel).survey(v1::SurveyRequest {}).await.ok()
+        RecoveryClient::new(channel).survey(request).await.ok()
     };
     Some(timeout(ANSWER_DEADLINE, call).await.ok().flatten()?.into_inner())
 }
@@ -249,9 +308,9 @@ async fn answers(
     managers: &[(ManagerPeer, String)],
     me: NodeId,
 ) -> Vec<Option<v1::SurveyResponse>> {
-    let asked = managers
-        .iter()
-        .map(|(peer, _)| async move { if peer.node == me { None } else { ask(links, peer).await } });
+    let asked = managers.iter().map(|(peer, _)| async move {
+        if peer.node == me { None } else { ask(links, peer, v1::SurveyRequest::default()).await }
+    });
     futures::future::join_all(asked).await
 }
 
@@ -278,16 +337,21 @@ pub async fn superseded(seat: Arc<Seat>) -> Lineage {
     }
 }
 
-async fn look(seat: &Seat) -> Option<Lineage> {
-    let own = lineage(seat);
+/// Asks the managers on record once. The later epoch that this manager follows, if there is one.
+pub async fn look(seat: &Seat) -> Option<Lineage> {
+    let (own, mut answers) = (lineage(seat), BTreeMap::new());
     for (peer, survey) in others(seat).await {
         let said = lineage_of(&survey);
         if said.epoch == own.epoch {
             seat.met.hear_stayed(survey.stayed.iter().copied().map(Epoch::from_u64));
         }
-        hear(seat, &said, (Some(peer.node), &peer.addr.to_string()));
+        confirm(seat, &said, (peer.node, peer.addr));
+        answers.insert(peer.node, said);
     }
-    seat.met.looked(&own)
+    seat.met.looked(&own, &|node| match is_manager(seat, node) {
+        false => Word::NoManager,
+        true => answers.get(&node).cloned().map_or(Word::Silent, Word::Said),
+    })
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn may(who: Who, method: &str) -> bool {
         Who::Nobody => admits,
         Who::Worker => of(&["Ca/", "Dispatcher/", "Attachments/", "Recovery/"]),
         // Whoever is not known may be admitted once more.
-        Who::Removed => admits || of(&["Recovery/"]),
+        Who::Removed => admits,
         Who::Viewer => user,
         Who::Operator => user || OPERATES.contains(&method),
         Who::Admin => method == "Ca/GetRootCa" || of(&["Control/"]),

@@ -9,6 +9,7 @@ mod golden;
 mod harness;
 mod one;
 mod poll;
+mod removed;
 mod rotation;
 mod sessions;
 mod skew;
