@@ -88,7 +88,7 @@ impl Keeper {
                     continue;
                 }
                 Step::Trust => self.trust(&told).await,
-                Step::Renew { due } => self.renew(due).await,
+                Step::Renew { due } => self.renew(due, last_root(&told)).await,
             };
             match done {
                 Ok(()) => {
@@ -145,7 +145,8 @@ impl Keeper {
         Ok(())
     }
 
-    async fn renew(&mut self, due: Due) -> Result<(), Status> {
+    /// `wanted`: the root that the new certificate is to be of.
+    async fn renew(&mut self, due: Due, wanted: Option<CaDigest>) -> Result<(), Status> {
         let turn = self.daemon.turn().await;
         let Renewed { identity, .. } =
             certificate::renew_in_place(&self.running, due == Due::OutOfTime).await?;
@@ -158,7 +159,17 @@ impl Keeper {
         self.running.renewals.done.fetch_add(1, Ordering::Relaxed);
         (self.seed, self.renewed) = (seed(), Some(tokio::time::Instant::now()));
         tracing::info!(?due, "this node's certificate is renewed");
-        Ok(())
+        arrived(due, wanted, self.running.credentials.issuing_root())
+    }
+}
+
+/// A renewal that did not lead to the root it was for is tried again like one that failed: not at once, or it would never end.
+fn arrived(due: Due, wanted: Option<CaDigest>, issued: Option<CaDigest>) -> Result<(), Status> {
+    match due {
+        Due::Root if wanted != issued => Err(Status::aborted(
+            "the certificate was renewed, and not yet by the root CA that the cluster is changing to",
+        )),
+        Due::Root | Due::Age | Due::OutOfTime => Ok(()),
     }
 }
 
@@ -174,4 +185,19 @@ fn cluster_time_ms(running: &Running) -> u64 {
 fn last_root(roots: &str) -> Option<CaDigest> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     CaDigest::of_pem(roots.get(roots.rfind(BEGIN)?..)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s67_a_renewal_that_led_to_another_root_is_not_repeated_at_once() {
+        let (one, other) = (CaDigest::from_bytes([1; 32]), CaDigest::from_bytes([2; 32]));
+        assert!(arrived(Due::Root, Some(one), Some(one)).is_ok());
+        assert!(arrived(Due::Age, Some(one), Some(other)).is_ok());
+        for issued in [Some(other), None] {
+            assert!(arrived(Due::Root, Some(one), issued).is_err());
+        }
+    }
 }

@@ -82,6 +82,11 @@ impl Credentials {
         self.current.load().identity.issuing_root()
     }
 
+    /// When the root CA ends that issues new certificates.
+    pub fn root_until_ms(&self) -> Option<u64> {
+        self.current.load().identity.root_until_ms()
+    }
+
     /// The identity in use, trusting these roots (PEM) instead.
     pub fn with_roots(&self, root_pem: &str) -> Result<NodeIdentity, IdentityError> {
         self.current.load().identity.with_roots(root_pem)

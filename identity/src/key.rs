@@ -44,14 +44,16 @@ impl NodeKey {
         Ok(request.der().to_vec())
     }
 
-    pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+    /// As [`NodeKey::to_pem`] wrote it.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::Pem)?;
         let key = Self { pkcs8: Zeroizing::new(der.secret_pkcs8_der().to_vec()) };
         key.pair()?;
         Ok(key)
     }
 
-    pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
+    /// PEM (PKCS#8). Secret: for a file of its owner alone.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         Ok(Zeroizing::new(self.pair()?.serialize_pem()))
     }
 

@@ -34,7 +34,7 @@ pub use dial::{
     probe,
 };
 pub use disk::{KeyCover, StoreError};
-pub use issue::{CaError, RootCa, Subject, UserSubject, Validity};
+pub use issue::{CaError, RootCa, Subject, UserSubject, Validity, tied_to_key};
 pub use key::{KeyError, NodeKey, new_key_and_csr};
 pub use listen::{
     Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, MOST_BROKEN_STREAMS,

@@ -67,11 +67,19 @@ impl NodeIdentity {
         Self::new(self.key.again(), &self.chain_pem, root_pem)
     }
 
-    /// The root that has issued the certificate itself, without another CA between.
+    /// The root that has issued the certificate itself, without another CA between. Of two with one name and key, of which
+    /// the one prolongs the other, it is the later one.
     pub fn issuing_root(&self) -> Option<CaDigest> {
         let leaf = self.chain.first()?;
         let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
-        self.roots.iter().find(|root| is_issued_by(&leaf, root)).map(|root| CaDigest::of_certificate(root))
+        let mut latest_first = self.roots.iter().rev();
+        latest_first.find(|root| is_issued_by(&leaf, root)).map(|root| CaDigest::of_certificate(root))
+    }
+
+    /// When the root ends that issues new certificates: the last of those trusted.
+    pub fn root_until_ms(&self) -> Option<u64> {
+        let (_, root) = X509Certificate::from_der(self.roots.last()?).ok()?;
+        Some(to_ms(root.validity().not_after.timestamp()))
     }
 
     /// What is shown to a server: the certificate and whatever CA stands between it and a root.
@@ -154,7 +162,11 @@ pub(crate) fn find_path(
 
 fn is_issued_by(cert: &X509Certificate<'_>, issuer: &CertificateDer<'_>) -> bool {
     match X509Certificate::from_der(issuer) {
-        Ok((_, issuer)) => cert.verify_signature(Some(issuer.public_key())).is_ok(),
+        // By its name too, as TLS has it: the same key may stand under another one.
+        Ok((_, issuer)) => {
+            cert.issuer().as_raw() == issuer.subject().as_raw()
+                && cert.verify_signature(Some(issuer.public_key())).is_ok()
+        }
         Err(_) => false,
     }
 }

@@ -4,6 +4,8 @@ use super::cluster_time_ms;
 use crate::running::Running;
 
 const MINUTE_MS: u64 = 60_000;
+/// Before the end of the root CA.
+const ROOT_WARNING_MS: u64 = 30 * 24 * 60 * MINUTE_MS;
 /// Certificates bear so much.
 const HARMLESS_MS: u64 = 30 * MINUTE_MS;
 
@@ -12,8 +14,9 @@ pub fn warnings(running: &Running) -> Vec<String> {
     let until_ms = running.credentials.validity().until_ms;
     let trouble = running.renewals.trouble();
     let certificate = renewal(&trouble, until_ms, cluster_time_ms(running));
+    let root = running.credentials.root_until_ms().and_then(|until| root(until, cluster_time_ms(running)));
     let clock = running.worker.status().clock_ahead_ms.and_then(clock);
-    certificate.into_iter().chain(clock).collect()
+    certificate.into_iter().chain(root).chain(clock).collect()
 }
 
 fn renewal(trouble: &str, until_ms: u64, now_ms: u64) -> Option<String> {
@@ -24,6 +27,19 @@ fn renewal(trouble: &str, until_ms: u64, now_ms: u64) -> Option<String> {
     (!trouble.is_empty()).then(|| {
         format!("this node's certificate cannot be renewed ({valid}), and is tried again: {trouble}")
     })
+}
+
+/// Of a root CA that ends soon: an operator has to do something about it, and some time to do it in.
+fn root(until_ms: u64, now_ms: u64) -> Option<String> {
+    let when = match until_ms.checked_sub(now_ms) {
+        Some(left) if left >= ROOT_WARNING_MS => return None,
+        Some(left) => format!("ends in {}", span(left)),
+        None => format!("ended {} ago", span(now_ms - until_ms)),
+    };
+    Some(format!(
+        "the cluster's root CA {when}, and no certificate outlives it: replace it by `swarmctl ca --rotate`, or prolong one of \
+         your own by `swarmctl ca --rotate --ca-cert FILE --ca-key FILE`"
+    ))
 }
 
 /// Of a clock that is further off than certificates bear.
@@ -60,6 +76,14 @@ mod tests {
         assert!(said.contains("2 h 5 min ahead of its manager's"), "{said}");
         let said = clock(-(half + 17 * 60_000)).unwrap();
         assert!(said.contains("47 min behind its manager's"), "{said}");
+    }
+
+    #[test]
+    fn s70_a_root_that_ends_soon_is_warned_of() {
+        assert_eq!(root(ROOT_WARNING_MS, 0), None);
+        let said = root(ROOT_WARNING_MS - MINUTE_MS, 0).unwrap();
+        assert!(said.contains("ends in 29 d 23 h") && said.contains("ca --rotate"), "{said}");
+        assert!(root(0, 2 * MINUTE_MS).unwrap().contains("ended 2 min ago"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::CaError;
 use crate::peer::to_ms;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
 /// Certificates that are counted before reading on is no use.
 const MOST: usize = 64;
@@ -29,6 +29,28 @@ pub(super) fn check(pem: &str, now_ms: u64) -> Result<(), CaError> {
     }
     if from_ms > now_ms {
         return Err(CaError::RootNotYetValid { in_s: (from_ms - now_ms).div_ceil(1_000) });
+    }
+    usages(&cert)
+}
+
+/// What the certificate itself says it is for. Verifiers look at it in a root or do not: none shall have a reason.
+fn usages(cert: &X509Certificate<'_>) -> Result<(), CaError> {
+    use ParsedExtension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints};
+    for extension in cert.extensions() {
+        match extension.parsed_extension() {
+            KeyUsage(usage) if !usage.key_cert_sign() => {
+                return Err(CaError::Usage { what: "at all: its key usage does not say so" });
+            }
+            ExtendedKeyUsage(usage) if !(usage.any || usage.server_auth && usage.client_auth) => {
+                return Err(CaError::Usage {
+                    what: "of servers and of clients: its extended key usage does not say both",
+                });
+            }
+            // The names are tried out.
+            BasicConstraints(_) | ExtendedKeyUsage(_) | KeyUsage(_) | NameConstraints(_) => {}
+            _ if extension.critical => return Err(CaError::Extension { oid: extension.oid.to_id_string() }),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -6,9 +6,11 @@ mod name;
 mod profile;
 mod request;
 mod root;
+mod trial;
 
 pub(crate) use profile::BACKDATED_MS;
 pub use profile::{Subject, UserSubject, Validity};
+pub use request::tied_to_key;
 pub use root::RootCa;
 
 use crate::key::KeyError;
@@ -50,6 +52,21 @@ pub enum CaError {
     Name,
     #[error("the root CA's certificate is not valid before {in_s} s from now")]
     RootNotYetValid { in_s: u64 },
+    #[error(
+        "the root CA's certificate ends in {}, and the certificates it is to issue are valid for {}: give a root that \
+         lasts longer, or let certificates last less by --cert-expiry",
+        span(*.left_ms), span(*.needed_ms)
+    )]
+    EndsTooSoon { left_ms: u64, needed_ms: u64 },
+    #[error("the root CA's certificate has the critical extension {oid}, which is not understood here")]
+    Extension { oid: String },
+    #[error("the root CA's certificate may not be used to issue certificates {what}")]
+    Usage { what: &'static str },
+    #[error(
+        "the certificate of {whose} that this root CA issues would be refused in the cluster ({when}): {why}; give a root \
+         that restricts neither names nor usages"
+    )]
+    NotTaken { whose: &'static str, when: &'static str, why: String },
     #[error("could not sign the certificate: {0}")]
     Sign(String),
 }
@@ -57,5 +74,14 @@ pub enum CaError {
 impl From<rcgen::Error> for CaError {
     fn from(error: rcgen::Error) -> Self {
         Self::Sign(error.to_string())
+    }
+}
+
+/// `3 d 4 h`, `2 h 5 min`.
+fn span(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
     }
 }

@@ -2,10 +2,23 @@
 
 use super::CaError;
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SubjectPublicKeyInfo};
+use ring::digest;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 /// A request for a P-256 key is about 200 bytes; more has no business here.
 const MOST_BYTES: usize = 4_096;
+/// So that the digest is one of nothing else.
+const CONTEXT: &[u8] = b"swarm: a request and the key it is for\0";
+
+/// Stands for `what` together with the key of this request: for ids of requests, so that only who has asked can ask again.
+pub fn tied_to_key(what: &str, csr_der: &[u8]) -> Result<[u8; 16], CaError> {
+    let key = public_key(csr_der)?;
+    let mut context = digest::Context::new(&digest::SHA256);
+    [CONTEXT, what.as_bytes(), b"\0", key.der_bytes()].into_iter().for_each(|part| context.update(part));
+    let mut tied = [0; 16];
+    tied.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    Ok(tied)
+}
 
 /// The key of a request that proves its possession. Subject, names and extensions asked for are not looked at.
 pub(super) fn public_key(csr_der: &[u8]) -> Result<SubjectPublicKeyInfo, CaError> {

@@ -1,6 +1,6 @@
 //! The cluster's root CA. Knows its key; must not know who may have a certificate.
 
-use super::{CaError, Subject, UserSubject, Validity, external, name, profile, request};
+use super::{CaError, Subject, UserSubject, Validity, external, name, profile, request, trial};
 use crate::key::NodeKey;
 use crate::peer::to_ms;
 use crate::token::CaDigest;
@@ -37,10 +37,22 @@ impl RootCa {
         Self::new(cert.pem(), key)
     }
 
-    /// As an operator hands it over: everything that would make it useless, now or soon, is refused.
-    pub fn external(cert: &str, key: &str, now_ms: u64) -> Result<Self, CaError> {
+    /// As an operator hands it over, to issue certificates that are valid for `lifetime_ms`: everything that would make it
+    /// useless, now or soon, is refused.
+    pub fn external(cert: &str, key: &str, (now_ms, lifetime_ms): (u64, u64)) -> Result<Self, CaError> {
         external::check(cert, now_ms)?;
-        Self::from_pem(cert, key)
+        let root = Self::from_pem(cert, key)?;
+        let left_ms = root.until_ms.saturating_sub(now_ms);
+        if left_ms < lifetime_ms {
+            return Err(CaError::EndsTooSoon { left_ms, needed_ms: lifetime_ms });
+        }
+        root.try_out(now_ms, lifetime_ms)?;
+        Ok(root)
+    }
+
+    /// Refuses a root whose certificates the cluster's own nodes would not take.
+    pub fn try_out(&self, now_ms: u64, lifetime_ms: u64) -> Result<(), CaError> {
+        trial::try_out(self, now_ms, lifetime_ms)
     }
 
     /// Puts certificates into the chains this CA answers with, between the node's and its own.

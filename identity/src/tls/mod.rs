@@ -8,9 +8,12 @@ pub(crate) use verify::{Refused, Verifier};
 use crate::node::NodeIdentity;
 use crate::token::CaDigest;
 use crate::user::UserIdentity;
+use crate::{MANAGER_NAME, node_name};
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -24,13 +27,9 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 
 /// Answers callers with a certificate of our CA, and callers with none: those may still ask to be admitted.
 pub(crate) fn server(identity: &NodeIdentity) -> Result<ServerConfig, rustls::Error> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&identity.roots)?, provider())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|e| rustls::Error::General(e.to_string()))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(clients(identity)?)
         .with_single_cert(identity.chain.clone(), identity.key.for_tls())?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A resumed session skips the client certificate: see the head of the crate.
@@ -84,6 +83,40 @@ fn finish(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config
+}
+
+/// Whether a node of the same cluster takes this one for the manager it has dialled, under each name it may go by.
+pub(crate) fn takes_server(identity: &NodeIdentity, at: UnixTime) -> Result<(), rustls::Error> {
+    let verifier = Verifier::cluster(roots(&identity.roots)?, identity.peer().cluster)?;
+    let (leaf, above) = split(&identity.chain)?;
+    for name in [MANAGER_NAME.to_owned(), node_name(identity.peer().node)] {
+        let name = ServerName::try_from(name).map_err(|e| rustls::Error::General(e.to_string()))?;
+        verifier.verify_server_cert(leaf, above, &name, &[], at)?;
+    }
+    Ok(())
+}
+
+/// Whether a manager with this identity takes whoever shows this chain.
+pub(crate) fn takes_client(
+    chain: &[CertificateDer<'_>],
+    manager: &NodeIdentity,
+    at: UnixTime,
+) -> Result<(), rustls::Error> {
+    let (leaf, above) = split(chain)?;
+    clients(manager)?.verify_client_cert(leaf, above, at).map(drop)
+}
+
+fn split<'a, 'c>(
+    chain: &'a [CertificateDer<'c>],
+) -> Result<(&'a CertificateDer<'c>, &'a [CertificateDer<'c>]), rustls::Error> {
+    chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)
+}
+
+fn clients(identity: &NodeIdentity) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
+    WebPkiClientVerifier::builder_with_provider(roots(&identity.roots)?, provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| rustls::Error::General(e.to_string()))
 }
 
 pub(crate) fn roots(certs: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, rustls::Error> {

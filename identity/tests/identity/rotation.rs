@@ -1,7 +1,11 @@
 //! Roots from outside, and one root that vouches for another. S67, S70.
 
 use crate::world::now_ms;
-use rcgen::{CertificateParams, CertifiedIssuer, DnType, DnValue, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{
+    CertificateParams, CertifiedIssuer, CustomExtension, DnType, DnValue, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
+};
+use std::time::Duration;
 use swarm_identity::{
     CaDigest, Credentials, NodeIdentity, RootCa, Subject, Validity, new_key_and_csr, random,
 };
@@ -22,6 +26,10 @@ fn ca_named(name: &str) -> CertificateParams {
     params
 }
 
+fn ends_in(params: &mut CertificateParams, seconds: u64) {
+    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now_ms() / 1_000 + seconds);
+}
+
 /// Certificate and key.
 fn external(change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
     let (key, mut params) = (key(), ca_named("Example Root"));
@@ -36,6 +44,21 @@ fn s70_roots_that_will_not_do_are_refused_each_with_its_sentence() {
     let (expired, expired_key) = external(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let (later, later_key) = external(|params| params.not_before = rcgen::date_time_ymd(2099, 1, 1));
     let (no_ca, no_ca_key) = external(|params| params.is_ca = IsCa::ExplicitNoCa);
+    let (short, short_key) = external(|params| ends_in(params, 1_800));
+    let (names, names_key) = external(|params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.com".to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let (code, code_key) =
+        external(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning]);
+    let (usage, usage_key) = external(|params| params.key_usages = vec![KeyUsagePurpose::CrlSign]);
+    let (odd, odd_key) = external(|params| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![0x05, 0x00]);
+        extension.set_criticality(true);
+        params.custom_extensions = vec![extension];
+    });
     let above = CertifiedIssuer::self_signed(ca_named("Above"), key()).unwrap();
     let below_key = key();
     let below = ca_named("Below").signed_by(&below_key, &above).unwrap().pem();
@@ -46,17 +69,28 @@ fn s70_roots_that_will_not_do_are_refused_each_with_its_sentence() {
         (expired, expired_key, "expired"),
         (later, later_key, "not valid before"),
         (no_ca, no_ca_key, "do not say CA"),
+        (short, short_key, "ends in 0 h 29 min, and the certificates it is to issue are valid for 1 h 0 min"),
+        (names, names_key, "would be refused in the cluster"),
+        (code, code_key, "its extended key usage does not say both"),
+        (usage, usage_key, "its key usage does not say so"),
+        (odd, odd_key, "critical extension 1.2.3.4"),
         ("nothing".to_owned(), good_key.clone(), "PEM"),
         (good.clone(), "nothing".to_owned(), "PEM of type PRIVATE KEY"),
     ];
     let mut sentences = Vec::new();
     for (cert, key, said) in &cases {
-        let refused = RootCa::external(cert, key, now_ms()).expect_err(said).to_string();
+        let refused = RootCa::external(cert, key, (now_ms(), HOUR_MS)).expect_err(said).to_string();
         assert!(refused.contains(said), "{said}: {refused}");
         assert!(!sentences.contains(&refused), "said twice: {refused}");
         sentences.push(refused);
     }
-    assert!(RootCa::external(&good, &good_key, now_ms()).is_ok());
+    let (usual, usual_key) = external(|params| {
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    assert!(RootCa::external(&usual, &usual_key, (now_ms(), HOUR_MS)).is_ok());
+    assert!(RootCa::external(&good, &good_key, (now_ms(), HOUR_MS)).is_ok());
 }
 
 fn identity(ca: &RootCa, trusted: &str) -> NodeIdentity {
@@ -71,7 +105,7 @@ fn s67_who_trusts_the_old_root_takes_certificates_of_the_new_one_by_the_cross_ce
     let old = RootCa::generate(random::new_id(), now_ms()).unwrap();
     let (cert, key) = external(|_| {});
     let own = RootCa::successor(random::new_id(), now_ms()).unwrap();
-    for new in [RootCa::external(&cert, &key, now_ms()).unwrap(), own] {
+    for new in [RootCa::external(&cert, &key, (now_ms(), HOUR_MS)).unwrap(), own] {
         let cross = old.cross_sign(&new, now_ms()).unwrap();
         let (trusted, digest) = (new.cert_pem().to_owned(), new.digest());
         let both = format!("{}{trusted}", old.cert_pem());
@@ -89,4 +123,37 @@ fn s67_who_trusts_the_old_root_takes_certificates_of_the_new_one_by_the_cross_ce
         assert!(late.with_roots(&trusted).is_err());
         assert_eq!(CaDigest::of_pem(&both), Some(old.digest()));
     }
+}
+
+#[test]
+fn s70_a_root_that_is_prolonged_under_its_own_key_is_another_root_for_the_same_certificates() {
+    let key = key();
+    let root = |change: fn(&mut CertificateParams)| {
+        let mut params = ca_named("Example Root");
+        change(&mut params);
+        let cert = params.self_signed(&key).unwrap().pem();
+        RootCa::external(&cert, &key.serialize_pem(), (now_ms(), HOUR_MS)).unwrap()
+    };
+    let first = root(|params| ends_in(params, 30 * 86_400));
+    let prolonged = root(|params| ends_in(params, 3_000 * 86_400));
+    let renamed = root(|params| params.distinguished_name.push(DnType::OrganizationName, "Example"));
+    let held = identity(&first, first.cert_pem());
+    assert_eq!(held.issuing_root(), Some(first.digest()));
+    // While both count, nothing has to be issued anew; when the first goes, nothing is lost.
+    let both = format!("{}{}", first.cert_pem(), prolonged.cert_pem());
+    let told = held.with_roots(&both).unwrap();
+    assert_eq!(told.issuing_root(), Some(prolonged.digest()));
+    assert!(told.root_until_ms() > held.root_until_ms());
+    let alone = told.with_roots(prolonged.cert_pem()).unwrap();
+    assert_eq!(alone.issuing_root(), Some(prolonged.digest()));
+    // What is issued meanwhile is good under either, with the cross certificate in its chain.
+    let cross = first.cross_sign(&prolonged, now_ms()).unwrap();
+    let new = prolonged.with_beside(&format!("{cross}{}", first.cert_pem()));
+    for trusted in [first.cert_pem(), &both, new.cert_pem()] {
+        assert!(Credentials::new(identity(&new, trusted)).is_ok());
+    }
+    // The same key under another name vouches for nothing that bears the first one's.
+    let named = held.with_roots(&format!("{}{}", first.cert_pem(), renamed.cert_pem())).unwrap();
+    assert_eq!(named.issuing_root(), Some(first.digest()));
+    assert!(named.with_roots(renamed.cert_pem()).is_err());
 }

@@ -58,7 +58,10 @@ fn successor(cluster: &Cluster, asked: &v1::RotateRootRequest) -> Result<RotateR
     let old = RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key)?;
     let new = match (asked.ca_cert.as_str(), asked.ca_key.as_str()) {
         ("", "") => RootCa::successor(cluster.id, now_ms)?,
-        (cert, key) => RootCa::external(cert, key, now_ms)?,
+        (cert, key) => {
+            let lifetime_ms = asked.cert_expiry_ms.unwrap_or(cluster.settings.cert_expiry_ms);
+            RootCa::external(cert, key, (now_ms, lifetime_ms))?
+        }
     };
     Ok(RotateRoot {
         replaces: cluster.root_ca_cert.clone(),

@@ -133,6 +133,10 @@ fn certificate(cluster: &Cluster, node: NodeId) -> Result<NodeIdentity, RecoverE
     let failed = |e: String| RecoverError::Certificate(e);
     let ca =
         RootCa::from_pem(&cluster.root_ca_cert, &cluster.root_ca_key).map_err(|e| failed(e.to_string()))?;
+    // Not refused: this manager alone can still replace its root, and nothing else could.
+    if let Err(reason) = ca.try_out(now_ms(), cluster.settings.cert_expiry_ms) {
+        tracing::warn!(%reason, "the cluster's root CA will not do: replace it by `swarmctl ca --rotate` before nodes come");
+    }
     let (key, csr) = new_key_and_csr().map_err(|e| failed(e.to_string()))?;
     let subject = Subject { node, role: Role::Manager, cluster: cluster.id };
     let validity = Validity::starting(now_ms(), cluster.settings.cert_expiry_ms);
