@@ -1,6 +1,6 @@
 //! `join`: a token and some addresses become a membership, now or later.
 //!
-//! The request is on disk before the first manager is asked, with the request id that makes a retry the same join. A
+//! The request is on disk before the first manager is asked, with the request id and the key that make a retry the same join. A
 //! refusal removes it; when nobody answers in time the caller is told so and the daemon goes on trying.
 
 use crate::address::{self, Chosen, DEFAULT_PORT, Typed};
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_identity::{JoinToken, random};
+use swarm_identity::{JoinToken, NodeKey, random};
 use swarm_model::{Availability, check_labels};
 use swarm_proto::{v1 as pb, word_or};
 use tokio::sync::watch;
@@ -155,6 +155,8 @@ fn read(request: &pb::JoinRequest, resolved: &[SocketAddr]) -> Result<PendingJoi
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
     let Chosen { advertise, listen, data_path } = addresses(request, resolved)?;
     remotes.iter().try_for_each(|remote| not_ourselves(remote, listen))?;
+    let key = NodeKey::generate().and_then(|key| key.to_pem());
+    let key = key.map_err(|e| Status::internal(e.to_string()))?;
     Ok(PendingJoin {
         token: request.token.trim().to_owned(),
         remotes,
@@ -165,6 +167,7 @@ fn read(request: &pb::JoinRequest, resolved: &[SocketAddr]) -> Result<PendingJoi
         labels: request.labels.clone().into_iter().collect(),
         wishes: Some(typed(request).kept()),
         request: random::new_id(),
+        key: key.to_string(),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::address::{Chosen, Wishes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use swarm_identity::{KeyError, NodeKey};
 use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
 
 /// A member of a cluster. Its keys and certificate are in `certificates/`, its Raft data in `raft/`.
@@ -83,6 +84,19 @@ pub struct PendingJoin {
     #[serde(default)]
     pub wishes: Option<Wishes>,
     pub request: RequestId,
+    /// PEM. Secret: an answer that was lost is given again for the same key only. Empty in a file from before this was kept.
+    #[serde(default)]
+    pub key: String,
+}
+
+impl PendingJoin {
+    /// The key the certificate is to be for.
+    pub fn key(&self) -> Result<NodeKey, KeyError> {
+        match self.key.as_str() {
+            "" => NodeKey::generate(),
+            pem => NodeKey::from_pem(pem.as_bytes()),
+        }
+    }
 }
 
 #[cfg(test)]

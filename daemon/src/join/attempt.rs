@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_identity::{
     Credentials, DialError, DialErrorKind, Dialler, JoinToken, NodeIdentity, NodeKey, admission,
-    new_key_and_csr,
 };
 use swarm_model::{ManagerPeer, Role};
 use swarm_proto::v1::ca_client::CaClient;
@@ -34,7 +33,8 @@ pub struct Joined {
 /// UNAVAILABLE and its like when another attempt may do better; anything else is final.
 pub async fn attempt(daemon: &Arc<Daemon>, pending: &PendingJoin) -> Result<Joined, Status> {
     let token: JoinToken = pending.token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
-    let (key, csr) = new_key_and_csr().map_err(|e| Status::internal(e.to_string()))?;
+    let key = pending.key().map_err(|e| Status::internal(e.to_string()))?;
+    let csr = key.csr().map_err(|e| Status::internal(e.to_string()))?;
     let issued = {
         // Held while asking: before a manager is let in, its port is dialled.
         let port = TcpListener::bind(pending.listen).await;

@@ -1,14 +1,13 @@
 //! A node whose certificate ran out comes back by its key. Knows: who is still let in, and for how long. Must not know: how a
 //! proof is made.
 
-use super::throttle::Throttle;
+use super::throttle::{self, Throttle};
 use crate::api::no_cluster;
 use crate::gate::Admitted;
 use crate::propose::now_ms;
 use crate::seat::Seat;
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
 use swarm_identity::{Peer, prover};
 use swarm_model::{Cluster, ClusterId};
 use swarm_proto::v1;
@@ -22,24 +21,19 @@ pub async fn renew(
     admitted: Admitted<v1::RenewExpiredRequest>,
 ) -> Result<v1::IssueResponse, Status> {
     let from = admitted.addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if !throttle.lock().allows(from, Instant::now()) {
-        return Err(Status::resource_exhausted(format!(
-            "too many failed attempts from {from}: wait some seconds and try again"
-        )));
-    }
     let asked = admitted.permit.request();
-    seat.linearizer.barrier().await?;
-    let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
-    let peer = proven(&cluster, asked).inspect_err(|_| throttle.lock().failed(from, Instant::now()))?;
+    let (cluster, peer) = throttle::judge(seat, (throttle, from), || proven(seat, asked)).await?;
     let grace_ms = cluster.settings.cert_grace_ms;
     judge(&peer, cluster.id, grace_ms, now_ms()).map_err(|e| Status::permission_denied(e.to_string()))?;
     tracing::info!(node = %peer.node, "renewing a certificate that has run out, by its key");
     super::renew(seat, peer.node, &asked.csr_der)
 }
 
-fn proven(cluster: &Cluster, asked: &v1::RenewExpiredRequest) -> Result<Peer, Status> {
-    prover(&asked.certificate_chain, &cluster.roots(), &asked.csr_der, &asked.proof)
-        .map_err(|e| Status::permission_denied(e.to_string()))
+fn proven(seat: &Seat, asked: &v1::RenewExpiredRequest) -> Result<(Cluster, Peer), Status> {
+    let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
+    let peer = prover(&asked.certificate_chain, &cluster.roots(), &asked.csr_der, &asked.proof)
+        .map_err(|e| Status::permission_denied(e.to_string()))?;
+    Ok((cluster, peer))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,18 +1,18 @@
 //! Letting a node in: token → role, request → record, key → certificate.
 //! Knows: the order of the steps. Must not know: TLS, how a record is written.
 
-use super::throttle::Throttle;
+use super::throttle::{self, Throttle};
 use super::token::{Shown, token_shown};
-use super::{answer, certificate, sign};
+use super::{certificate, renew};
 use crate::api::{ca_digest, no_cluster};
 use crate::failure::unexpected;
 use crate::gate::Admitted;
-use crate::seat::{Seat, request_id};
+use crate::seat::{Seat, request_id as request_id_of};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
-use swarm_identity::{JoinToken, Subject, probe, random};
-use swarm_model::{Availability, Cluster, IssuedToken, Role};
+use swarm_identity::{JoinToken, Subject, probe, random, tied_to_key};
+use swarm_model::{Availability, Cluster, IssuedToken, RequestId, Role};
 use swarm_proto::{ConvertError, optional, v1, word_or};
 use swarm_state::{AdmitByToken, AdmitNode, Command, Reply};
 use tonic::{Code, Status};
@@ -24,18 +24,10 @@ pub async fn issue(
 ) -> Result<v1::IssueResponse, Status> {
     let Admitted { permit, addr, .. } = admitted;
     let from = addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if !throttle.lock().allows(from, Instant::now()) {
-        return Err(Status::resource_exhausted(format!(
-            "too many failed attempts to join from {from}: wait some seconds and try again"
-        )));
-    }
     let asked = permit.request();
-    let request = request_id(&asked.request_id)?;
     // A token rotated a moment ago on another manager must not be taken here any more.
-    seat.linearizer.barrier().await?;
-    let failed = || throttle.lock().failed(from, Instant::now());
-    let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
-    let shown = shown(seat, &asked.token, &cluster).inspect_err(|_| failed())?;
+    let (cluster, shown) = throttle::judge(seat, (throttle, from), || shown(seat, &asked.token)).await?;
+    let request = tied(&asked.request_id, &asked.csr_der)?;
     let role = shown.role();
     let admit = record(asked, role, from)?;
     // A request that cannot be signed must not leave a node behind.
@@ -49,26 +41,35 @@ pub async fn issue(
     let done = proposed.map_err(Status::from).inspect_err(|status| {
         // Used up, expired or revoked: to find out is an attempt as any other.
         if status.code() == Code::PermissionDenied {
-            failed();
+            throttle.lock().failed(from, Instant::now());
         }
     })?;
-    // On a retry this is the node of the first time.
+    // On a retry this is the node of the first time, which may have been changed or removed since.
     let Reply::Node(node) = done.reply else {
         return Err(unexpected(&done.reply));
     };
-    let chain = sign(&cluster, &node, &asked.csr_der)?;
-    Ok(answer(seat, &node, chain))
+    seat.linearizer.applied_here(done.index).await?;
+    renew(seat, node.id, &asked.csr_der)
+}
+
+/// A request is asked again only for the key it was asked for: the remembered answer to another's is nobody's.
+fn tied(request_id: &str, csr_der: &[u8]) -> Result<RequestId, Status> {
+    let given = request_id_of(request_id)?.to_string();
+    let tied = tied_to_key(&given, csr_der).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    Ok(RequestId::from_random(tied))
 }
 
 /// Three different refusals: malformed, another cluster's, not valid (any more). The state knows three more, of tokens
 /// made to order. All are exit code 5.
-fn shown(seat: &Seat, token: &str, cluster: &Cluster) -> Result<Shown, Status> {
+fn shown(seat: &Seat, token: &str) -> Result<(Cluster, Shown), Status> {
+    let cluster = seat.applied.read(|state| state.cluster().cloned()).ok_or_else(no_cluster)?;
     let token: JoinToken = token.parse().map_err(|e| Status::unauthenticated(format!("{e}")))?;
-    let digest = ca_digest(cluster)?;
+    let digest = ca_digest(&cluster)?;
     // Copied: a thousand comparisons are not made under the lock that every change waits for.
     let issued: Vec<IssuedToken> = seat.applied.read(|state| state.tokens().cloned().collect());
-    token_shown(&token, &digest, &cluster.join_secrets, issued.iter())
-        .map_err(|e| Status::permission_denied(e.to_string()))
+    let shown = token_shown(&token, &digest, &cluster.join_secrets, issued.iter())
+        .map_err(|e| Status::permission_denied(e.to_string()))?;
+    Ok((cluster, shown))
 }
 
 fn admission(shown: Shown, admit: AdmitNode) -> Command {

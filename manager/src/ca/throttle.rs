@@ -1,9 +1,16 @@
 //! How often one address may fail to join: a bucket of attempts per address that refills slowly.
-//! Knows: addresses and how long ago. Must not know: tokens, clocks (the caller says what time it is).
+//! Knows: addresses and how long ago. Must not know: tokens, what makes an attempt fail.
+//!
+//! What is good is taken from every address, also from one that has failed too often: behind one address many hosts may stand,
+//! and one that guesses must not keep out the others. So a guesser is refused, and not kept from guessing: what does that is
+//! that secrets are 128 random bits. What the bound saves is work, for only what has a chance is looked at with the others.
 
+use crate::seat::Seat;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
+use tonic::{Code, Status};
 
 /// Failures an address may have at once. A person with a mistyped token stays below it.
 const BURST: u32 = 20;
@@ -30,10 +37,54 @@ impl Bucket {
     }
 }
 
+/// Judges what is shown from an address by the records here, and once more when these are as new as any. What is good at
+/// once is not held against that address before it is judged; of anything else only so much is looked at.
+///
+/// # Errors
+/// Those of `judge`; too many failed attempts; the newest records cannot be had.
+pub async fn judge<T>(
+    seat: &Seat,
+    (throttle, from): (&Mutex<Throttle>, IpAddr),
+    judge: impl Fn() -> Result<T, Status>,
+) -> Result<T, Status> {
+    let at_first = judge();
+    // Counted before anything is waited for: a thousand at a time are no more than one after the other.
+    if at_first.is_err() && !throttle.lock().take(from, Instant::now()) {
+        return Err(Status::resource_exhausted(format!(
+            "too many failed attempts to join from {from}: wait some seconds and try again"
+        )));
+    }
+    let fresh = seat.linearizer.barrier().await;
+    let judged = fresh.map_err(Status::from).and_then(|()| judge());
+    match (&at_first, &judged) {
+        (Ok(_), Err(status)) if is_verdict(status) => throttle.lock().failed(from, Instant::now()),
+        (Err(_), Ok(_)) => throttle.lock().give_back(from),
+        (Err(_), Err(status)) if !is_verdict(status) => throttle.lock().give_back(from),
+        _ => {}
+    }
+    judged
+}
+
+/// On what was shown; not that nobody could be asked.
+fn is_verdict(status: &Status) -> bool {
+    matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated)
+}
+
 impl Throttle {
-    /// Whether this address may try now.
-    pub fn allows(&self, addr: IpAddr, now: Instant) -> bool {
-        self.failed.get(&key(addr)).is_none_or(|bucket| bucket.at(now) < BURST)
+    /// Whether this address may fail once more now; counted as if it did.
+    fn take(&mut self, addr: IpAddr, now: Instant) -> bool {
+        let allowed = self.failed.get(&key(addr)).is_none_or(|bucket| bucket.at(now) < BURST);
+        if allowed {
+            self.failed(addr, now);
+        }
+        allowed
+    }
+
+    /// It did not fail.
+    fn give_back(&mut self, addr: IpAddr) {
+        if let Some(bucket) = self.failed.get_mut(&key(addr)) {
+            bucket.failures = bucket.failures.saturating_sub(1);
+        }
     }
 
     pub fn failed(&mut self, addr: IpAddr, now: Instant) {
@@ -74,10 +125,13 @@ mod tests {
     #[test]
     fn an_address_that_fails_too_often_waits_and_others_do_not() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
-        (0..BURST).for_each(|_| throttle.failed(GUESSER, start));
-        assert!(!throttle.allows(GUESSER, start));
-        assert!(throttle.allows("192.0.2.2".parse().unwrap(), start));
-        assert!(throttle.allows(GUESSER, start + REFILL));
+        let taken = (0..BURST * 20).filter(|_| throttle.take(GUESSER, start)).count();
+        assert_eq!(taken, BURST as usize, "however many come at once");
+        assert!(throttle.take("192.0.2.2".parse().unwrap(), start));
+        assert!(throttle.take(GUESSER, start + REFILL));
+        assert!(!throttle.take(GUESSER, start + REFILL));
+        throttle.give_back(GUESSER);
+        assert!(throttle.take(GUESSER, start + REFILL));
     }
 
     #[test]
@@ -86,8 +140,8 @@ mod tests {
         for host in 0..BURST {
             throttle.failed(format!("2001:db8::{host:x}").parse().unwrap(), now);
         }
-        assert!(!throttle.allows("2001:db8::ffff".parse().unwrap(), now));
-        assert!(throttle.allows("2001:db8:1::1".parse().unwrap(), now));
+        assert!(!throttle.take("2001:db8::ffff".parse().unwrap(), now));
+        assert!(throttle.take("2001:db8:1::1".parse().unwrap(), now));
     }
 
     #[test]

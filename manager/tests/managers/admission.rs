@@ -82,6 +82,86 @@ async fn a_guesser_is_slowed_down() {
     }
     assert_eq!(codes[0], Code::PermissionDenied);
     assert_eq!(codes[24], Code::ResourceExhausted);
+    // Others may stand behind the same address.
+    assert!(ask(&host, &good.to_string()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_the_same_time_are_no_more_than_one_after_the_other() {
+    let host = Host::first().await;
+    let digest = host.token(Role::Worker).await.digest();
+    let channel = admission::channel(&host.addr.to_string(), &digest).await.unwrap();
+    let guesses = (0..120).map(|_| {
+        let (_, mut request) = admission_request("w1");
+        request.token = JoinToken::new(digest, &random::secret()).unwrap().to_string();
+        let mut ca = CaClient::new(channel.clone());
+        async move { ca.issue(request).await.unwrap_err().code() }
+    });
+    let codes = futures::future::join_all(guesses).await;
+    let judged = codes.iter().filter(|code| **code == Code::PermissionDenied).count();
+    // One comes back every three seconds.
+    assert!((20..=25).contains(&judged), "{judged}");
+}
+
+/// The certificate of the first answer, and whatever comes of asking again.
+async fn asked_again(
+    host: &Host,
+    request: &v1::IssueRequest,
+    between: impl AsyncFnOnce(&Host, &str),
+) -> (Result<v1::IssueResponse, Status>, Result<v1::IssueResponse, Status>) {
+    let digest = host.credentials.ca_digest();
+    let channel = admission::channel(&host.addr.to_string(), &digest).await.unwrap();
+    let mut ca = CaClient::new(channel);
+    let first = ca.issue(request.clone()).await.unwrap().into_inner();
+    between(host, &first.node).await;
+    let same = ca.issue(request.clone()).await.map(tonic::Response::into_inner);
+    let (_, csr_der) = new_key_and_csr().unwrap();
+    let other = v1::IssueRequest { csr_der, ..request.clone() };
+    (same, ca.issue(other).await.map(tonic::Response::into_inner))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f23_a_token_that_was_used_once_is_good_for_the_same_key_alone() {
+    let host = Host::first().await;
+    let create = v1::CreateJoinTokenRequest {
+        role: v1::Role::Worker.into(),
+        uses: 1,
+        ..v1::CreateJoinTokenRequest::default()
+    };
+    let made = host.control().await.create_join_token(create).await.unwrap().into_inner();
+    let (_, mut request) = admission_request("w1");
+    request.token = made.token;
+    let (same, other) = asked_again(&host, &request, async |_, _| {}).await;
+    assert!(same.is_ok(), "the first answer may have been lost: {same:?}");
+    assert_eq!(other.unwrap_err().code(), Code::PermissionDenied);
+    assert_eq!(host.manager.read(|state| state.nodes().len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f23_whoever_asks_again_is_judged_by_what_became_of_its_node() {
+    let host = Host::first().await;
+    let (_, mut request) = admission_request("w1");
+    request.token = host.token(Role::Worker).await.to_string();
+    let (same, other) = asked_again(&host, &request, async |host, node| {
+        let remove = v1::RemoveNodeRequest { reference: node.to_owned(), force: true, ..Default::default() };
+        host.control().await.remove_node(remove).await.unwrap();
+    })
+    .await;
+    assert_eq!(same.unwrap_err().code(), Code::PermissionDenied, "the node was removed");
+    assert!(other.is_ok(), "a standing token admits another node");
+    let (_, mut request) = admission_request("m2");
+    request.token = host.token(Role::Manager).await.to_string();
+    request.listen_port = host.addr.port().into();
+    let (same, _) = asked_again(&host, &request, async |host, node| {
+        let update = v1::UpdateNodeRequest {
+            reference: node.to_owned(),
+            role: v1::Role::Worker.into(),
+            ..v1::UpdateNodeRequest::default()
+        };
+        host.control().await.update_node(update).await.unwrap();
+    })
+    .await;
+    assert_eq!(same.unwrap().role(), v1::Role::Worker);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
