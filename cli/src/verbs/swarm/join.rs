@@ -4,8 +4,11 @@ use crate::args::swarm::{JoinArgs, TokenArgs};
 use crate::client::{Client, Target, call_as_typed};
 use crate::error::CliError;
 use crate::verbs::{print, say};
+use std::fs::File;
 use std::future::Future;
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 use swarm_proto::v1;
 
@@ -50,10 +53,27 @@ fn token(args: TokenArgs) -> Result<String, CliError> {
     let mut text = String::new();
     let read = match path.as_os_str() == "-" {
         true => std::io::stdin().take(TOKEN_FILE_BYTES).read_to_string(&mut text),
-        false => std::fs::File::open(&path).and_then(|f| f.take(TOKEN_FILE_BYTES).read_to_string(&mut text)),
+        false => File::open(&path).and_then(|file| {
+            let metadata = file.metadata()?;
+            // Nothing is left of what came through a pipe.
+            if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+                say(&exposed(&path, metadata.mode()));
+            }
+            file.take(TOKEN_FILE_BYTES).read_to_string(&mut text)
+        }),
     };
     read.map_err(|e| CliError::Failed(format!("cannot read the token from {}: {e}", path.display())))?;
     Ok(text.trim().to_owned())
+}
+
+/// A token is used up or can be rotated, so that it is not refused for this as an identity is.
+fn exposed(path: &Path, mode: u32) -> String {
+    format!(
+        "warning: the token in {} may be read by others than its owner (mode {:04o}): give the file mode 0600, and rotate or \
+         revoke the token if you are not sure who has read it",
+        path.display(),
+        mode & 0o7777
+    )
 }
 
 /// Somebody at a terminal is told after a moment that there is something to wait for.
@@ -66,4 +86,18 @@ async fn patiently<T>(answer: impl Future<Output = T>) -> T {
         }
     }
     answer.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_others_may_read_is_taken_and_said_so() {
+        let said = exposed(Path::new("/etc/token"), 0o100_644);
+        assert!(
+            said.contains("/etc/token") && said.contains("mode 0644") && said.contains("revoke"),
+            "{said}"
+        );
+    }
 }
