@@ -72,11 +72,7 @@ impl Serving {
 }
 
 async fn serve(listener: Listener, manager: Manager, stop: CancellationToken) {
-    let served = swarm_identity::server()
-        .add_routes(manager.tls_routes())
-        .serve_with_incoming_shutdown(listener.incoming(), stop.cancelled())
-        .await;
-    if let Err(error) = served {
+    if let Err(error) = swarm_identity::serve(listener, manager.tls_routes(), stop).await {
         tracing::error!(%error, "the port for nodes is no longer served");
     }
 }

@@ -37,8 +37,9 @@ pub use disk::{KeyCover, StoreError};
 pub use issue::{CaError, RootCa, Subject, UserSubject, Validity, tied_to_key};
 pub use key::{KeyError, NodeKey, new_key_and_csr};
 pub use listen::{
-    Cap, Conn, ConnectedPeer, Connections, Incoming, Limits, ListenError, Listener, MOST_BROKEN_STREAMS,
-    MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, OpenCounts, Patience, local_server, pause_after, server,
+    Cap, Conn, ConnectedPeer, Connections, Limits, ListenError, Listener, MOST_BROKEN_STREAMS,
+    MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, OpenCounts, Pace, Patience, STRANGER_BYTES,
+    STRANGER_STREAMS, ServeError, Served, local_server, pause_after, serve,
 };
 pub use lock::{UnlockKey, UnlockKeyError};
 pub use node::{IdentityError, NodeIdentity};

@@ -24,7 +24,7 @@ use crate::seat::Seat;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_identity::{Credentials, Dialler};
+use swarm_identity::{Credentials, Dialler, STRANGER_BYTES, Served};
 use swarm_model::{Lineage, ManagerPeer, Role, UnlockSecret};
 use swarm_proto::MAX_MESSAGE_BYTES;
 use swarm_proto::v1::attachments_server::AttachmentsServer;
@@ -137,8 +137,13 @@ impl Manager {
         crate::join_leave::leave(self, force).await
     }
 
-    /// Everything served on TCP 2377.
-    pub fn tls_routes(&self) -> Routes {
+    /// Everything served on TCP 2377, to members and to callers without a certificate.
+    pub fn tls_routes(&self) -> Served {
+        Served { members: self.routes(MAX_MESSAGE_BYTES), strangers: self.routes(STRANGER_BYTES) }
+    }
+
+    /// Everything, with messages up to so many bytes.
+    fn routes(&self, most: usize) -> Routes {
         let seat = &self.seat;
         let door = RaftDoor::new(seat.applied.clone(), seat.raft.clone(), seat.leader_silence);
         let raft = seat.raft.service(door.check_sender());
@@ -147,14 +152,13 @@ impl Manager {
         // A whole assignment may be larger than what is taken from others.
         let dispatcher = DispatcherServer::new(DispatcherService::new(seat.clone()));
         let membership = MembershipServer::new(MembershipService { seat: seat.clone() });
-        Routes::new(ControlServer::new(control).max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(CaServer::new(self.ca.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(dispatcher.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(attachments.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(membership.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        Routes::new(ControlServer::new(control).max_decoding_message_size(most))
+            .add_service(CaServer::new(self.ca.clone()).max_decoding_message_size(most))
+            .add_service(dispatcher.max_decoding_message_size(most))
+            .add_service(attachments.max_decoding_message_size(most))
+            .add_service(membership.max_decoding_message_size(most))
             .add_service(
-                RecoveryServer::new(RecoveryService { seat: seat.clone() })
-                    .max_decoding_message_size(MAX_MESSAGE_BYTES),
+                RecoveryServer::new(RecoveryService { seat: seat.clone() }).max_decoding_message_size(most),
             )
             .add_service(door.before(raft))
     }

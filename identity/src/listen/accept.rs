@@ -3,6 +3,7 @@
 use super::conn::{Conn, ConnectedPeer, Stay};
 use super::limits::{Limits, Pass};
 use super::open::Connections;
+use super::meter::{Meter, Pace};
 use super::patience::Patience;
 use crate::credentials::Credentials;
 use crate::peer::{Holder, PeerError};
@@ -14,16 +15,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_model::ClusterId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// What every handshake needs.
 pub(super) struct Doorman {
     credentials: Credentials,
-    deadline: Duration,
+    pub(super) deadline: Duration,
     stranger_lifetime: Duration,
+    stranger_pace: Pace,
     pub(super) connections: Connections,
+}
+
+/// Where connections wait to be served.
+#[derive(Clone)]
+pub(super) struct Queues {
+    pub(super) members: mpsc::Sender<Conn>,
+    pub(super) strangers: mpsc::Sender<Conn>,
 }
 
 /// Why somebody who called is not let in.
@@ -46,8 +55,8 @@ enum TurnedAway {
 impl Doorman {
     pub(super) fn new(credentials: Credentials, limits: Limits) -> Self {
         let connections = Connections::new(&limits);
-        let Limits { handshake_deadline: deadline, stranger_lifetime, .. } = limits;
-        Self { credentials, deadline, stranger_lifetime, connections }
+        let Limits { handshake_deadline: deadline, stranger_lifetime, stranger_pace, .. } = limits;
+        Self { credentials, deadline, stranger_lifetime, stranger_pace, connections }
     }
 
     async fn admit(&self, tcp: TcpStream, addr: SocketAddr) -> Result<Conn, TurnedAway> {
@@ -59,13 +68,14 @@ impl Doorman {
         let gate = if holder.is_some() { &self.connections.members } else { &self.connections.strangers };
         let pass = gate.enter(addr.ip()).ok_or(TurnedAway::Full)?;
         let at_most = self.at_most(holder.as_ref());
+        let meter = holder.is_none().then(|| Meter::new(self.stranger_pace, Instant::now()));
         let (peer, user) = match holder {
             None => (None, None),
             Some(Holder::Node(peer)) => (Some(peer), None),
             Some(Holder::User(user)) => (None, Some(user)),
         };
         let registered = self.connections.register(peer.as_ref().map(|p| p.node)).ok_or(TurnedAway::Full)?;
-        let stay = Stay { registered, _pass: pass, patience: Patience::new(self.deadline, Some(at_most)) };
+        let stay = Stay { registered, _pass: pass, patience: Patience::new(self.deadline, Some(at_most)), meter };
         Ok(Conn::new(io, ConnectedPeer { addr, peer, user }, stay))
     }
 
@@ -91,10 +101,11 @@ impl Doorman {
         &self,
         tcp: TcpStream,
         addr: SocketAddr,
-        conns: &mpsc::Sender<Conn>,
+        queues: &Queues,
     ) -> Result<(), TurnedAway> {
         let conn = self.admit(tcp, addr).await?;
-        match timeout(self.deadline, conns.send(conn)).await {
+        let queue = if conn.who().is_stranger() { &queues.strangers } else { &queues.members };
+        match timeout(self.deadline, queue.send(conn)).await {
             Err(_) => Err(TurnedAway::Full),
             Ok(Err(_)) => Err(TurnedAway::Closed),
             Ok(Ok(())) => Ok(()),
@@ -103,18 +114,18 @@ impl Doorman {
 }
 
 /// Runs until nobody takes the connections any more.
-pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, conns: mpsc::Sender<Conn>) {
+pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, queues: Queues) {
     let mut failures = 0;
     loop {
         let accepted = tokio::select! {
-            () = conns.closed() => return,
+            () = queues.members.closed() => return,
             accepted = tcp.accept() => accepted,
         };
         match accepted {
             Ok((stream, addr)) => {
                 failures = 0;
                 match doorman.connections.handshakes.enter(addr.ip()) {
-                    Some(pass) => shake_hands(doorman.clone(), (stream, addr), pass, conns.clone()),
+                    Some(pass) => shake_hands(doorman.clone(), (stream, addr), pass, queues.clone()),
                     None => {
                         doorman.connections.tally(false);
                         tracing::debug!(%addr, "closed a connection: too many unfinished handshakes");
@@ -135,10 +146,10 @@ fn shake_hands(
     doorman: Arc<Doorman>,
     (stream, addr): (TcpStream, SocketAddr),
     pass: Pass,
-    conns: mpsc::Sender<Conn>,
+    queues: Queues,
 ) {
     tokio::spawn(async move {
-        let is_in = doorman.bring_in(stream, addr, &conns).await;
+        let is_in = doorman.bring_in(stream, addr, &queues).await;
         doorman.connections.tally(is_in.is_ok());
         if let Err(why) = is_in {
             tracing::debug!(%addr, %why, "turned a connection away");

@@ -1,5 +1,6 @@
 //! How many connections are allowed, in all and from one address. Pure counting; must not know sockets.
 
+use super::meter::Pace;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,10 +25,13 @@ pub struct Limits {
     pub members: Cap,
     /// Connections of one member: whoever stole its key must not fill the places of the others.
     pub per_node: usize,
-    /// Most time a handshake may take, and from its end to the first words of HTTP/2.
+    /// Most time a handshake may take, from its end to the first words of HTTP/2, and for the request of a caller without
+    /// a certificate to be complete.
     pub handshake_deadline: Duration,
     /// Most time a caller without a certificate may stay: asking to be admitted takes a moment.
     pub stranger_lifetime: Duration,
+    /// What a caller without a certificate may send over one connection.
+    pub stranger_pace: Pace,
 }
 
 impl Default for Limits {
@@ -40,6 +44,7 @@ impl Default for Limits {
             per_node: 64,
             handshake_deadline: Duration::from_secs(5),
             stranger_lifetime: Duration::from_secs(60),
+            stranger_pace: Pace { at_once: 64 * 1_024, per_second: 4 * 1_024 },
         }
     }
 }

@@ -7,19 +7,27 @@
 mod accept;
 mod conn;
 mod limits;
+mod meter;
 mod open;
 mod patience;
+mod request;
+mod serve;
 mod server;
 
 pub use accept::pause_after;
 pub use conn::{Conn, ConnectedPeer};
 pub use limits::{Cap, Limits};
+pub use meter::Pace;
 pub use open::{Connections, OpenCounts};
 pub use patience::Patience;
-pub use server::{MOST_BROKEN_STREAMS, MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, local_server, server};
+pub use serve::{ServeError, Served, serve};
+pub use server::{
+    MOST_BROKEN_STREAMS, MOST_HEADER_BYTES, MOST_RESETS, MOST_STREAMS, STRANGER_BYTES, STRANGER_STREAMS,
+    local_server,
+};
 
 use crate::credentials::Credentials;
-use accept::Doorman;
+use accept::{Doorman, Queues};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -27,8 +35,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio_stream::Stream;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Connections that are through their handshake and wait to be served.
 const WAITING_CONNECTIONS: usize = 64;
@@ -81,31 +89,36 @@ impl Listener {
         self.doorman.connections.clone()
     }
 
-    /// Starts accepting, on the current runtime, until the stream is dropped. For `serve_with_incoming`; the server must
-    /// be HTTP/2 only (tonic's default), because diallers wait for its settings.
-    pub fn incoming(self) -> Incoming {
-        let (conns, received) = mpsc::channel(WAITING_CONNECTIONS);
-        let task = tokio::spawn(accept::accept(self.tcp, self.doorman, conns)).abort_handle();
-        Incoming { received, task }
+    /// Starts accepting, on the current runtime, until the members' stream is dropped. The servers behind must be HTTP/2
+    /// only (tonic's default), because diallers wait for their settings.
+    pub(super) fn incoming(self) -> Incoming {
+        let (to_members, members) = mpsc::channel(WAITING_CONNECTIONS);
+        let (to_strangers, strangers) = mpsc::channel(WAITING_CONNECTIONS);
+        let queues = Queues { members: to_members, strangers: to_strangers };
+        let task = AbortOnDropHandle::new(tokio::spawn(accept::accept(self.tcp, self.doorman, queues)));
+        Incoming {
+            members: Arriving { received: members, _accepting: Some(task) },
+            strangers: Arriving { received: strangers, _accepting: None },
+        }
     }
 }
 
-/// Connections as they get through their handshakes. Never yields an error: those are dealt with inside.
-pub struct Incoming {
-    received: mpsc::Receiver<Conn>,
-    task: AbortHandle,
+/// Connections as they get through their handshakes.
+pub(super) struct Incoming {
+    pub(super) members: Arriving,
+    pub(super) strangers: Arriving,
 }
 
-impl Stream for Incoming {
+/// Those of one kind. Never yields an error: those are dealt with inside.
+pub(super) struct Arriving {
+    received: mpsc::Receiver<Conn>,
+    _accepting: Option<AbortOnDropHandle<()>>,
+}
+
+impl Stream for Arriving {
     type Item = io::Result<Conn>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.received.poll_recv(cx).map(|conn| conn.map(Ok))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

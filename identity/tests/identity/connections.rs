@@ -3,9 +3,12 @@
 use crate::world::{Cluster, DAY_MS, Manager, eventually, now_ms, who_am_i};
 use std::time::Duration;
 use swarm_identity::{
-    Cap, Credentials, DialError, Dialler, Limits, ListenError, Listener, OpenCounts, Validity, admission,
+    Cap, Credentials, DialError, Dialler, Limits, ListenError, Listener, OpenCounts, Served, Validity,
+    admission, serve,
 };
 use swarm_model::Role;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 #[tokio::test]
 async fn a_removed_node_is_cut_off_and_the_others_are_not() {
@@ -102,13 +105,16 @@ async fn a_port_in_use_and_an_address_that_is_not_ours_are_told_apart() {
 }
 
 #[tokio::test]
-async fn nothing_listens_once_the_stream_is_dropped() {
+async fn nothing_listens_once_nobody_serves() {
     let cluster = Cluster::new();
     let any = ([127, 0, 0, 1], 0).into();
     let credentials = cluster.credentials(Role::Manager);
     let listener = Listener::bind(any, credentials.clone(), Limits::default()).await.expect("a port");
     let addr = listener.local_addr();
-    drop(listener.incoming());
+    let served = Served { members: Routes::default(), strangers: Routes::default() };
+    let serving = tokio::spawn(serve(listener, served, CancellationToken::new()));
+    drop(tokio::net::TcpStream::connect(addr).await.expect("listening"));
+    serving.abort();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while tokio::net::TcpStream::connect(addr).await.is_ok() {
         assert!(tokio::time::Instant::now() < deadline, "still listening");

@@ -91,7 +91,10 @@ pub fn client_as(issuer: &Cluster, subject: &Subject) -> Arc<ClientConfig> {
 }
 
 pub async fn connect(manager: &Manager, config: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(manager.addr).await?;
+    connect_by(TcpStream::connect(manager.addr).await?, config).await
+}
+
+pub async fn connect_by(tcp: TcpStream, config: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(MANAGER_NAME).expect("a name");
     TlsConnector::from(config.clone()).connect(name, tcp).await
 }

@@ -10,5 +10,6 @@ mod handshake;
 mod hostile;
 mod reload;
 mod rotation;
+mod strangers;
 mod token;
 mod world;

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swarm_identity::{
-    ConnectedPeer, Connections, Credentials, Dialler, Limits, Listener, NodeIdentity, RootCa, Subject,
-    Validity, new_key_and_csr, random,
+    ConnectedPeer, Connections, Credentials, Dialler, Limits, Listener, NodeIdentity, RootCa, STRANGER_BYTES,
+    Served, Subject, Validity, new_key_and_csr, random, serve,
 };
 use swarm_model::{ClusterId, NodeId, Role};
+use swarm_proto::MAX_MESSAGE_BYTES;
 use swarm_proto::v1::ca_client::CaClient;
 use swarm_proto::v1::ca_server::{Ca, CaServer};
 use swarm_proto::v1::{GetRootCaRequest, GetRootCaResponse, IssueRequest, IssueResponse, RenewRequest};
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -76,8 +79,10 @@ impl Manager {
         let listener = Listener::bind(any, credentials.clone(), limits).await.expect("a port");
         let (addr, connections) = (listener.local_addr(), listener.connections());
         let calls = Arc::new(Calls::default());
-        let server = swarm_identity::server().add_service(CaServer::new(WhoAmI(calls.clone())));
-        let task = tokio::spawn(server.serve_with_incoming(listener.incoming())).abort_handle();
+        let routes =
+            |bytes| Routes::new(CaServer::new(WhoAmI(calls.clone())).max_decoding_message_size(bytes));
+        let served = Served { members: routes(MAX_MESSAGE_BYTES), strangers: routes(STRANGER_BYTES) };
+        let task = tokio::spawn(serve(listener, served, CancellationToken::new())).abort_handle();
         Self { addr, node: credentials.peer().node, connections, credentials, calls, task }
     }
 

@@ -19,8 +19,9 @@ use swarm_proto::v1::control_client::ControlClient;
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::{Channel, Server};
+use tonic::transport::Channel;
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -198,8 +199,7 @@ async fn serve(
     let mut config = ManagerConfig::new(raft, key, addr);
     config.timing = timing();
     let manager = Manager::start(config, credentials).await.map_err(|e| e.to_string())?;
-    let server = Server::builder().add_routes(manager.tls_routes());
-    tokio::spawn(server.serve_with_incoming(listener.incoming()));
+    tokio::spawn(swarm_identity::serve(listener, manager.tls_routes(), CancellationToken::new()));
     Ok((manager, addr))
 }
 
