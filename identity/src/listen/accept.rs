@@ -1,9 +1,10 @@
 //! Accepting, shaking hands, looking at the certificate once. Must not know gRPC.
 
 use super::conn::{Conn, ConnectedPeer, Stay};
-use super::limits::{Limits, Pass};
-use super::open::Connections;
+use super::crowd::Place;
+use super::limits::Limits;
 use super::meter::{Meter, Pace};
+use super::open::Connections;
 use super::patience::Patience;
 use crate::credentials::Credentials;
 use crate::peer::{Holder, PeerError};
@@ -46,6 +47,8 @@ enum TurnedAway {
     Subject(#[from] PeerError),
     #[error("the certificate is of cluster {0}")]
     Cluster(ClusterId),
+    #[error("its place was needed for a newer handshake")]
+    Crowded,
     #[error("too many connections are open")]
     Full,
     #[error("nobody serves connections any more")]
@@ -75,7 +78,8 @@ impl Doorman {
             Some(Holder::User(user)) => (None, Some(user)),
         };
         let registered = self.connections.register(peer.as_ref().map(|p| p.node)).ok_or(TurnedAway::Full)?;
-        let stay = Stay { registered, _pass: pass, patience: Patience::new(self.deadline, Some(at_most)), meter };
+        let stay =
+            Stay { registered, _pass: pass, patience: Patience::new(self.deadline, Some(at_most)), meter };
         Ok(Conn::new(io, ConnectedPeer { addr, peer, user }, stay))
     }
 
@@ -97,12 +101,7 @@ impl Doorman {
         Ok(Some(holder))
     }
 
-    async fn bring_in(
-        &self,
-        tcp: TcpStream,
-        addr: SocketAddr,
-        queues: &Queues,
-    ) -> Result<(), TurnedAway> {
+    async fn bring_in(&self, tcp: TcpStream, addr: SocketAddr, queues: &Queues) -> Result<(), TurnedAway> {
         let conn = self.admit(tcp, addr).await?;
         let queue = if conn.who().is_stranger() { &queues.strangers } else { &queues.members };
         match timeout(self.deadline, queue.send(conn)).await {
@@ -124,13 +123,8 @@ pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, queues: Queu
         match accepted {
             Ok((stream, addr)) => {
                 failures = 0;
-                match doorman.connections.handshakes.enter(addr.ip()) {
-                    Some(pass) => shake_hands(doorman.clone(), (stream, addr), pass, queues.clone()),
-                    None => {
-                        doorman.connections.tally(false);
-                        tracing::debug!(%addr, "closed a connection: too many unfinished handshakes");
-                    }
-                }
+                let place = doorman.connections.handshakes.enter(addr.ip());
+                shake_hands(doorman.clone(), (stream, addr), place, queues.clone());
             }
             Err(error) => {
                 let pause = pause_after(&error, failures);
@@ -142,19 +136,14 @@ pub(super) async fn accept(tcp: TcpListener, doorman: Arc<Doorman>, queues: Queu
     }
 }
 
-fn shake_hands(
-    doorman: Arc<Doorman>,
-    (stream, addr): (TcpStream, SocketAddr),
-    pass: Pass,
-    queues: Queues,
-) {
+fn shake_hands(doorman: Arc<Doorman>, (stream, addr): (TcpStream, SocketAddr), place: Place, queues: Queues) {
     tokio::spawn(async move {
-        let is_in = doorman.bring_in(stream, addr, &queues).await;
-        doorman.connections.tally(is_in.is_ok());
-        if let Err(why) = is_in {
+        let came_in = place.taken.run_until_cancelled(doorman.bring_in(stream, addr, &queues)).await;
+        let came_in = came_in.unwrap_or(Err(TurnedAway::Crowded));
+        doorman.connections.tally(came_in.is_ok());
+        if let Err(why) = came_in {
             tracing::debug!(%addr, %why, "turned a connection away");
         }
-        drop(pass);
     });
 }
 

@@ -14,10 +14,10 @@ pub struct Cap {
     pub per_address: usize,
 }
 
-/// A connection above a cap is closed at once; those there stay.
+/// A connection above a cap is closed at once and those there stay, unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Handshakes not finished yet.
+    /// Handshakes not finished yet. Above this cap the newest takes the place of the one that has waited longest.
     pub handshakes: Cap,
     /// Connections of callers without a certificate.
     pub strangers: Cap,
@@ -105,7 +105,7 @@ impl Drop for Pass {
     }
 }
 
-fn one_host(ip: IpAddr) -> IpAddr {
+pub(super) fn one_host(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
         v4 => v4,

@@ -6,6 +6,7 @@
 
 mod accept;
 mod conn;
+mod crowd;
 mod limits;
 mod meter;
 mod open;

@@ -1,5 +1,6 @@
 //! Which connections are open, by node, so that they can be cut. Must not know why they are.
 
+use super::crowd::Crowd;
 use super::limits::{Gate, Limits};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// What is open at one port. Clones are the same.
 #[derive(Clone)]
 pub struct Connections {
-    pub(super) handshakes: Arc<Gate>,
+    pub(super) handshakes: Arc<Crowd>,
     pub(super) strangers: Arc<Gate>,
     pub(super) members: Arc<Gate>,
     nodes: Arc<Mutex<HashMap<NodeId, Node>>>,
@@ -45,7 +46,7 @@ pub struct OpenCounts {
 impl Connections {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            handshakes: Gate::new(limits.handshakes),
+            handshakes: Crowd::new(limits.handshakes),
             strangers: Gate::new(limits.strangers),
             members: Gate::new(limits.members),
             nodes: Arc::default(),
