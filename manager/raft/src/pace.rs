@@ -4,7 +4,7 @@
 //!
 //! openraft fixes its clocks when it starts, so what is measured now takes effect at the next start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::config::Timing;
@@ -15,8 +15,8 @@ const TRIPS_PER_ELECTION: u32 = 10;
 const TRIPS_PER_HEARTBEAT: u32 = 2;
 /// Beyond this, managers are too far apart for one group; a lost leader must be missed within seconds all the same.
 const MAX_ELECTION: Duration = Duration::from_secs(5);
-/// The weight of a new measurement, as a fraction of this.
-const INERTIA: u32 = 4;
+/// Measurements of one voter that count: those of the last minutes.
+const REMEMBERED: usize = 12;
 
 /// The clocks for managers this far apart: those given, unless a round trip takes too long for them.
 pub fn timing(given: Timing, round_trip: Duration) -> Timing {
@@ -39,15 +39,19 @@ pub fn differ(now: &Timing, better: &Timing) -> bool {
     now.election_min_ms.abs_diff(better.election_min_ms) * 4 > now.election_min_ms
 }
 
-/// Smoothed round trips to the voters this manager reaches.
+/// Round trips to the voters this manager reaches. How far somebody is shows in the quickest of them: a host that is
+/// busy, or kept busy by a flood, makes them longer, and nothing makes them shorter.
 #[derive(Debug, Default)]
-pub struct Distances(BTreeMap<u64, Duration>);
+pub struct Distances(BTreeMap<u64, VecDeque<Duration>>);
 
 impl Distances {
     /// Takes one measurement into account.
     pub fn measured(&mut self, id: u64, trip: Duration) {
-        let smoothed = self.0.entry(id).or_insert(trip);
-        *smoothed = (smoothed.saturating_mul(INERTIA - 1) + trip) / INERTIA;
+        let trips = self.0.entry(id).or_default();
+        if trips.len() >= REMEMBERED {
+            trips.pop_front();
+        }
+        trips.push_back(trip);
     }
 
     /// Forgets everybody who is no voter any more.
@@ -57,7 +61,7 @@ impl Distances {
 
     /// To the farthest.
     pub fn largest(&self) -> Option<Duration> {
-        self.0.values().max().copied()
+        self.0.values().filter_map(|trips| trips.iter().min()).max().copied()
     }
 }
 
@@ -94,18 +98,28 @@ mod tests {
     }
 
     #[test]
-    fn the_farthest_voter_counts_and_a_stray_measurement_counts_little() {
+    fn the_farthest_voter_counts_by_its_quickest_answer() {
+        let ms = Duration::from_millis;
         let mut distances = Distances::default();
         assert_eq!(distances.largest(), None);
-        for _ in 0..5 {
-            distances.measured(2, Duration::from_millis(4));
-            distances.measured(3, Duration::from_millis(40));
+        distances.measured(2, ms(4));
+        distances.measured(3, ms(40));
+        // A flood that lasts for a minute.
+        for _ in 0..6 {
+            distances.measured(2, ms(2_000));
+            distances.measured(3, ms(2_000));
         }
-        assert_eq!(distances.largest(), Some(Duration::from_millis(40)));
-        distances.measured(2, Duration::from_millis(104));
-        assert_eq!(distances.largest(), Some(Duration::from_millis(40)));
+        assert_eq!(distances.largest(), Some(ms(40)));
         distances.keep(|id| id == 2);
-        assert_eq!(distances.largest(), Some(Duration::from_millis(29)));
+        assert_eq!(distances.largest(), Some(ms(4)));
+    }
+
+    #[test]
+    fn a_voter_that_is_farther_for_minutes_is_farther() {
+        let mut distances = Distances::default();
+        distances.measured(2, Duration::from_millis(4));
+        (0..REMEMBERED).for_each(|_| distances.measured(2, Duration::from_millis(100)));
+        assert_eq!(distances.largest(), Some(Duration::from_millis(100)));
     }
 
     proptest! {
