@@ -1,10 +1,14 @@
 //! The files of the audit log: one that grows, and older ones, of which there is a fixed number.
 //! Knows: names, sizes, modes. Must not know: what a line says.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use nix::fcntl::OFlag;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Longer than anything written at once.
+const TAIL: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -20,11 +24,19 @@ impl Default for Limits {
     }
 }
 
+/// One such file and its older ones.
 pub struct Files {
     dir: PathBuf,
     name: &'static str,
     limits: Limits,
-    open: Option<(File, u64)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    size: u64,
+    /// Device and inode: another file may be there by now.
+    identity: (u64, u64),
 }
 
 impl Files {
@@ -36,32 +48,54 @@ impl Files {
         self.dir.join(self.name)
     }
 
-    /// One line or several and a newline, in one write: a killed process leaves whole lines.
+    /// One line or several and a newline, in one write. All of them or none: a killed process leaves whole lines, and so
+    /// does a full disk.
     pub fn append(&mut self, lines: &str) -> io::Result<()> {
         let bytes = format!("{lines}\n").into_bytes();
         let added = bytes.len() as u64;
-        if self.open.as_ref().is_some_and(|(_, size)| size + added > self.limits.bytes) {
+        let most = self.limits.bytes;
+        if self.current().is_some_and(|open| open.size + added > most) {
             self.open = None;
             self.set_aside()?;
         }
-        let (mut file, size) = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
             None => self.open_file()?,
         };
         // Not kept open after a failure: the next line looks again what is there.
-        file.write_all(&bytes)?;
-        self.open = Some((file, size + added));
+        if let Err(error) = open.file.write_all(&bytes) {
+            // What cannot be taken back now is when the file is opened again.
+            let _ = open.file.set_len(open.size);
+            return Err(error);
+        }
+        open.size += added;
+        self.open = Some(open);
         Ok(())
     }
 
-    fn open_file(&self) -> io::Result<(File, u64)> {
+    /// The file that is open, unless it was moved away or removed: nobody would look for lines there.
+    fn current(&mut self) -> Option<&Open> {
+        let there = fs::symlink_metadata(self.path()).map(|meta| identity(&meta)).ok();
+        if self.open.as_ref().is_some_and(|open| Some(open.identity) != there) {
+            self.open = None;
+        }
+        self.open.as_ref()
+    }
+
+    fn open_file(&self) -> io::Result<Open> {
         match DirBuilder::new().mode(0o700).create(&self.dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path())?;
-        let size = file.metadata()?.len();
-        Ok((file, size))
+        let mut how = OpenOptions::new();
+        how.create(true).read(true).append(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+        let mut file = how.open(self.path())?;
+        let meta = file.metadata()?;
+        let size = whole_lines(&mut file, meta.len())?;
+        if size < meta.len() {
+            file.set_len(size)?;
+        }
+        Ok(Open { file, size, identity: identity(&meta) })
     }
 
     fn set_aside(&self) -> io::Result<()> {
@@ -79,6 +113,20 @@ impl Files {
     }
 }
 
+fn identity(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+/// How long the file is without half a line at its end, which a write that was cut short has left.
+fn whole_lines(file: &mut File, size: u64) -> io::Result<u64> {
+    let from = size.saturating_sub(TAIL);
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(TAIL).read_to_end(&mut tail)?;
+    let end = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok(from + end as u64)
+}
+
 fn renamed(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -87,29 +135,5 @@ fn renamed(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt;
-
-    #[test]
-    fn files_are_bounded_in_size_and_number_and_for_root_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("audit");
-        let mut files = Files::new(place.clone(), "audit.log", Limits { bytes: 100, older: 2 });
-        for line in 0..100 {
-            files.append(&format!("{line:0>30}")).unwrap();
-        }
-        // Another run goes on where the last one ended.
-        Files::new(place.clone(), "audit.log", Limits { bytes: 100, older: 2 }).append("last").unwrap();
-        let mut names: Vec<_> =
-            fs::read_dir(&place).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        assert_eq!(names, ["audit.log", "audit.log.1", "audit.log.2"]);
-        for name in names {
-            let meta = fs::metadata(place.join(name)).unwrap();
-            assert!(meta.len() <= 100 && meta.mode() & 0o777 == 0o600);
-        }
-        assert_eq!(fs::metadata(&place).unwrap().mode() & 0o777, 0o700);
-        assert!(fs::read_to_string(place.join("audit.log")).unwrap().ends_with("99\nlast\n"));
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

@@ -9,8 +9,8 @@ use swarm_model::{Role, rfc3339};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Code, Request, Status};
 
-/// Longest text of one field; more of it is cut.
-const MOST_CHARACTERS: usize = 512;
+/// Most bytes one field has in the file, where a control character takes six; more of it is cut.
+const MOST_BYTES: usize = 640;
 
 /// Who asks, and from where.
 #[derive(Debug, Clone)]
@@ -19,7 +19,16 @@ pub struct Who {
     pub from: String,
     /// The manager that handed the call on.
     pub via: Option<String>,
-    pub is_stranger: bool,
+    pub kind: Kind,
+}
+
+/// What kind of caller it is, for how much room it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Local,
+    User,
+    Node,
+    Stranger,
 }
 
 impl Who {
@@ -38,18 +47,27 @@ pub fn local<R>(request: &Request<R>) -> Who {
         None => "local".to_owned(),
     };
     let from = cred.and_then(|cred| cred.pid()).map_or("local socket".to_owned(), |pid| format!("pid {pid}"));
-    Who { who, from, via: None, is_stranger: false }
+    Who { who, from, via: None, kind: Kind::Local }
 }
 
 fn remote<R>(request: &Request<R>, applied: &AppliedState) -> Who {
     let (connection, addr) = Arrival::connection(request);
     let from = addr.map_or_else(String::new, |addr| addr.to_string());
-    let is_stranger = connection == Caller::Anonymous;
     match Arrival::of(request).ok().and_then(|arrival| arrival.forwarded) {
         Some(caller) => {
-            Who { who: name(&caller, applied), from, via: Some(name(&connection, applied)), is_stranger }
+            let via = Some(name(&connection, applied));
+            Who { who: name(&caller, applied), from, via, kind: kind(&caller) }
         }
-        None => Who { who: name(&connection, applied), from, via: None, is_stranger },
+        None => Who { who: name(&connection, applied), from, via: None, kind: kind(&connection) },
+    }
+}
+
+fn kind(caller: &Caller) -> Kind {
+    match caller {
+        Caller::LocalOperator => Kind::Local,
+        Caller::User(_) => Kind::User,
+        Caller::Node(_) => Kind::Node,
+        Caller::Anonymous => Kind::Stranger,
     }
 }
 
@@ -110,16 +128,28 @@ struct Line<'a> {
 }
 
 #[derive(Serialize)]
-struct Missing {
+struct Missing<'a> {
     at: String,
     result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<&'a str>,
     count: u64,
     said: &'static str,
 }
 
 impl Record {
-    pub fn is_a_stranger_refused(&self) -> bool {
-        self.who.is_stranger && self.outcome != Outcome::Done
+    /// Told by number only, above some. A stranger gets nothing done by asking.
+    pub fn may_be_counted(&self) -> bool {
+        match self.who.kind {
+            Kind::Local => false,
+            Kind::User | Kind::Node => self.outcome == Outcome::Refused,
+            Kind::Stranger => self.outcome != Outcome::Done,
+        }
+    }
+
+    /// Told apart from what operators do: whoever has one node's key may ask as often as it likes.
+    pub fn stands_apart(&self) -> bool {
+        self.who.kind == Kind::Node || self.may_be_counted()
     }
 
     pub fn line(&self) -> String {
@@ -127,8 +157,8 @@ impl Record {
         let line = Line {
             at: rfc3339(self.at_ms),
             who: cut(&self.who.who),
-            from: &self.who.from,
-            via: self.who.via.as_deref(),
+            from: cut(&self.who.from),
+            via: self.who.via.as_deref().map(cut),
             method: self.method,
             what: cut(&self.what),
             result: self.outcome,
@@ -140,15 +170,26 @@ impl Record {
 }
 
 /// In place of what is not in the log.
-pub fn missing(count: u64, why: &'static str) -> String {
-    let line = Missing { at: rfc3339(now_ms()), result: "not_recorded", count, said: why };
+pub fn missing(who: Option<&str>, count: u64, why: &'static str) -> String {
+    let line = Missing { at: rfc3339(now_ms()), result: "not_recorded", who: who.map(cut), count, said: why };
     serde_json::to_string(&line).unwrap_or_default()
 }
 
 fn cut(text: &str) -> &str {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => text.get(..end).unwrap_or(text),
-        None => text,
+    let mut bytes = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        bytes += in_json(*c);
+        bytes > MOST_BYTES
+    });
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// Bytes of a character in a line, at most.
+fn in_json(c: char) -> usize {
+    match c {
+        '"' | '\\' => 2,
+        c if c.is_control() => 6,
+        c => c.len_utf8(),
     }
 }
 

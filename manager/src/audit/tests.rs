@@ -8,12 +8,16 @@ use swarm_proto::v1;
 use tonic::{Response, Status};
 
 fn read(dir: &Path) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(dir.join("audit.log")).unwrap_or_default();
+    lines(dir, OPERATORS)
+}
+
+fn lines(dir: &Path, name: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(dir.join(name)).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn record(outcome: Outcome, is_stranger: bool) -> Record {
-    let who = Who { who: "nobody".into(), from: "192.0.2.1".into(), via: None, is_stranger };
+fn record(outcome: Outcome, kind: Kind) -> Record {
+    let who = Who { who: "nobody".into(), from: "192.0.2.1".into(), via: None, kind };
     Record {
         at_ms: 1,
         who,
@@ -71,23 +75,66 @@ async fn what_does_not_fit_is_counted_and_said() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::start(dir.path().join("audit"), Arc::default());
     audit.missed.lost.store(7, Ordering::Relaxed);
-    (0..1_000).for_each(|_| audit.note(record(Outcome::Refused, true)));
-    audit.note(record(Outcome::Done, false));
+    (0..1_000).for_each(|_| audit.note(record(Outcome::Refused, Kind::Stranger)));
+    audit.note(record(Outcome::Done, Kind::User));
     audit.flush().await;
     audit.flush().await;
-    let lines = read(&dir.path().join("audit"));
-    let missed: u64 = lines.iter().filter_map(|line| line["count"].as_u64()).sum();
+    let place = dir.path().join("audit");
+    let (own, others) = (read(&place), lines(&place, OTHERS));
+    let missed: u64 = own.iter().chain(&others).filter_map(|line| line["count"].as_u64()).sum();
     assert_eq!(missed, 7 + 1_000 - 200);
-    assert!(lines.len() < 220 && lines.iter().any(|line| line["result"] == "done"));
+    assert!(others.len() < 220 && own.iter().any(|line| line["result"] == "done"));
+    assert_eq!(own.len(), 2);
+}
+
+/// Whoever has a node's key asks for what it may not have, as long and as often as it likes.
+#[tokio::test]
+async fn a_member_that_is_refused_without_end_pushes_nothing_of_the_operators_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("audit");
+    let audit = Audit::start(place.clone(), Arc::default());
+    audit.note(record(Outcome::Done, Kind::Local));
+    for _ in 0..100 {
+        (0..1_000).for_each(|_| audit.note(record(Outcome::Refused, Kind::Node)));
+        (0..10).for_each(|_| audit.note(record(Outcome::Done, Kind::Node)));
+        audit.flush().await;
+    }
+    audit.flush().await;
+    assert_eq!(read(&place).len(), 1);
+    let others = lines(&place, OTHERS);
+    let is = |result: &'static str| others.iter().filter(move |line| line["result"] == result);
+    let counted: u64 = is("not_recorded").filter_map(|line| line["count"].as_u64()).sum();
+    assert_eq!(is("refused").count() as u64 + counted, 100_000);
+    assert_eq!(is("done").count(), 1_000);
+    assert!(is("refused").count() < 300 && is("not_recorded").all(|line| line["who"] == "nobody"));
+}
+
+/// A file where the folder should be, as a disk that takes nothing.
+#[tokio::test]
+async fn what_the_disk_did_not_take_is_counted_to_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("audit");
+    std::fs::write(&place, "in the way").unwrap();
+    let audit = Audit::start(place.clone(), Arc::default());
+    for _ in 0..175 {
+        audit.note(record(Outcome::Done, Kind::Local));
+        audit.flush().await;
+    }
+    std::fs::remove_file(&place).unwrap();
+    audit.note(record(Outcome::Done, Kind::Local));
+    audit.flush().await;
+    let lines = read(&place);
+    assert_eq!(lines.len(), 2);
+    assert_eq!((&lines[0]["result"], &lines[0]["count"]), (&"not_recorded".into(), &175.into()));
+    assert_eq!(audit.counts(), (1, 175));
 }
 
 #[tokio::test]
 async fn a_full_queue_holds_nobody_up() {
     let (queue, _held) = mpsc::channel(1);
-    let audit = Audit { queue, missed: Arc::default(), flood: Arc::default(), applied: Arc::default() };
-    (0..10).for_each(|_| audit.note(record(Outcome::Done, false)));
+    let audit = Audit { queue, missed: Arc::default(), applied: Arc::default() };
+    (0..10).for_each(|_| audit.note(record(Outcome::Done, Kind::User)));
     assert_eq!(audit.missed.lost.load(Ordering::Relaxed), 9);
-    assert_eq!(audit.missed.lines().count(), 1);
 }
 
 proptest! {
@@ -107,11 +154,11 @@ proptest! {
     }
 
     #[test]
-    fn a_line_is_one_line_of_json_and_bounded(what in ".{0,2000}", said in ".{0,2000}") {
-        let mut record = record(Outcome::Failed, false);
+    fn a_line_is_one_line_of_json_and_bounded(what in "(?s)[\\x00-\\x1f\"a\u{1f600}]{0,2000}", said in ".{0,2000}") {
+        let mut record = record(Outcome::Failed, Kind::Node);
         (record.what, record.said) = (what, Some(said));
         let line = record.line();
-        prop_assert!(!line.contains('\n') && line.len() < 20_000);
+        prop_assert!(!line.contains('\n') && line.len() < 2_500);
         let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(&parsed["result"], "failed");
     }
