@@ -5,6 +5,7 @@ pub mod event;
 pub mod info;
 pub mod network;
 pub mod node;
+pub mod plain;
 mod pretty;
 pub mod sandbox;
 pub mod sort;

@@ -1,5 +1,6 @@
 //! Lines with a name and a value, for people. Knows alignment; must not know what is shown.
 
+use super::plain;
 use std::collections::BTreeMap;
 
 /// Collects lines; values that are empty are left out.
@@ -14,9 +15,9 @@ impl Lines {
     }
 
     pub fn indented(&mut self, depth: usize, name: &str, value: impl ToString) -> &mut Self {
-        let value: String = value.to_string().chars().filter(|c| !c.is_control()).collect();
+        let value = plain::line(&value.to_string());
         if !value.is_empty() {
-            self.lines.push((depth, name.to_owned(), value));
+            self.lines.push((depth, plain::line(name), value));
         }
         self
     }

@@ -1,5 +1,6 @@
 //! Columns aligned for people. Knows widths; must not know what the cells mean.
 
+use super::plain;
 use comfy_table::{Table, presets};
 
 /// Blanks between two columns.
@@ -10,15 +11,10 @@ pub fn grid(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headers);
     for row in rows {
-        table.add_row(row.into_iter().map(one_line));
+        table.add_row(row.iter().map(|cell| plain::line(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP));
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-}
-
-/// What others named must not break the table or the terminal.
-fn one_line(text: String) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,6 +1,7 @@
 //! The part of Go's templates that people type after `--format`: `{{.A.B}}`, `{{json .A}}`, `{{index .Map "key"}}`.
 //! Pure. Knows JSON values; must not know which things have which fields.
 
+use super::plain;
 use serde_json::Value;
 use std::fmt;
 
@@ -77,7 +78,7 @@ impl Template {
     pub fn fill(&self, value: &Value, json: &str) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Field(path) => plain(find(path, value)),
+            Part::Field(path) => plain::lines(&bare(find(path, value))),
             Part::Json(path) if path.is_empty() => json.to_owned(),
             Part::Json(path) => find(path, value).to_string(),
         };
@@ -144,13 +145,13 @@ fn find<'a>(path: &[String], value: &'a Value) -> &'a Value {
 }
 
 /// As Go prints it: text bare, lists as `[a b]`, objects as `map[k:v]`; nothing for what is not there.
-fn plain(value: &Value) -> String {
+fn bare(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Array(values) => format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(" ")),
+        Value::Array(values) => format!("[{}]", values.iter().map(bare).collect::<Vec<_>>().join(" ")),
         Value::Object(fields) => {
-            let each: Vec<_> = fields.iter().map(|(key, value)| format!("{key}:{}", plain(value))).collect();
+            let each: Vec<_> = fields.iter().map(|(key, value)| format!("{key}:{}", bare(value))).collect();
             format!("map[{}]", each.join(" "))
         }
         Value::Bool(_) | Value::Number(_) => value.to_string(),

@@ -16,6 +16,7 @@ use crate::args::network::NetworkCommand;
 use crate::args::values::Host;
 use crate::client::{Target, needs_its_host};
 use crate::error::CliError;
+use crate::render::plain;
 use std::io::{ErrorKind, Write};
 
 /// As a shell says it of a program that Ctrl-C has ended.
@@ -80,7 +81,7 @@ fn is_read(text: &str) -> Result<bool, CliError> {
 
 /// A message, on standard error; there is nobody to tell when that fails.
 pub fn say(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{message}");
+    let _ = writeln!(std::io::stderr(), "{}", plain::lines(message));
 }
 
 /// What came of several references: those that failed are said at once and the first decides the exit code.
