@@ -7,7 +7,8 @@ use crate::start::Tasks;
 use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{Lineage, Role, SandboxId};
+use swarm_model::{Lineage, Peer, Role, SandboxId};
+use swarm_overlay::out_of_reach;
 use swarm_proto::v1;
 use tokio::sync::watch;
 
@@ -106,6 +107,11 @@ impl WorkerHandle {
         let (names_answered, names_forwarded) = self.host.queries.counts();
         let (managers, port) =
             self.host.assignments.read(|a| (a.managers.clone(), a.defaults.data_path_port));
+        let facts = self.host.facts.facts.borrow().clone();
+        let out_of_reach = self.host.assignments.read(|assigned| {
+            let name = |peer: &Peer| format!("{} ({})", peer.hostname, peer.data_path_addr);
+            out_of_reach(assigned, &facts).into_iter().map(name).collect()
+        });
         WorkerStatus {
             revision: self.host.assignments.revision().unwrap_or_default(),
             lineage: self.host.assignments.lineage(),
@@ -120,6 +126,7 @@ impl WorkerHandle {
             failures: counters.failures,
             names_answered,
             names_forwarded,
+            out_of_reach,
             last_error: counters.last_error.unwrap_or_default(),
         }
     }

@@ -26,6 +26,8 @@ pub struct WorkerStatus {
     /// Queries of sandboxes for names, since the daemon started: answered here, and passed on to the host's resolvers.
     pub names_answered: u64,
     pub names_forwarded: u64,
+    /// Nodes that this host cannot send to, from where it is to where they say they are.
+    pub out_of_reach: Vec<String>,
     /// The last error of the reconciler, empty while the kernel matches.
     pub last_error: String,
 }

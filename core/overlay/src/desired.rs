@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use swarm_model::{
-    Assigned, DnsName, Endpoint, EndpointId, MacAddr, Network, NetworkId, NodeId, SandboxId, mac_for_ip,
+    Assigned, DnsName, Endpoint, EndpointId, MacAddr, Network, NetworkId, NodeId, Peer, SandboxId, mac_for_ip,
 };
 
 /// What the worker knows of one sandbox beyond the assignment.
@@ -214,14 +214,35 @@ fn overlay(network: &Network, locals: &[Local<'_>], context: &Context<'_>) -> Se
     segment
 }
 
-/// Entries for endpoints of other nodes. One whose node is not known (yet) is left out.
+/// Entries for endpoints of other nodes. One whose node is not known (yet), or cannot be sent to from here, is left out:
+/// it would keep all the others from being programmed.
 fn add_remote(segment: &mut Segment, context: &Context<'_>) {
     let peers = &context.assigned.peers;
-    let reachable = || context.remote.iter().filter_map(|e| Some((e, peers.get(&e.node)?.data_path_addr)));
+    let local = context.facts.data_path_addr;
+    let peer = |node| peers.get(node).filter(|peer| can_send(local, peer.data_path_addr));
+    let reachable = || context.remote.iter().filter_map(|e| Some((e, peer(&e.node)?.data_path_addr)));
     let entry = |vtep| FdbEntry { vtep: Some(vtep), bridged: true };
     // Collected, not inserted one by one: these are the two large tables.
     segment.fdb = reachable().map(|(e, vtep)| (e.mac, entry(vtep))).collect();
     segment.neighbours = reachable().flat_map(|(e, _)| e.ips().map(|ip| (ip, e.mac))).collect();
+}
+
+/// Whether VXLAN that leaves from `local` can have this address as its destination.
+fn can_send(local: IpAddr, to: IpAddr) -> bool {
+    let is_broadcast = matches!(to, IpAddr::V4(v4) if v4.is_broadcast());
+    let is_host = !to.is_unspecified() && !to.is_multicast() && !is_broadcast;
+    is_host && local.is_ipv4() == to.is_ipv4()
+}
+
+/// Nodes with endpoints that this host would send to, and cannot.
+pub fn out_of_reach<'a>(assigned: &'a Assigned, facts: &HostFacts) -> Vec<&'a Peer> {
+    let has_endpoints: BTreeSet<NodeId> = assigned.endpoints.values().map(|e| e.node).collect();
+    let others = assigned.peers.values().filter(|peer| peer.node != facts.node);
+    others
+        .filter(|peer| {
+            has_endpoints.contains(&peer.node) && !can_send(facts.data_path_addr, peer.data_path_addr)
+        })
+        .collect()
 }
 
 fn overlay_port(local: &Local<'_>, network: &Network, mtu: u32) -> Port {

@@ -21,7 +21,7 @@ mod op;
 pub mod rules;
 mod segment;
 
-pub use desired::{Desired, HostFacts, LocalSandbox};
+pub use desired::{Desired, HostFacts, LocalSandbox, out_of_reach};
 pub use diff::{Observed, delta, diff, diff_segment};
 pub use judge::{Event, contradicts};
 pub use names::{

@@ -276,3 +276,24 @@ fn events_are_judged_by_what_is_desired() {
         assert!(contradicts(&event, &want), "{event:?} has to be looked at");
     }
 }
+
+/// A node that says it is somewhere this host cannot send to costs itself its traffic, and nobody else.
+#[test]
+fn a_peer_of_another_family_or_no_host_at_all_is_left_out_and_told() {
+    for odd in ["fe80::1", "fd00::3", "224.0.0.1", "0.0.0.0", "255.255.255.255"] {
+        let mut cluster = cluster();
+        cluster.local(1, 1, &["10.0.1.2/24"]);
+        cluster.endpoint(2, 1, 2, &["10.0.1.3/24"]);
+        cluster.endpoint(3, 1, 3, &["10.0.1.4/24"]);
+        cluster.assigned.peers.get_mut(&id(1, 3)).expect("known").data_path_addr =
+            odd.parse().expect("an address");
+        let desired = Desired::derive(&cluster.assigned, &cluster.sandboxes, &cluster.facts);
+        let overlays = desired.segments.iter().filter(|(scope, _)| matches!(scope, Scope::Overlay(_)));
+        let vteps: Vec<_> =
+            overlays.flat_map(|(_, s)| s.fdb.values().filter_map(|entry| entry.vtep)).collect();
+        assert_eq!(vteps, [IpAddr::from([192, 0, 2, 2])], "{odd}");
+        let told: Vec<_> =
+            out_of_reach(&cluster.assigned, &cluster.facts).iter().map(|peer| peer.node).collect();
+        assert_eq!(told, [id(1, 3)], "{odd}");
+    }
+}

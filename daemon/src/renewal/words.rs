@@ -1,4 +1,5 @@
-//! What an operator should know of this host's certificate and clock, as sentences. Must not know how either is mended.
+//! What an operator should know of this host's certificate, clock and peers, as sentences. Must not know how any of it is
+//! mended.
 
 use super::cluster_time_ms;
 use crate::running::Running;
@@ -16,7 +17,8 @@ pub fn warnings(running: &Running) -> Vec<String> {
     let certificate = renewal(&trouble, until_ms, cluster_time_ms(running));
     let root = running.credentials.root_until_ms().and_then(|until| root(until, cluster_time_ms(running)));
     let clock = running.worker.status().clock_ahead_ms.and_then(clock);
-    certificate.into_iter().chain(root).chain(clock).collect()
+    let reach = out_of_reach(&running.worker.status().out_of_reach);
+    certificate.into_iter().chain(root).chain(clock).chain(reach).collect()
 }
 
 fn renewal(trouble: &str, until_ms: u64, now_ms: u64) -> Option<String> {
@@ -40,6 +42,21 @@ fn root(until_ms: u64, now_ms: u64) -> Option<String> {
         "the cluster's root CA {when}, and no certificate outlives it: replace it by `swarmctl ca --rotate`, or prolong one of \
          your own by `swarmctl ca --rotate --ca-cert FILE --ca-key FILE`"
     ))
+}
+
+fn out_of_reach(nodes: &[String]) -> Option<String> {
+    const NAMED: usize = 5;
+    let named = nodes.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match nodes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!nodes.is_empty()).then(|| {
+        format!(
+            "sandboxes here reach none on {named}{more}: this host's data-path address is of another family, or that is no \
+             host's; give each node one of the same family with --data-path-addr"
+        )
+    })
 }
 
 /// Of a clock that is further off than certificates bear.
