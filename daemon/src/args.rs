@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use swarm_model::FEATURE_LEVEL;
+use swarm_model::{FEATURE_LEVEL, is_dns_name};
 
 /// Cluster manager for container networks: one daemon on each host.
 #[derive(Debug, Parser)]
@@ -78,14 +78,16 @@ impl Args {
         let file = self.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let hostname = match self.hostname.or(file.hostname) {
             Some(name) => name,
-            None => nix::unistd::gethostname()
-                .context("cannot read this host's name; give it with --hostname")?
-                .to_string_lossy()
-                .into_owned(),
+            None => {
+                let own = nix::unistd::gethostname()
+                    .context("cannot read this host's name; give it with --hostname")?;
+                as_dns_name(&own.to_string_lossy())
+            }
         };
-        if hostname.is_empty() || hostname.len() > 253 || hostname.chars().any(char::is_control) {
+        if !is_dns_name(&hostname) {
             bail!(
-                "host name {hostname:?} is not usable: expected 1 to 253 printable characters (--hostname)"
+                "host name {hostname:?} is not usable: expected a DNS name, labels of 1 to 63 letters, digits, '-' or '_' with \
+                 dots between them (--hostname)"
             );
         }
         Ok(Config {
@@ -98,6 +100,24 @@ impl Args {
             features: self.feature_level,
         })
     }
+}
+
+/// The kernel takes any bytes for a host's name; other nodes are told one that they may print and look up.
+fn as_dns_name(own: &str) -> String {
+    let plain: String = own.chars().map(|c| if c == '.' || is_inner(c) { c } else { '-' }).collect();
+    let edges = |label: &str| label.trim_matches(['-', '_']).to_owned();
+    let labels: Vec<String> = plain.split('.').map(edges).filter(|label| !label.is_empty()).collect();
+    let name = labels.join(".");
+    if name != own {
+        eprintln!(
+            "swarmd: this host's name {own:?} is no DNS name: the node is called {name:?}; choose another with --hostname"
+        );
+    }
+    name
+}
+
+fn is_inner(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
@@ -114,6 +134,24 @@ fn absolute(given: Option<PathBuf>, default: &str) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_s_own_name_becomes_a_dns_name_and_one_that_was_typed_must_be_one() {
+        for (own, name) in [
+            ("node-3.example.com", "node-3.example.com"),
+            ("h_1", "h_1"),
+            ("-my host!.lan.", "my-host.lan"),
+            ("bür\u{1b}[7mo", "b-r--7mo"),
+        ] {
+            assert_eq!(as_dns_name(own), name);
+            assert!(is_dns_name(name));
+        }
+        for typed in ["a b", "a\nb", "-a"] {
+            let flag = format!("--hostname={typed}");
+            let error = Args::parse_from(["swarmd", &flag]).resolve().unwrap_err();
+            assert!(error.to_string().contains("DNS name"), "{error}");
+        }
+    }
 
     #[test]
     fn a_flag_wins_over_the_file_and_unknown_keys_are_refused() {

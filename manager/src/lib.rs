@@ -23,6 +23,7 @@ mod backup;
 mod bootstrap;
 mod ca;
 mod caller;
+mod claims;
 mod codec;
 mod config;
 mod dispatcher;

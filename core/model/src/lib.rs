@@ -40,6 +40,7 @@ pub use id::{
 pub use lock::UnlockSecret;
 pub use name::{
     DnsName, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS, NameError, check_labels, is_dns_label,
+    is_dns_name,
 };
 pub use network::{
     Driver, HOST_NETWORKS, IpamConfig, MAX_NETWORK_PREFIX, Network, NetworkSpec, Scope, SpecError, Subnet,

@@ -21,6 +21,14 @@ pub fn is_dns_label(text: &str) -> bool {
     bytes.len() <= MAX_DNS_LABEL && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner)
 }
 
+/// Most bytes of a DNS name as it is written.
+pub const MAX_DNS_NAME: usize = 253;
+
+/// True for labels as above with dots between them: the name of a host.
+pub fn is_dns_name(text: &str) -> bool {
+    text.len() <= MAX_DNS_NAME && text.split('.').all(is_dns_label)
+}
+
 /// The name of a network, an endpoint or an alias: a DNS label, kept as typed, compared without case.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]

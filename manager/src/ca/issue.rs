@@ -5,6 +5,7 @@ use super::throttle::{self, Throttle};
 use super::token::{Shown, token_shown};
 use super::{certificate, renew};
 use crate::api::{ca_digest, no_cluster};
+use crate::claims::Claim;
 use crate::failure::unexpected;
 use crate::gate::Admitted;
 use crate::seat::{Seat, request_id as request_id_of};
@@ -30,6 +31,7 @@ pub async fn issue(
     let request = tied(&asked.request_id, &asked.csr_der)?;
     let role = shown.role();
     let admit = record(asked, role, from)?;
+    check_claim(seat, &admit, from)?;
     // A request that cannot be signed must not leave a node behind.
     let subject = Subject { node: admit.node, role, cluster: cluster.id };
     certificate(&cluster, &subject, &asked.csr_der)?;
@@ -80,8 +82,8 @@ fn admission(shown: Shown, admit: AdmitNode) -> Command {
 }
 
 fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNode, ConvertError> {
-    let addr = optional("addr", &asked.addr, "an IP address")?.unwrap_or(from);
-    let data_path = optional("data_path_addr", &asked.data_path_addr, "an IP address")?;
+    let addr = optional("addr", &asked.addr, "an IP address")?.unwrap_or(from).to_canonical();
+    let data_path = optional::<IpAddr>("data_path_addr", &asked.data_path_addr, "an IP address")?;
     Ok(AdmitNode {
         node: random::new_id(),
         hostname: asked.hostname.clone(),
@@ -89,10 +91,17 @@ fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNod
         availability: word_or("availability", asked.availability, Availability::Active)?,
         labels: asked.labels.clone(),
         addr,
-        data_path_addr: data_path.unwrap_or(addr),
+        data_path_addr: data_path.unwrap_or(addr).to_canonical(),
         version: asked.version.clone(),
         features: asked.features,
     })
+}
+
+fn check_claim(seat: &Seat, admit: &AdmitNode, from: IpAddr) -> Result<(), Status> {
+    let AdmitNode { node, addr, data_path_addr, .. } = *admit;
+    let claim = Claim { node, hostname: &admit.hostname, addr, data_path_addr, from };
+    let judged = seat.applied.read(|state| claim.check(None, state.nodes()));
+    judged.map_err(Status::failed_precondition)
 }
 
 /// A manager nobody can reach would cost the others their quorum, so it is not even recorded. Port 0: the joiner

@@ -126,10 +126,17 @@ async fn register(
     if let Some(session) = known {
         return Ok(session);
     }
+    check_claim(seat, registration)?;
     let session = random::new_id();
     write_registration(seat, permit, registration, session).await?;
     warn_of_twin(seat, registration);
     Ok(session)
+}
+
+fn check_claim(seat: &Seat, registration: &Registration) -> Result<(), Status> {
+    let judged =
+        seat.applied.read(|state| registration.claim().check(state.node(&registration.node), state.nodes()));
+    judged.map_err(Status::failed_precondition)
 }
 
 /// Two under one name would throw each other out for ever.

@@ -1,6 +1,7 @@
 //! What a worker says when its session begins, and what follows from it.
 //! Knows: registrations and records. Must not know: streams, Raft.
 
+use crate::claims::Claim;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use swarm_model::{EndpointId, Kin, Lineage, Node, NodeId, NodeState, Revision, SessionId};
@@ -13,6 +14,8 @@ pub struct Registration {
     pub hostname: String,
     pub addr: IpAddr,
     pub data_path_addr: IpAddr,
+    /// Where the worker's connection comes from.
+    pub from: IpAddr,
     pub version: String,
     pub features: u32,
     pub held: BTreeSet<EndpointId>,
@@ -45,8 +48,10 @@ impl LastSession {
 impl Registration {
     /// `connection`: the address the worker came from, which stands for one it did not give.
     pub fn read(node: NodeId, connection: IpAddr, given: v1::Register) -> Result<Self, ConvertError> {
-        let addr = optional("register.addr", &given.addr, "an IP address")?.unwrap_or(connection);
-        let data_path = optional("register.data_path_addr", &given.data_path_addr, "an IP address")?;
+        let addr =
+            optional("register.addr", &given.addr, "an IP address")?.unwrap_or(connection).to_canonical();
+        let data_path =
+            optional::<IpAddr>("register.data_path_addr", &given.data_path_addr, "an IP address")?;
         let held: Vec<EndpointId> =
             parse_all("register.held", &given.held, "an id: 25 characters of 0-9a-z")?;
         Ok(Self {
@@ -55,7 +60,8 @@ impl Registration {
             node,
             hostname: given.hostname,
             addr,
-            data_path_addr: data_path.unwrap_or(addr),
+            data_path_addr: data_path.unwrap_or(addr).to_canonical(),
+            from: connection,
             version: given.version,
             features: given.features,
             held: held.into_iter().collect(),
@@ -90,6 +96,12 @@ impl Registration {
             Kin::Same | Kin::Past => None,
             Kin::Later | Kin::Apart => self.lineage.refusal(own),
         }
+    }
+
+    /// What the worker says of itself, to be judged before others go by it.
+    pub fn claim(&self) -> Claim<'_> {
+        let Self { node, addr, data_path_addr, from, .. } = *self;
+        Claim { node, hostname: &self.hostname, addr, data_path_addr, from }
     }
 
     /// Another node that is here and says it has the same data-path address: what is sent to one arrives at the other.

@@ -284,3 +284,40 @@ async fn s75_endpoints_are_made_for_the_caller_only() {
     one.detach(&host, &endpoint.id).await.unwrap();
     assert_eq!(one.detach(&host, &endpoint.id).await.unwrap(), 0, "nothing left to release");
 }
+
+/// What a session comes to whose worker says this of itself.
+async fn registered(worker: &WorkerHost, host: &Host, hostname: &str, data_path: &str) -> Result<(), Status> {
+    let register = v1::Register {
+        hostname: hostname.to_owned(),
+        data_path_addr: data_path.to_owned(),
+        features: swarm_model::FEATURE_LEVEL,
+        ..Default::default()
+    };
+    let (to_manager, messages) = mpsc::channel(8);
+    to_manager.send(message(worker_message::Message::Register(register))).await.unwrap();
+    worker.dispatcher(host).await.session(ReceiverStream::new(messages)).await.map(drop)
+}
+
+/// Every host on a network would be told to send there, or to print it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_cannot_be_called_and_where_it_cannot_be_is_refused_at_both_doors() {
+    let host = Host::first().await;
+    let worker = WorkerHost::joined(&host, "w1").await;
+    for data_path in ["fe80::1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "::"] {
+        let refused = registered(&worker, &host, "w1", data_path).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert!(refused.message().contains("data-path address"), "{refused}");
+    }
+    let token = host.token(swarm_model::Role::Worker).await;
+    for name in ["h3 \u{1b}[7mX", "a\nb", "", "a b"] {
+        let at_sessions = registered(&worker, &host, name, "127.0.0.1").await.unwrap_err();
+        let at_admission = crate::harness::admit(host.addr, &token, name).await.map(drop).unwrap_err();
+        for refused in [at_sessions, at_admission] {
+            assert!(refused.message().contains("is no DNS name"), "{refused}");
+            assert!(!refused.message().chars().any(char::is_control), "{refused}");
+        }
+    }
+    let record = host.manager.read(|state| state.node(&worker.node()).cloned()).unwrap();
+    assert_eq!((record.hostname.as_str(), record.data_path_addr.to_string().as_str()), ("w1", "127.0.0.1"));
+    assert_eq!(host.manager.read(|state| state.nodes().len()), 2);
+}
