@@ -157,27 +157,6 @@ fn follow(running: &Running, theirs: &Lineage) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Found by a breaker: whoever had followed a manager that was forced beside a majority could not come back.
-    #[test]
-    fn a_past_counts_again_only_where_it_has_met_this_epoch_and_stayed() {
-        let (own, met) = (Lineage::default().follow(7), Lineage::default().follow(8));
-        let found = |stayed: &[Epoch]| Found {
-            node: None,
-            host: String::new(),
-            lineage: Lineage::default(),
-            stayed: stayed.to_vec(),
-        };
-        assert!(goes_back(&own, &found(&[met.epoch, own.epoch])));
-        assert!(goes_back(&own.clone().follow(9), &found(&[own.epoch])));
-        assert!(!goes_back(&own, &found(&[])) && !goes_back(&own, &found(&[met.epoch])));
-        assert!(!goes_back(&Lineage::default(), &found(&[own.epoch])), "it lives there already");
-    }
-}
-
 /// A manager that nobody reaches where it says would be a vote that is missing.
 async fn can_be_reached(running: &Running, addr: &str, member: &Member) -> Result<(), Status> {
     let before = running.member();
@@ -208,4 +187,25 @@ async fn has_quorum(running: &Running) -> bool {
         }
     };
     tokio::time::timeout(QUORUM_WITHIN, decides).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by a breaker: whoever had followed a manager that was forced beside a majority could not come back.
+    #[test]
+    fn a_past_counts_again_only_where_it_has_met_this_epoch_and_stayed() {
+        let (own, met) = (Lineage::default().follow(7), Lineage::default().follow(8));
+        let found = |stayed: &[Epoch]| Found {
+            node: None,
+            host: String::new(),
+            lineage: Lineage::default(),
+            stayed: stayed.to_vec(),
+        };
+        assert!(goes_back(&own, &found(&[met.epoch, own.epoch])));
+        assert!(goes_back(&own.clone().follow(9), &found(&[own.epoch])));
+        assert!(!goes_back(&own, &found(&[])) && !goes_back(&own, &found(&[met.epoch])));
+        assert!(!goes_back(&Lineage::default(), &found(&[own.epoch])), "it lives there already");
+    }
 }

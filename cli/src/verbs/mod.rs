@@ -25,12 +25,22 @@ const INTERRUPTED: u8 = 130;
 /// What only the daemon of the host it concerns can do, or knows.
 fn is_of_one_host(command: &Command) -> bool {
     use Command::{Attach, Detach, Exec, Init, Join, Leave, Network, Ps, Rejoin, Restore, Rm, Run, Unlock};
-    match command {
-        Init(_) | Join(_) | Leave(_) | Rejoin(_) | Restore(_) | Unlock(_) => true,
-        Run(_) | Attach(_) | Detach(_) | Ps(_) | Rm(_) | Exec(_) => true,
-        Network(NetworkCommand::Connect(_) | NetworkCommand::Disconnect(_)) => true,
-        _ => false,
-    }
+    matches!(
+        command,
+        Init(_)
+            | Join(_)
+            | Leave(_)
+            | Rejoin(_)
+            | Restore(_)
+            | Unlock(_)
+            | Run(_)
+            | Attach(_)
+            | Detach(_)
+            | Ps(_)
+            | Rm(_)
+            | Exec(_)
+            | Network(NetworkCommand::Connect(_) | NetworkCommand::Disconnect(_))
+    )
 }
 
 pub async fn dispatch(target: &Target, command: Command) -> Result<(), CliError> {

@@ -151,7 +151,8 @@ fn s67_tokens_and_users_of_the_old_root_are_marked_when_it_goes() {
 #[test]
 fn f36_nothing_is_marked_before_every_manager_knows_the_mark() {
     let mut log = Log::new();
-    log.state.tables.cluster.as_mut().map(|cluster| alloc::sync::Arc::make_mut(cluster).feature_level = 3);
+    let cluster = log.state.tables.cluster.as_mut().unwrap();
+    alloc::sync::Arc::make_mut(cluster).feature_level = 3;
     log.ask(super::access::token(1, None, None));
     log.ask(rotate(0, 1));
     let rotation = number(&log).unwrap();
