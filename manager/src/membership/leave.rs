@@ -12,7 +12,7 @@ use swarm_model::{NodeId, NodeUpdate, Role};
 use swarm_raft::Status as RaftStatus;
 use swarm_state::{Command, Refusal, UpdateNode};
 use tokio::time::{Instant, timeout_at};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Longest wait for those who leave before this one, and for a new leader to hear the others.
 const TURN_DEADLINE: Duration = Duration::from_secs(5);
@@ -51,7 +51,11 @@ pub async fn give_up_role(seat: &Seat, node: NodeId) -> Result<(), Status> {
             Refusal::NodeLeft(_) | Refusal::NodeNotFound(_) | Refusal::QuorumAtRisk { .. },
         )) => Ok(()),
         Err(ProposeFailed::Refused(reason)) => Err(refusal(&reason)),
-        Err(failed) => Err(failed.into()),
+        Err(failed) => match Status::from(failed) {
+            // Its worker has said good-bye already, and the leader hears its proposals no more.
+            gone if gone.code() == Code::PermissionDenied => Ok(()),
+            failed => Err(failed),
+        },
     }
 }
 

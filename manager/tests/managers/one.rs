@@ -46,7 +46,7 @@ async fn networks_are_made_once_per_request_and_found_by_every_reference() {
         request_id: String::new(),
     };
     assert_eq!(control.remove_network(remove("nope")).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(control.remove_network(remove("ingress")).await.unwrap_err().code(), Code::PermissionDenied);
+    assert_eq!(control.remove_network(remove("ingress")).await.unwrap_err().code(), Code::FailedPrecondition);
     control.remove_network(remove("web")).await.unwrap();
     assert_eq!(host.networks().await, ["ingress"]);
 }

@@ -90,7 +90,6 @@ struct Behind {
 impl<E: Engine> Journal<E> {
     /// Takes over the journal in `dir`, made if missing, in front of the engine whose folder it is.
     pub fn open(behind: E, dir: &Path, sizes: Sizes) -> Result<Self, EngineError> {
-        let filled = !behind.read(0, u64::MAX, 0)?.is_empty();
         let [first, second] = NAMES.map(|name| Segment::open(&dir.join(name)));
         let ((first, a), (second, b)) = (first?, second?);
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("syncing the log folder"))?;
@@ -102,9 +101,10 @@ impl<E: Engine> Journal<E> {
             frame: Vec::new(),
             entries: BTreeMap::new(),
             named: BTreeMap::new(),
-            behind: Behind { first: 0, end: u64::MAX, filled },
+            behind: Behind { first: 0, end: u64::MAX, filled: true },
         };
         state.replay([&a, &b])?;
+        state.behind.filled = is_filled(&behind)?;
         let mut salt = [0; SALT];
         ring::rand::SystemRandom::new()
             .fill(&mut salt)
@@ -118,7 +118,7 @@ impl<E: Engine> Journal<E> {
 
     fn change(&self, change: Change<'_>) -> Result<(), EngineError> {
         let mut state = self.state.lock();
-        let longest = self.sizes.segment - (SEGMENT_HEADER + FRAME_HEADER) as u64 - names_size(&state.named);
+        let longest = self.sizes.segment - (SEGMENT_HEADER + FRAME_HEADER) as u64;
         if change.size() as u64 > longest {
             let source = std::io::ErrorKind::InvalidInput.into();
             return Err(EngineError::Io { action: "writing a record longer than the log's journal", source });
@@ -134,11 +134,25 @@ impl<E: Engine> Journal<E> {
     /// Goes on in the other file.
     fn turn(&self) -> Result<(), EngineError> {
         self.write_through()?;
+        self.settle_names()?;
         let old = 1 - self.state.lock().current;
         self.move_on(old, usize::MAX)?;
         let mut state = self.state.lock();
         state.current = old;
         state.begin()
+    }
+
+    /// The named records go to the engine whenever a file is lost: the last of one may stand in that file alone.
+    fn settle_names(&self) -> Result<(), EngineError> {
+        let named = self.state.lock().named.clone();
+        let mut any = false;
+        for (name, value) in &named {
+            if self.behind.named(name)?.as_ref() != Some(value) {
+                self.behind.put_named(name, value)?;
+                any = true;
+            }
+        }
+        if any { self.behind.flush() } else { Ok(()) }
     }
 
     /// All changes so far are on disk.
@@ -185,7 +199,7 @@ impl<E: Engine> Journal<E> {
                 self.behind.remove_through(last)?;
             }
             self.behind.flush()?;
-            self.state.lock().behind.filled = !self.behind.read(0, u64::MAX, 0)?.is_empty();
+            self.state.lock().behind.filled = is_filled(&self.behind)?;
         }
         let mut unsynced = 0;
         for (index, place) in &moving {
@@ -228,6 +242,32 @@ impl<E: Engine> Journal<E> {
     }
 }
 
+impl<E: Engine> Journal<E> {
+    /// What still counts of the records `first..=last` of the engine behind.
+    fn read_behind(
+        &self,
+        counts: &Behind,
+        (first, last): (u64, u64),
+        max_bytes: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        let (first, last) = (first.max(counts.first), last.min(counts.end.saturating_sub(1)));
+        if !counts.filled || first > last {
+            return Ok(Vec::new());
+        }
+        self.behind.read(first, last, max_bytes)
+    }
+}
+
+/// Whether it has any records. One by halves was just moved there, or taken away, when the power went: the journal has
+/// it, or knows that it is gone.
+fn is_filled(behind: &impl Engine) -> Result<bool, EngineError> {
+    match behind.read(0, u64::MAX, 0) {
+        Ok(records) => Ok(!records.is_empty()),
+        Err(EngineError::Damaged(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 impl<E: Engine> Engine for Journal<E> {
     fn put(&self, index: u64, value: &[u8]) -> Result<(), EngineError> {
         self.change(Change::Put(index, value))
@@ -237,35 +277,28 @@ impl<E: Engine> Engine for Journal<E> {
         if first > last {
             return Ok(Vec::new());
         }
-        // Held all the while: nothing moves from here to there between the two looks.
+        // Held all the while: nothing moves from here to there between two looks.
         let state = self.state.lock();
-        let (from, to) = (first.max(state.behind.first), last.min(state.behind.end.saturating_sub(1)));
-        let behind = match state.behind.filled && from <= to {
-            true => self.behind.read(from, to, max_bytes)?,
-            false => Vec::new(),
-        };
-        // Where the engine stopped reading, so does this.
-        let full = behind.iter().map(|(_, value)| value.len()).sum::<usize>() > max_bytes;
-        let last = behind.last().filter(|_| full).map_or(last, |(index, _)| *index);
-        let mut behind = behind.into_iter().peekable();
-        let mut here = state.entries.range(first..=last).peekable();
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        while bytes <= max_bytes {
-            let older = behind.peek().map(|(index, _)| *index);
-            let newer = here.peek().map(|(index, _)| **index);
-            let next = match (older, newer) {
-                (Some(older), newer) if newer.is_none_or(|newer| older < newer) => behind.next(),
-                (older, Some(newer)) => {
-                    behind.next_if(|_| older == Some(newer));
-                    let place = here.next().map(|(_, place)| *place);
-                    place.map(|place| state.read(place)).transpose()?.map(|value| (newer, value))
-                }
-                _ => None,
-            };
-            let Some((index, value)) = next else { break };
+        let (mut found, mut bytes, mut next) = (Vec::new(), 0, first);
+        for (index, place) in state.entries.range(first..=last) {
+            // What the journal has is not looked for behind it: a crash may have left it there by halves.
+            if let Some(before) = index.checked_sub(1).filter(|before| next <= *before) {
+                let behind = self.read_behind(&state.behind, (next, before), max_bytes - bytes)?;
+                bytes += behind.iter().map(|(_, value)| value.len()).sum::<usize>();
+                found.extend(behind);
+            }
+            if bytes > max_bytes {
+                return Ok(found);
+            }
+            let value = state.read(*place)?;
             bytes += value.len();
-            found.push((index, value));
+            found.push((*index, value));
+            next = index.saturating_add(1);
+            if bytes > max_bytes {
+                return Ok(found);
+            }
         }
+        found.extend(self.read_behind(&state.behind, (next, last), max_bytes - bytes)?);
         Ok(found)
     }
 
@@ -374,13 +407,12 @@ impl State {
         }
     }
 
-    /// Begins the current file; the names come along, because the other one will be lost.
+    /// Begins the current file.
     fn begin(&mut self) -> Result<(), EngineError> {
         let header = self.chain.header();
         self.current_mut().write(0, &header)?;
         self.written = SEGMENT_HEADER as u64;
-        let named = self.named.clone();
-        named.iter().try_for_each(|(name, value)| self.add(Change::Named(name, value)))
+        Ok(())
     }
 
     fn has_room(&self, bytes: usize, segment: u64) -> bool {
@@ -430,10 +462,6 @@ impl State {
         let [first, second] = &mut self.segments;
         if self.current == 0 { first } else { second }
     }
-}
-
-fn names_size(named: &BTreeMap<String, Vec<u8>>) -> u64 {
-    named.iter().map(|(name, value)| Change::Named(name, value).size() as u64).sum()
 }
 
 /// The engine of a manager's log: a journal in front of sled.

@@ -1,8 +1,9 @@
 //! The journal against a plain model, through restarts and power cuts that keep any sectors of what was not synced.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,14 +38,62 @@ type Records = (BTreeMap<u64, Vec<u8>>, BTreeMap<String, Vec<u8>>);
 struct Slow {
     now: Mutex<Records>,
     kept: Mutex<Records>,
+    /// The record that was written or removed last; the power may go in the middle of that.
+    touched: Mutex<Option<u64>>,
+    /// Records that are there by halves.
+    torn: Mutex<BTreeSet<u64>>,
+    /// How many records it touches before the power goes.
+    left: Mutex<Option<usize>>,
+}
+
+impl Slow {
+    fn touch(&self, index: u64) -> Result<(), EngineError> {
+        if let Some(left) = &mut *self.left.lock() {
+            let none = || EngineError::Io { action: "a power cut", source: io::ErrorKind::Other.into() };
+            *left = left.checked_sub(1).ok_or_else(none)?;
+        }
+        *self.touched.lock() = Some(index);
+        self.torn.lock().remove(&index);
+        Ok(())
+    }
+
+    fn remove(&self, doomed: impl Fn(&u64) -> bool) -> Result<(), EngineError> {
+        self.torn.lock().retain(|index| !doomed(index));
+        let doomed: Vec<u64> = self.now.lock().0.keys().copied().filter(doomed).collect();
+        for index in doomed {
+            self.touch(index)?;
+            self.now.lock().0.remove(&index);
+        }
+        Ok(())
+    }
+
+    /// All that was done may be there, the last of it by halves; or nothing since the last flush.
+    fn cut(&self, everything: bool) {
+        *self.left.lock() = None;
+        let (mut now, kept) = (self.now.lock(), self.kept.lock());
+        if !everything {
+            *now = kept.clone();
+            return;
+        }
+        if let Some(index) = self.touched.lock().take()
+            && now.0.get(&index) != kept.0.get(&index)
+        {
+            now.0.remove(&index);
+            self.torn.lock().insert(index);
+        }
+    }
 }
 
 impl Engine for Arc<Slow> {
     fn put(&self, index: u64, value: &[u8]) -> Result<(), EngineError> {
+        self.touch(index)?;
         self.now.lock().0.insert(index, value.to_vec());
         Ok(())
     }
     fn read(&self, first: u64, last: u64, max_bytes: usize) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        if let Some(index) = self.torn.lock().range(first..=last).next() {
+            return Err(EngineError::Damaged(format!("entry {index} is there by halves")));
+        }
         let (mut found, mut bytes) = (Vec::new(), 0);
         for (index, value) in self.now.lock().0.range(first..=last) {
             if bytes > max_bytes {
@@ -56,12 +105,10 @@ impl Engine for Arc<Slow> {
         Ok(found)
     }
     fn remove_from(&self, first: u64) -> Result<(), EngineError> {
-        self.now.lock().0.split_off(&first);
-        Ok(())
+        self.remove(|index| *index >= first)
     }
     fn remove_through(&self, last: u64) -> Result<(), EngineError> {
-        self.now.lock().0.retain(|index, _| *index > last);
-        Ok(())
+        self.remove(|index| *index <= last)
     }
     fn put_named(&self, name: &str, value: &[u8]) -> Result<(), EngineError> {
         self.now.lock().1.insert(name.to_owned(), value.to_vec());
@@ -72,6 +119,7 @@ impl Engine for Arc<Slow> {
     }
     fn flush(&self) -> Result<(), EngineError> {
         *self.kept.lock() = self.now.lock().clone();
+        *self.touched.lock() = None;
         Ok(())
     }
 }
@@ -88,6 +136,8 @@ enum Step {
     Reopen,
     /// With the sectors that are kept, one bit each.
     PowerCut(u64, bool),
+    /// While the journal moves on: after so many records; with the sectors that are kept.
+    CutInMove(usize, u64, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -100,6 +150,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::Flush),
         1 => Just(Step::Reopen),
         1 => (any::<u64>(), any::<bool>()).prop_map(|(kept, behind)| Step::PowerCut(kept, behind)),
+        1 => (0usize..12, any::<u64>(), any::<bool>())
+            .prop_map(|(records, kept, behind)| Step::CutInMove(records, kept, behind)),
     ]
 }
 
@@ -186,13 +238,11 @@ impl Rig {
                 self.possible.clear();
                 self.open();
             }
-            Step::PowerCut(kept, behind) => {
+            Step::PowerCut(kept, behind) => self.cut_power(*kept, *behind),
+            Step::CutInMove(records, kept, behind) => {
+                *self.behind.left.lock() = Some(*records);
+                self.write_until_it_fails();
                 self.cut_power(*kept, *behind);
-                self.open();
-                let found = self.found();
-                assert!(self.possible.contains(&found), "{found:?} is none of {:?}", self.possible);
-                self.now = found;
-                self.possible.clear();
             }
         }
         self.possible.push(self.now.clone());
@@ -210,15 +260,33 @@ impl Rig {
         (entries.into_iter().collect(), (0..3).filter_map(name).collect())
     }
 
+    /// Until the engine behind takes no more, or has not been asked to for long.
+    fn write_until_it_fails(&mut self) {
+        for _ in 0..40 {
+            let (index, value) = (self.next(), self.value(150));
+            if self.journal.put(index, &value).is_err() {
+                return;
+            }
+            self.now.0.insert(index, value);
+            self.possible.push(self.now.clone());
+            if self.journal.flush().is_err() {
+                return;
+            }
+            self.possible = vec![self.now.clone()];
+        }
+    }
+
     /// Of what was written since the last sync any sectors may be there; the engine behind keeps what it synced, or all.
     fn cut_power(&mut self, kept: u64, behind: bool) {
         for name in NAMES {
             cut_file(&self.dir.path().join(name), kept);
         }
-        if !behind {
-            let kept = self.behind.kept.lock().clone();
-            *self.behind.now.lock() = kept;
-        }
+        self.behind.cut(behind);
+        self.open();
+        let found = self.found();
+        assert!(self.possible.contains(&found), "{found:?} is none of {:?}", self.possible);
+        self.now = found;
+        self.possible.clear();
     }
 }
 
