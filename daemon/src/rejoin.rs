@@ -89,13 +89,17 @@ fn typed(member: &Member, advertise: &str, peers: &[SocketAddr]) -> Result<Membe
     let port = member.listen.to_string();
     let listen = if wishes.listen.is_empty() { &port } else { &wishes.listen };
     let typed = Typed { advertise, listen, data_path: &wishes.data_path };
+    let refuse = |error: address::AddressError| {
+        let refused = Status::from(error);
+        Status::new(refused.code(), format!("{}; nothing was changed", refused.message()))
+    };
     let host = host::addresses();
-    let found = address::choose(typed, &host)?;
+    let found = address::choose(typed, &host).map_err(refuse)?;
     let peers: Vec<IpAddr> = peers.iter().map(SocketAddr::ip).collect();
-    address::reachable_for(&peers, typed, &found, &host)?;
+    address::reachable_for(&peers, typed, &found, &host).map_err(refuse)?;
     // A manager is dialled where it says to be, before that is taken down.
     if member.role == Role::Worker {
-        address::must_be_ours(advertise, found.advertise.ip(), &host)?;
+        address::must_be_ours(advertise, found.advertise.ip(), &host).map_err(refuse)?;
     }
     advertise.clone_into(&mut wishes.advertise);
     Ok(whereabouts::at(member, found, wishes))

@@ -328,7 +328,10 @@ fn f25_rejoin_tells_a_node_that_was_removed() {
         h1.ctl("node rm --force h2")?.ok()?;
         eventually("the manager has let it go", || {
             h2.ctl("rejoin 10.88.0.1")?
-                .refused_naming(&[code::FAILED], &["member any more", "leave --force", "nothing was changed"])
+                .refused_naming(
+                    &[code::REFUSED],
+                    &["is not a member", "leave --force", "nothing was changed"],
+                )
                 .map(drop)
         })
     });

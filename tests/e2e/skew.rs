@@ -126,7 +126,8 @@ fn f36_a_manager_below_the_level_stops_with_a_sentence_and_the_others_go_on() {
         h3.stop()?;
         let failed = h3.start_with(&OLDER).err().context("it started, below the level of the cluster")?;
         let said = format!("{failed:#}");
-        ensure!(said.contains("feature level 3") && said.contains("upgrade"), "{said}");
+        let level = format!("feature level {}", swarm_model::FEATURE_LEVEL);
+        ensure!(said.contains(&level) && said.contains("upgrade"), "{said}");
         create(w.host(1), "without_it")?;
         h3.start()?;
         w.settled(3)?;
