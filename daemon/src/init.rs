@@ -134,10 +134,9 @@ fn settings(request: &pb::InitRequest) -> Result<ClusterSettings, Status> {
     };
     let prefix =
         narrow("subnet length", request.subnet_prefix, ClusterSettings::DEFAULT_SUBNET_PREFIX.into())?;
+    let pools = pools.iter().map(pool).collect::<Result<_, _>>()?;
     Ok(ClusterSettings {
-        default_addr_pools: pools.iter().map(pool).collect::<Result<_, _>>()?,
         subnet_prefix: u8::try_from(prefix).unwrap_or(u8::MAX),
-        ipv6_pool: unique_local(random::bytes()),
         data_path_port: narrow(
             "data path port",
             request.data_path_port,
@@ -147,8 +146,7 @@ fn settings(request: &pb::InitRequest) -> Result<ClusterSettings, Status> {
         heartbeat_ms: or(request.heartbeat_ms, ClusterSettings::DEFAULT_HEARTBEAT_MS),
         snapshot_interval: or(request.snapshot_interval, ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL),
         max_snapshots: request.max_snapshots,
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+        ..ClusterSettings::with_defaults(pools, unique_local(random::bytes()))
     })
 }
 

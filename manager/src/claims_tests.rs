@@ -1,33 +1,10 @@
 //! What a node may say of itself, and what not.
 
 use super::*;
+use crate::leader::testing::{node_id as id, worker as node};
 use std::net::Ipv4Addr;
-use swarm_model::{Availability, Labels, NodeStatus, Role};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
-
-fn id(number: u8) -> NodeId {
-    NodeId::from_random([number; 16])
-}
-
-fn node(number: u8, state: NodeState) -> Node {
-    let addr = IpAddr::from([192, 0, 2, number]);
-    Node {
-        id: id(number),
-        hostname: format!("h{number}"),
-        role: Role::Worker,
-        availability: Availability::Active,
-        labels: Labels::new(),
-        addr,
-        data_path_addr: addr,
-        version: "1".to_owned(),
-        status: NodeStatus { state, message: String::new(), since_ms: 0 },
-        manager: None,
-        joined_ms: 0,
-        revision: 0,
-        features: 0,
-    }
-}
 
 fn honest() -> Claim<'static> {
     Claim { node: id(3), hostname: "h3", addr: HERE, data_path_addr: HERE, from: HERE }

@@ -80,16 +80,11 @@ impl World {
 
 fn settings() -> ClusterSettings {
     ClusterSettings {
-        default_addr_pools: vec!["10.9.0.0/24".parse().unwrap_or_else(|e| panic!("{e}"))],
         subnet_prefix: 28,
-        ipv6_pool: "fd00:5:5::/48".parse().unwrap_or_else(|e| panic!("{e}")),
-        data_path_port: ClusterSettings::DEFAULT_DATA_PATH_PORT,
-        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
-        heartbeat_ms: ClusterSettings::DEFAULT_HEARTBEAT_MS,
-        snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
-        max_snapshots: 0,
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+        ..ClusterSettings::with_defaults(
+            vec!["10.9.0.0/24".parse().unwrap_or_else(|e| panic!("{e}"))],
+            "fd00:5:5::/48".parse().unwrap_or_else(|e| panic!("{e}")),
+        )
     }
 }
 

@@ -95,6 +95,22 @@ impl ClusterSettings {
     pub const DEFAULT_HEARTBEAT_MS: u64 = 1_500;
     pub const DEFAULT_SNAPSHOT_INTERVAL: u64 = 10_000;
 
+    /// Those of a cluster for which nothing else was asked; its address space is always somebody's choice.
+    pub fn with_defaults(default_addr_pools: Vec<Ipv4Net>, ipv6_pool: Ipv6Net) -> Self {
+        Self {
+            default_addr_pools,
+            subnet_prefix: Self::DEFAULT_SUBNET_PREFIX,
+            ipv6_pool,
+            data_path_port: Self::DEFAULT_DATA_PATH_PORT,
+            cert_expiry_ms: Self::DEFAULT_CERT_EXPIRY_MS,
+            heartbeat_ms: Self::DEFAULT_HEARTBEAT_MS,
+            snapshot_interval: Self::DEFAULT_SNAPSHOT_INTERVAL,
+            max_snapshots: 0,
+            autolock: false,
+            cert_grace_ms: Self::DEFAULT_CERT_GRACE_MS,
+        }
+    }
+
     pub fn check(&self) -> Result<(), SettingsError> {
         const HOUR_MS: u64 = 3_600_000;
         const YEAR_MS: u64 = 365 * 24 * HOUR_MS;

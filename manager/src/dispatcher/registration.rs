@@ -161,14 +161,10 @@ pub fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leader::testing::{node_id as id, worker};
     use std::net::Ipv4Addr;
-    use swarm_model::{Availability, Labels, NodeStatus, Role};
 
     const ADDR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-    fn id(number: u8) -> NodeId {
-        NodeId::from_random([number; 16])
-    }
 
     fn session(number: u8, manager: u8) -> Session {
         Session { id: SessionId::from_random([number; 16]), manager: id(manager) }
@@ -181,21 +177,7 @@ mod tests {
     }
 
     fn record(state: NodeState) -> Node {
-        Node {
-            id: id(1),
-            hostname: "w1".to_owned(),
-            role: Role::Worker,
-            availability: Availability::Active,
-            labels: Labels::new(),
-            addr: ADDR,
-            data_path_addr: ADDR,
-            version: "1".to_owned(),
-            status: NodeStatus { state, message: String::new(), since_ms: 0 },
-            manager: None,
-            joined_ms: 0,
-            revision: 0,
-            features: 0,
-        }
+        Node { hostname: "w1".to_owned(), ..worker(1, state) }
     }
 
     #[test]

@@ -42,57 +42,20 @@ pub fn members(status: &Status, state: &State) -> Vec<ManagerPeer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::{BTreeMap, BTreeSet};
-    use swarm_model::{Availability, Labels, NodeStatus, Role};
-    use swarm_raft::Member;
-
-    fn id(number: u8) -> NodeId {
-        NodeId::from_random([number; 16])
-    }
-
-    fn addr(number: u8) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, number], 2377))
-    }
+    use crate::leader::testing::{addr, node_id as id, status, worker};
+    use swarm_model::Role;
 
     fn node(number: u8, state: NodeState, manager: Option<ManagerInfo>) -> Node {
-        Node {
-            id: id(number),
-            hostname: format!("n{number}"),
-            role: Role::Manager,
-            availability: Availability::Active,
-            labels: Labels::new(),
-            addr: addr(number).ip(),
-            data_path_addr: addr(number).ip(),
-            version: String::new(),
-            status: NodeStatus { state, message: String::new(), since_ms: 0 },
-            manager,
-            joined_ms: 0,
-            revision: 0,
-            features: 0,
-        }
+        Node { role: Role::Manager, manager, ..worker(number, state) }
     }
 
-    /// Raft with the nodes 1 and 2 as voters.
-    fn status() -> Status {
-        let member =
-            |number: u8| (u64::from(number), Member { node: id(number).to_string(), addr: addr(number) });
-        Status {
-            id: 1,
-            term: 1,
-            leader: None,
-            role: swarm_raft::Role::Leader,
-            applied: 1,
-            last_index: 1,
-            last_term: 1,
-            voters: BTreeMap::from([member(1), member(2)]),
-            learners: BTreeMap::from([member(3)]),
-            heard: BTreeSet::new(),
-            stopped: None,
-        }
+    /// Raft with the nodes 1 and 2 as voters, and 3 that learns.
+    fn raft() -> Status {
+        Status { learners: status(&[3]).voters, ..status(&[1, 2]) }
     }
 
     fn corrected(nodes: &[Node]) -> Vec<(NodeId, Option<ManagerInfo>)> {
-        corrections(&status(), nodes.iter())
+        corrections(&raft(), nodes.iter())
     }
 
     #[test]

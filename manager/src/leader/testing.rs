@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, FEATURE_LEVEL, JoinSecrets, Labels, ManagerInfo, MemberState,
-    NodeId, Role, SessionId,
+    Node, NodeId, NodeState, NodeStatus, Role, SessionId,
 };
 use swarm_raft::{Member, Status};
 use swarm_state::{AdmitNode, Command, CreateCluster, Entry, RegisterNode, Reply, State};
@@ -15,6 +15,25 @@ pub fn node_id(number: u8) -> NodeId {
 
 pub fn addr(number: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, number], 2377))
+}
+
+/// The record of a worker, as it joined.
+pub fn worker(number: u8, state: NodeState) -> Node {
+    Node {
+        id: node_id(number),
+        hostname: format!("h{number}"),
+        role: Role::Worker,
+        availability: Availability::Active,
+        labels: Labels::new(),
+        addr: addr(number).ip(),
+        data_path_addr: addr(number).ip(),
+        version: "1".to_owned(),
+        status: NodeStatus { state, message: String::new(), since_ms: 0 },
+        manager: None,
+        joined_ms: 0,
+        revision: 0,
+        features: 0,
+    }
 }
 
 /// Raft with these nodes as voters under their own numbers; this manager is 1 and leads.
@@ -67,16 +86,11 @@ fn creation(first: u8, feature_level: u32) -> Command {
     Command::CreateCluster(Box::new(CreateCluster {
         cluster: ClusterId::from_random([0; 16]),
         settings: ClusterSettings {
-            default_addr_pools: vec!["10.0.0.0/8".parse().unwrap()],
-            subnet_prefix: 24,
-            ipv6_pool: "fd00::/48".parse().unwrap(),
-            data_path_port: 4789,
-            cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
-            heartbeat_ms: 1_500,
             snapshot_interval: 1_000,
-            max_snapshots: 0,
-            autolock: false,
-            cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+            ..ClusterSettings::with_defaults(
+                vec!["10.0.0.0/8".parse().unwrap()],
+                "fd00::/48".parse().unwrap(),
+            )
         },
         join_secrets: JoinSecrets { worker: String::new(), manager: String::new() },
         root_ca_cert: String::new(),

@@ -45,16 +45,11 @@ fn timing() -> Timing {
 
 fn settings(heartbeat_ms: u64) -> ClusterSettings {
     ClusterSettings {
-        default_addr_pools: vec!["10.0.0.0/8".parse().unwrap()],
-        subnet_prefix: 24,
-        ipv6_pool: "fd00:1234:5678::/48".parse().unwrap(),
-        data_path_port: 4789,
-        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
         heartbeat_ms,
-        snapshot_interval: 10_000,
-        max_snapshots: 0,
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+        ..ClusterSettings::with_defaults(
+            vec!["10.0.0.0/8".parse().unwrap()],
+            "fd00:1234:5678::/48".parse().unwrap(),
+        )
     }
 }
 

@@ -41,18 +41,7 @@ impl From<RoleArg> for v1::Role {
 /// Those of a cluster for which nothing else was asked: what is typed is judged in their midst, by the cluster's own rules.
 fn default_settings() -> ClusterSettings {
     let pool: Result<Ipv4Net, _> = ClusterSettings::DEFAULT_POOL.parse();
-    ClusterSettings {
-        default_addr_pools: pool.into_iter().collect(),
-        subnet_prefix: ClusterSettings::DEFAULT_SUBNET_PREFIX,
-        ipv6_pool: Ipv6Net::from(Ipv6Addr::UNSPECIFIED),
-        data_path_port: ClusterSettings::DEFAULT_DATA_PATH_PORT,
-        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
-        heartbeat_ms: ClusterSettings::DEFAULT_HEARTBEAT_MS,
-        snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
-        max_snapshots: 0,
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
-    }
+    ClusterSettings::with_defaults(pool.into_iter().collect(), Ipv6Net::from(Ipv6Addr::UNSPECIFIED))
 }
 
 /// Settings that no cluster can have are a slip of the one who types, as they are at `init`.

@@ -25,16 +25,9 @@ pub fn ip(text: &str) -> IpAddr {
 
 pub fn settings(pool: &str, prefix: u8) -> ClusterSettings {
     ClusterSettings {
-        default_addr_pools: vec![pool.parse().unwrap()],
         subnet_prefix: prefix,
-        ipv6_pool: "fd12:3456:789a::/48".parse().unwrap(),
-        data_path_port: 4789,
-        cert_expiry_ms: ClusterSettings::DEFAULT_CERT_EXPIRY_MS,
-        heartbeat_ms: 1500,
         snapshot_interval: 1000,
-        max_snapshots: 0,
-        autolock: false,
-        cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+        ..ClusterSettings::with_defaults(vec![pool.parse().unwrap()], "fd12:3456:789a::/48".parse().unwrap())
     }
 }
 
