@@ -44,10 +44,11 @@ async fn s87_f46_a_thousand_creates_and_attaches_while_the_leader_is_killed() {
     first.create_network("shared").await.unwrap();
     let workers = [WorkerHost::joined(&first, "w1").await, WorkerHost::joined(&hosts[0], "w2").await];
     let (turns, answered) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Semaphore::new(0)));
+    // One connection to each manager for each node, as nodes have them: a manager grants one node but so many.
+    let controls = [hosts[0].control().await, hosts[1].control().await];
     let mut networks = Vec::new();
     for number in 0..NETWORKS {
-        let (mut control, turns, answered) =
-            (hosts[number % 2].control().await, turns.clone(), answered.clone());
+        let (mut control, turns, answered) = (controls[number % 2].clone(), turns.clone(), answered.clone());
         networks.push(tokio::spawn(async move {
             let _turn = turns.acquire().await.unwrap();
             let request = v1::CreateNetworkRequest {
@@ -60,9 +61,12 @@ async fn s87_f46_a_thousand_creates_and_attaches_while_the_leader_is_killed() {
         }));
     }
     let mut endpoints = Vec::new();
+    let mut clients = Vec::new();
+    for (worker, host) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        clients.push(workers[worker].attachments(&hosts[host]).await);
+    }
     for number in 0..ATTACHES {
-        let (worker, turns, answered) = (&workers[number % 2], turns.clone(), answered.clone());
-        let mut client = worker.attachments(&hosts[number / 2 % 2]).await;
+        let (mut client, turns, answered) = (clients[number % 4].clone(), turns.clone(), answered.clone());
         endpoints.push(tokio::spawn(async move {
             let _turn = turns.acquire().await.unwrap();
             let endpoint = v1::NewEndpoint {
