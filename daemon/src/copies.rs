@@ -27,7 +27,7 @@ pub async fn refuse_copy(member: Member, credentials: &Credentials) -> anyhow::R
     refuse_at(member.advertise, &member, &dialler).await?;
     let own = member.advertise.to_string();
     let others: Vec<String> = member.seeds().into_iter().filter(|addr| *addr != own).collect();
-    match last_found(&dialler, &others).await {
+    match last_found(&dialler, &others, &member.listed).await {
         Some(found) if found.addr != member.advertise => {
             refuse_at(found.addr, &member, &dialler).await?;
             // Each move is on disk before anybody hears of it.

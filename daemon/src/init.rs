@@ -81,6 +81,7 @@ async fn make(
         data_path: chosen.data_path,
         managers: vec![chosen.advertise],
         listed_ms: Default::default(),
+        listed: Vec::new(),
         names: Vec::new(),
         wishes: Some(wishes),
         moves: 0,

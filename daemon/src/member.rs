@@ -22,6 +22,10 @@ pub struct Member {
     /// When a manager last listed them, milliseconds since the epoch.
     #[serde(default)]
     pub listed_ms: BTreeMap<SocketAddr, u64>,
+    /// Who the managers were when one listed them last. Their addresses outlive them in `managers`, their word does not.
+    /// Empty: not known.
+    #[serde(default)]
+    pub listed: Vec<NodeId>,
     /// Managers' names (`HOST:PORT`) as an operator gave them. A name is never forgotten: what it stands for may change.
     #[serde(default)]
     pub names: Vec<String>,
@@ -113,6 +117,7 @@ pub mod tests {
             data_path: "10.0.0.1".parse().unwrap(),
             managers: vec![],
             listed_ms: BTreeMap::new(),
+            listed: vec![],
             names: vec![],
             wishes: Some(Wishes::default()),
             moves: 3,
@@ -137,7 +142,7 @@ pub mod tests {
     fn a_file_from_before_addresses_were_followed_is_read() {
         let mut old = serde_json::to_value(member()).unwrap();
         let fields = old.as_object_mut().unwrap();
-        for field in ["listed_ms", "names", "wishes", "moves", "former"] {
+        for field in ["listed_ms", "listed", "names", "wishes", "moves", "former"] {
             fields.remove(field).unwrap();
         }
         let read: Member = serde_json::from_value(old).unwrap();

@@ -205,6 +205,7 @@ fn accept(
         data_path: pending.data_path,
         managers: managers.iter().map(|m| m.addr).collect(),
         listed_ms: Default::default(),
+        listed: managers.iter().map(|m| m.node).collect(),
         names: pending.remotes.iter().filter(|remote| is_name(remote)).cloned().collect(),
         wishes: pending.wishes.clone(),
         moves: 0,

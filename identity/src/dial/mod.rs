@@ -21,7 +21,6 @@ use crate::tls;
 use crate::user::UserIdentity;
 use connect::{Trust, Wanted, open};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::NodeId;
@@ -48,7 +47,7 @@ impl Dialler {
     }
 
     /// To the manager `node` and no other, at `addr`. At most 5 s.
-    pub async fn to_node(&self, addr: SocketAddr, node: NodeId) -> Result<Channel, DialError> {
+    pub async fn to_node(&self, addr: impl Into<Address>, node: NodeId) -> Result<Channel, DialError> {
         self.channel(addr.into(), Wanted::Node(node)).await
     }
 

@@ -5,19 +5,22 @@ use super::Whereabouts;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::time::Duration;
-use swarm_identity::Dialler;
+use swarm_identity::{Address, Dialler};
+use swarm_model::NodeId;
 use swarm_proto::v1;
 use swarm_proto::v1::recovery_client::RecoveryClient;
 use tokio::time::{Instant, timeout_at};
+use tonic::transport::Channel;
 
 /// For anybody to answer. Managers that are all away decide nothing, and a start must not wait for them.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 /// For the others, once one has: the first to answer may be the last to know.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The latest of what the managers at these addresses (`HOST:PORT`) know.
-pub async fn last_found(dialler: &Dialler, managers: &[String]) -> Option<Whereabouts> {
-    let mut asked: FuturesUnordered<_> = managers.iter().map(|addr| ask(dialler, addr)).collect();
+/// The latest of what the managers at these addresses (`HOST:PORT`) know. Only the word of those in `listed` counts, that
+/// of all if nobody is: one that was removed keeps its certificate and its address, and could end this manager's Raft.
+pub async fn last_found(dialler: &Dialler, managers: &[String], listed: &[NodeId]) -> Option<Whereabouts> {
+    let mut asked: FuturesUnordered<_> = managers.iter().map(|addr| ask(dialler, addr, listed)).collect();
     let (mut deadline, mut latest) = (Instant::now() + ANSWER_DEADLINE, None::<Whereabouts>);
     while let Ok(Some(answer)) = timeout_at(deadline, asked.next()).await {
         let Some(said) = answer else { continue };
@@ -29,9 +32,17 @@ pub async fn last_found(dialler: &Dialler, managers: &[String]) -> Option<Wherea
     latest
 }
 
-async fn ask(dialler: &Dialler, addr: &str) -> Option<Whereabouts> {
-    let channel = dialler.to_manager(addr).await.ok()?;
-    let survey = RecoveryClient::new(channel).survey(v1::SurveyRequest::default()).await.ok()?.into_inner();
+async fn ask(dialler: &Dialler, addr: &str, listed: &[NodeId]) -> Option<Whereabouts> {
+    let mut survey = survey(dialler.to_manager(addr).await.ok()?).await?;
+    if !listed.is_empty() {
+        // Who it is it has only said so far: asked again where its certificate has to name that node.
+        let node = survey.node.parse().ok().filter(|node| listed.contains(node))?;
+        survey = self::survey(dialler.to_node(addr.parse::<Address>().ok()?, node).await.ok()?).await?;
+    }
     let caller = survey.caller?;
     Some(Whereabouts { addr: caller.addr.parse().ok()?, moves: caller.moves })
+}
+
+async fn survey(channel: Channel) -> Option<v1::SurveyResponse> {
+    Some(RecoveryClient::new(channel).survey(v1::SurveyRequest::default()).await.ok()?.into_inner())
 }

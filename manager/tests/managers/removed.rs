@@ -2,14 +2,18 @@
 
 use crate::harness::{Host, admit};
 use crate::poll::until;
-use swarm_identity::{Credentials, Dialler};
-use swarm_manager::followed;
-use swarm_model::{Lineage, Role};
+use std::net::SocketAddr;
+use swarm_identity::{Credentials, Dialler, Limits, Listener, Served};
+use swarm_manager::{followed, last_found};
+use swarm_model::{Lineage, NodeId, Role};
 use swarm_proto::v1;
 use swarm_proto::v1::membership_client::MembershipClient;
 use swarm_proto::v1::recovery_client::RecoveryClient;
+use swarm_proto::v1::recovery_server::{Recovery, RecoveryServer};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Response, Status};
 
 async fn channel(credentials: &Credentials, to: &Host) -> Channel {
     Dialler::new(credentials.clone()).to_manager(&to.addr.to_string()).await.unwrap()
@@ -90,4 +94,51 @@ async fn f21_what_a_manager_says_of_a_later_epoch_and_of_others_counts_once_it_i
     let _ = greet(&third.credentials, &second, lies(&third, &[&first])).await;
     until("it takes writes", async || second.create_network("after").await.ok()).await;
     keeps_to_its_own(&second);
+}
+
+/// Claims to be whoever it is told to, and that its caller was found somewhere else long since.
+struct Liar {
+    node: NodeId,
+    found: SocketAddr,
+}
+
+#[tonic::async_trait]
+impl Recovery for Liar {
+    async fn survey(
+        &self,
+        _request: Request<v1::SurveyRequest>,
+    ) -> Result<Response<v1::SurveyResponse>, Status> {
+        let caller = v1::Whereabouts { node: String::new(), addr: self.found.to_string(), moves: 99 };
+        Ok(Response::new(v1::SurveyResponse {
+            node: self.node.to_string(),
+            caller: Some(caller),
+            ..v1::SurveyResponse::default()
+        }))
+    }
+}
+
+async fn lie(liar: Liar, credentials: &Credentials) -> SocketAddr {
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Listener::bind(anywhere, credentials.clone(), Limits::default()).await.unwrap();
+    let addr = listener.local_addr();
+    let routes = Routes::new(RecoveryServer::new(liar));
+    let served = Served { members: routes.clone(), strangers: routes };
+    tokio::spawn(swarm_identity::serve(listener, served, CancellationToken::new()));
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f21_where_this_node_was_found_only_managers_that_were_listed_last_may_say() {
+    let host = Host::first().await;
+    let me = Dialler::new(host.credentials.clone());
+    let identity = admit(host.addr, &host.token(Role::Manager).await, "m2").await.unwrap();
+    let removed = Credentials::new(identity).unwrap();
+    let found: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    let (itself, host_id) = (removed.peer().node, host.node());
+    let as_itself = lie(Liar { node: itself, found }, &removed).await.to_string();
+    let as_another = lie(Liar { node: host_id, found }, &removed).await.to_string();
+    let asked = [as_itself, as_another];
+    assert_eq!(last_found(&me, &asked, &[host_id]).await, None);
+    // The same word of one that is listed is good.
+    assert_eq!(last_found(&me, &asked, &[itself]).await.unwrap().addr, found);
 }
