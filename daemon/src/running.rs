@@ -93,6 +93,7 @@ pub async fn join(
         let worker = finish(daemon, &start, None).await?;
         return Ok(running(start, worker, None));
     }
+    has_room(&daemon.state, 0)?;
     let serving = serve(daemon, &start).await?;
     let addresses: Vec<String> = managers.iter().map(|m| m.addr.to_string()).collect();
     let joined = serving.manager.join_raft(&addresses).await.map_err(status);

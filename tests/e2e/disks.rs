@@ -178,59 +178,41 @@ fn f08_a_manager_whose_disk_is_full_counts_for_nothing_and_sends_its_workers_els
     });
 }
 
+/// On a disk of its own on which a manager has no room to begin.
+fn on_a_tiny_disk(host: &Host) -> Result<()> {
+    let dir = host.state_dir();
+    let dir = dir.display();
+    let make = "truncate -s 48M /run/disk && mkfs.ext4 -q /run/disk";
+    host.sh(&format!("{make} && mkdir -p {dir} && mount -o loop /run/disk {dir}"))?.ok().map(drop)
+}
+
+fn off_the_tiny_disk(host: &Host) -> Result<()> {
+    host.stop()?;
+    host.sh(&format!("umount {}", host.state_dir().display()))?.ok().map(drop)
+}
+
 #[test]
 fn f08_no_manager_begins_where_it_could_not_go_on() {
-    scenario(Setup::hosts(1), |w| {
-        let host = w.host(1);
-        let dir = host.state_dir();
-        let dir = dir.display();
-        host.sh(&format!(
-            "truncate -s 48M /run/disk && mkfs.ext4 -q /run/disk && mkdir -p {dir} && mount -o loop /run/disk {dir}"
-        ))?
-        .ok()?;
-        host.start()?;
-        let refused = host.ctl("init")?;
-        refused
-            .refused_naming(&[code::FAILED], &["not enough room", "MiB there to begin", "MiB are free"])?;
-        let left = host.sh(&format!("ls -d {dir}/raft* {dir}/certificates 2>/dev/null; true"))?.ok()?;
-        ensure!(left.is_empty(), "it left {left}");
-        host.stop()?;
-        host.sh(&format!("umount {dir}"))?.ok().map(drop)
-    });
-}
-
-/// Writes of which none fails, while nobody else is elected. Answers the median.
-fn writes_calmly(asked: &Host, name: &str, count: usize) -> Result<Duration> {
-    let before = term(asked)?;
-    let times: Result<Vec<Duration>> = (0..count).map(|n| create(asked, &format!("{name}{n}"))).collect();
-    let mut times = times.with_context(|| name.to_owned())?;
-    ensure!(term(asked)? == before, "{name}: an election");
-    times.sort();
-    Ok(times[times.len() / 2])
-}
-
-#[test]
-fn f09_slow_disks_bring_no_election_and_one_slow_follower_slows_nobody() {
-    scenario(Setup::hosts(3).alone(), |w| {
-        let shims = shim::everywhere(w)?;
-        w.form(&["manager", "manager"])?;
-        let leader = w.leader()?;
-        let usual = writes_calmly(leader, "usual", 15)?;
-        let slow = others(w, leader)[0].number - 1;
-        shims[slow].slow_disk(Duration::from_secs(1))?;
-        let beside = writes_calmly(leader, "beside", 15)?;
-        shims[slow].slow_disk(Duration::ZERO)?;
-        println!("a write: {usual:?}, with one slow follower: {beside:?}");
-        ensure!(
-            beside < usual * 2 + Duration::from_millis(100),
-            "{usual:?}, with one slow follower {beside:?}"
-        );
-        for (ms, count) in [(20, 10), (200, 6), (1000, 2)] {
-            shims.iter().try_for_each(|shim| shim.slow_disk(Duration::from_millis(ms)))?;
-            let all = writes_calmly(leader, &format!("all{ms}n"), count)?;
-            println!("with {ms} ms more for each fsync: {all:?}");
+    scenario(Setup::hosts(2), |w| {
+        let too_little = ["not enough room", "MiB there to begin", "MiB are free"];
+        let (first, tiny) = (w.host(1), w.host(2));
+        on_a_tiny_disk(tiny)?;
+        w.hosts().iter().try_for_each(Host::start)?;
+        first.ctl("init")?.ok()?;
+        let join = |role: &str| -> Result<String> {
+            Ok(format!("join --token {} {}:2377", first.token(role)?, first.ip))
+        };
+        for begin in ["init".to_owned(), join("manager")?] {
+            tiny.ctl(&begin)?.refused_naming(&[code::FAILED], &too_little)?;
+            let dir = tiny.state_dir();
+            let left = format!("ls -d {0}/raft* {0}/certificates 2>/dev/null; true", dir.display());
+            let left = tiny.sh(&left)?.ok()?;
+            ensure!(left.is_empty(), "`{begin}` left {left}");
         }
-        shims.iter().try_for_each(|shim| shim.slow_disk(Duration::ZERO))?;
-        w.settled(3)
+        // It was let in before it said what for, and has taken its leave.
+        first.ctl("node rm h2")?.ok()?;
+        // A worker needs next to nothing.
+        tiny.ctl(&join("worker")?)?.ok()?;
+        off_the_tiny_disk(tiny)
     });
 }
