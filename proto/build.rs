@@ -1,6 +1,6 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 11] = [
+const SECRET: [&str; 12] = [
     "IssueRequest",
     "JoinTokenResponse",
     "CreateJoinTokenResponse",
@@ -12,6 +12,7 @@ const SECRET: [&str; 11] = [
     "UnlockKeyResponse",
     "UnlockRequest",
     "RotateRootRequest",
+    "SetLockRequest",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -57,7 +57,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
 
 /// Locks the files of a manager that has just begun.
 async fn lock(daemon: &Daemon) -> Result<String, Status> {
-    let request = pb::SetLockRequest { lock: pb::Lock::On.into(), request_id: String::new() };
+    let request = pb::SetLockRequest { lock: pb::Lock::On.into(), ..Default::default() };
     let answer = daemon.control()?.set_lock(Request::new(request)).await?;
     crate::lock::settled(daemon).await?;
     Ok(answer.into_inner().key)

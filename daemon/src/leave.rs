@@ -44,8 +44,9 @@ pub async fn leave(daemon: &Arc<Daemon>, force: bool) -> Result<LeaveResponse, S
 fn may_leave(running: &Running, force: bool) -> Result<(), Status> {
     if running.is_manager() && !force {
         return Err(Status::failed_precondition(
-            "this node is a manager: when it leaves, the others lose its vote, and the last one takes the cluster \
-             with it; use `swarmctl leave --force` if that is what you want",
+            "this node is a manager: where others remain, demote it first (`swarmctl node demote self`), and then \
+             `swarmctl leave`; `swarmctl leave --force` takes its vote from them at once, and the last manager takes \
+             the cluster with it",
         ));
     }
     Ok(())

@@ -31,7 +31,7 @@ impl Standing {
 
     fn whom_to_ask(self) -> &'static str {
         match self {
-            Self::User(_) => "ask an admin of the cluster, or use its command on a manager's own host",
+            Self::User(_) => "ask one whose role allows it, or use its command on a manager's own host",
             Self::LocalOperator | Self::Manager | Self::Worker | Self::Anonymous => {
                 "ask a manager of the cluster"
             }

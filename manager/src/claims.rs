@@ -1,8 +1,8 @@
-//! What a node says of itself: its name, and where it is reached. Others would print it, and send there.
+//! What a node says of itself: its name, its labels, and where it is reached. Others would print it, and send there.
 //! Knows: names, addresses, the other nodes. Must not know: requests, Raft.
 
 use std::net::IpAddr;
-use swarm_model::{Node, NodeId, NodeState, is_dns_name};
+use swarm_model::{Labels, Node, NodeId, NodeState, is_dns_name};
 
 /// As it came; addresses in their plain form, IPv4 never inside IPv6.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +96,17 @@ fn check_name(hostname: &str) -> Result<(), String> {
         "host name {shown:?} is no DNS name: labels of 1 to 63 letters, digits, '-' or '_', with dots between them; choose one \
          with `swarmd --hostname`"
     ))
+}
+
+/// What is printed line by line, also by scripts, must not make lines of its own.
+pub fn check_labels(labels: &Labels) -> Result<(), String> {
+    let is_plain = |text: &String| !text.chars().any(char::is_control);
+    match labels.iter().find(|(key, value)| !is_plain(key) || !is_plain(value)) {
+        None => Ok(()),
+        Some((key, _)) => Err(format!(
+            "label {key:?} has control characters in its key or value: a label is one line of plain text"
+        )),
+    }
 }
 
 fn is_member(node: &Node) -> bool {

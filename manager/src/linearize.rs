@@ -31,7 +31,7 @@ pub enum NotFresh {
          try again shortly, or ask another manager"
     )]
     Recovering,
-    #[error("Raft has stopped on this manager: {0}")]
+    #[error("this manager has just ended, as after a demotion: ask another manager ({0})")]
     Stopped(String),
 }
 

@@ -52,7 +52,7 @@ pub enum ProposeFailed {
     TooLarge(String),
     #[error(transparent)]
     NotYet(#[from] NotYet),
-    #[error("Raft has stopped on this manager: {0}")]
+    #[error("this manager has just ended, as after a demotion: ask another manager ({0})")]
     Stopped(String),
     #[error(transparent)]
     Codec(#[from] CodecError),

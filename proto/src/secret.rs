@@ -29,6 +29,7 @@ without_secrets! {
     UnlockKeyResponse shows;
     UnlockRequest shows;
     RotateRootRequest shows ca_cert, cert_expiry_ms, request_id;
+    SetLockRequest shows lock, request_id;
 }
 
 #[cfg(test)]
@@ -90,6 +91,7 @@ mod tests {
                 format!("{:?}", v1::UnlockKeyResponse { key: text() }),
                 format!("{:?}", v1::UnlockRequest { key: text() }),
                 format!("{:?}", v1::RotateRootRequest { ca_key: text(), ..Default::default() }),
+                format!("{:?}", v1::SetLockRequest { key: text(), ..Default::default() }),
                 format!("{:?}", v1::InitResponse { join_token_worker: text(), ..Default::default() }),
                 format!("{:?}", v1::JoinRequest { token: text(), ..Default::default() }),
                 format!("{:#?}", v1::RestorePart {

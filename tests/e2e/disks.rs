@@ -216,3 +216,39 @@ fn f08_no_manager_begins_where_it_could_not_go_on() {
         off_the_tiny_disk(tiny)
     });
 }
+
+/// Writes of which none fails, while nobody else is elected. Answers the median.
+fn writes_calmly(asked: &Host, name: &str, count: usize) -> Result<Duration> {
+    let before = term(asked)?;
+    let times: Result<Vec<Duration>> = (0..count).map(|n| create(asked, &format!("{name}{n}"))).collect();
+    let mut times = times.with_context(|| name.to_owned())?;
+    ensure!(term(asked)? == before, "{name}: an election");
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+#[test]
+fn f09_slow_disks_bring_no_election_and_one_slow_follower_slows_nobody() {
+    scenario(Setup::hosts(3).alone(), |w| {
+        let shims = shim::everywhere(w)?;
+        w.form(&["manager", "manager"])?;
+        let leader = w.leader()?;
+        let usual = writes_calmly(leader, "usual", 15)?;
+        let slow = others(w, leader)[0].number - 1;
+        shims[slow].slow_disk(Duration::from_secs(1))?;
+        let beside = writes_calmly(leader, "beside", 15)?;
+        shims[slow].slow_disk(Duration::ZERO)?;
+        println!("a write: {usual:?}, with one slow follower: {beside:?}");
+        ensure!(
+            beside < usual * 2 + Duration::from_millis(100),
+            "{usual:?}, with one slow follower {beside:?}"
+        );
+        for (ms, count) in [(20, 10), (200, 6), (1000, 2)] {
+            shims.iter().try_for_each(|shim| shim.slow_disk(Duration::from_millis(ms)))?;
+            let all = writes_calmly(leader, &format!("all{ms}n"), count)?;
+            println!("with {ms} ms more for each fsync: {all:?}");
+        }
+        shims.iter().try_for_each(|shim| shim.slow_disk(Duration::ZERO))?;
+        w.settled(3)
+    });
+}

@@ -4,6 +4,7 @@ use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 use swarm_tests::run::Output;
 use swarm_tests::{Host, Setup, World, eventually, sandbox, scenario, view};
 
@@ -150,6 +151,44 @@ fn s62_after_a_rotation_the_new_key_unlocks_and_who_was_away_needs_the_old_one_o
         unlock(h3, &new)?;
         eventually("it sees the others", || h3.ctl("node ls")?.ok())?;
         writes(h3, "together")
+    });
+}
+
+/// The keys that were shown before and while `words` ran, during which the daemon was killed after so long.
+fn killed_during(host: &Host, words: &str, after: Duration) -> Result<Vec<String>> {
+    let said = std::thread::scope(|scope| -> Result<String> {
+        let asking = scope.spawn(|| host.ctl(words));
+        std::thread::sleep(after);
+        host.kill()?;
+        Ok(asking.join().expect("the command's thread panicked")?.stdout)
+    })?;
+    host.start()?;
+    Ok(key_in(&said).into_iter().collect())
+}
+
+/// Found by a breaker: one that was never shown was the only one that opened.
+#[test]
+fn f16_a_kill_at_any_moment_leaves_files_that_a_key_opens_which_was_shown() {
+    scenario(Setup::hosts(1).alone(), |w| {
+        let host = w.host(1);
+        host.start()?;
+        host.ctl("init")?.ok()?;
+        let (mut shown, mut locked) = (Vec::new(), 0);
+        for ms in [2, 4, 6, 8, 10, 12, 15, 20, 30, 60] {
+            let words = if shown.is_empty() { "update --autolock=true" } else { "unlock-key --rotate" };
+            shown.extend(killed_during(host, words, Duration::from_millis(ms))?);
+            if state(host)? == "locked" {
+                locked += 1;
+                let opens = |key: &String| Ok(try_key(host, key)?.code == 0);
+                let opened: Vec<bool> = shown.iter().map(opens).collect::<Result<_>>()?;
+                ensure!(opened.contains(&true), "{ms} ms: none of {} keys opens", shown.len());
+            }
+            eventually("it decides", || writes(host, &format!("after{ms}")))?;
+            // What counts now; without a lock the next round makes one.
+            shown = host.ctl("unlock-key -q")?.ok().into_iter().collect();
+        }
+        ensure!(locked > 0, "no round was late enough to lock");
+        Ok(())
     });
 }
 

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod events;
+pub mod habits;
 pub mod network;
 pub mod node;
 pub mod output;

@@ -44,7 +44,7 @@ pub struct NodeRmArgs {
 
 #[derive(Debug, Args)]
 pub struct NodeUpdateArgs {
-    /// Whether endpoints may be placed on it; draining also takes it off balancers' lists
+    /// Whether endpoints may be placed on it; what is there stays, also while it drains
     #[arg(long, value_enum)]
     pub availability: Option<AvailabilityArg>,
     /// Add a label, or change its value (may be repeated)

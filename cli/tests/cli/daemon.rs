@@ -357,7 +357,7 @@ answers! {
     set_lock(SetLockRequest) -> UnlockKeyResponse = |daemon, request| managed(daemon, v1::UnlockKeyResponse {
         key: match request.lock() {
             v1::Lock::Off => String::new(),
-            v1::Lock::On | v1::Lock::Rotate => data::UNLOCK_KEY.into(),
+            v1::Lock::On | v1::Lock::Rotate => request.key,
         },
     });
     get_unlock_key(GetUnlockKeyRequest) -> UnlockKeyResponse =

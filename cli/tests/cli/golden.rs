@@ -2,13 +2,15 @@
 //! the difference is then read before it is committed.
 
 use crate::daemon::{Daemon, Outcome, finish, swarmctl, words};
+use crate::data;
 use std::path::PathBuf;
 
 async fn transcript(daemon: &Daemon, lines: &[&str]) -> String {
     let mut text = String::new();
     for line in lines {
         let Outcome { code, out, err } = daemon.run(line).await;
-        text += &format!("$ swarmctl {line}\n{out}");
+        text += &format!("$ swarmctl {line}\n");
+        text.extend(out.split_inclusive('\n').map(without_new_keys));
         text.extend(err.lines().map(|line| format!("! {line}\n")));
         if code != 0 {
             text += &format!("[exit {code}]\n");
@@ -16,6 +18,14 @@ async fn transcript(daemon: &Daemon, lines: &[&str]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A key that was made just now is another one each time.
+fn without_new_keys(line: &str) -> String {
+    match line.find("SWMKEY-1-") {
+        Some(at) if !line.contains(data::UNLOCK_KEY) => format!("{}SWMKEY-1-(new)\n", &line[..at]),
+        _ => line.to_owned(),
+    }
 }
 
 fn compare(name: &str, seen: &str) {

@@ -31,7 +31,8 @@ pub struct Held {
 #[derive(Debug, thiserror::Error)]
 pub enum UnlockError {
     #[error(
-        "this is not the key that locked this manager: `swarmctl unlock-key` on another manager shows it; after a rotation a manager that was away needs the one before"
+        "this is not the key that locked this manager: `swarmctl unlock-key` on a manager that is open shows it; one that was \
+         away while the key was rotated or the lock taken off needs the key of the time it went"
     )]
     WrongKey,
     #[error("this manager is not locked")]

@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 pub const SENTENCE: &str = "this manager is locked: unlock it with `swarmctl unlock` and the unlock key, which \
-     `swarmctl unlock-key` on another manager shows";
+     `swarmctl unlock-key` on a manager that is open shows";
 
 pub struct Locked {
     pub member: Member,

@@ -49,7 +49,7 @@ impl Dial<'_> {
                 Some(refused) => self.refused(refused),
                 None => DialError::BadCertificate { addr, why: other.to_string() },
             },
-            other => DialError::BadCertificate { addr, why: other.to_string() },
+            other => DialError::BadCertificate { addr, why: unusable(other) },
         }
     }
 
@@ -73,6 +73,17 @@ impl Dial<'_> {
             (Refused::Worker { node }, _) => DialError::NotAManager { addr, presented: worker(*node) },
             (other, _) => DialError::BadCertificate { addr, why: other.to_string() },
         }
+    }
+}
+
+/// A root that was replaced twice vouches for its successor, which must vouch for nobody: that chain is one too long.
+fn unusable(why: &CertificateError) -> String {
+    let why = why.to_string();
+    match why.contains("PathLenConstraintViolated") {
+        true => "its root CA is not the successor of the one known here: the root was replaced more than once while this \
+                 node was away; unless it is taken back by itself within a minute, `swarmctl leave --force` here and join again"
+            .to_owned(),
+        false => why,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::api::reachability::{Reachabilities, reachabilities};
 use crate::api::root::tls_status;
 use crate::authorise::{Authorized, Denied, permits_role};
+use crate::claims::check_labels;
 use crate::failure::{refusal, unexpected};
 use crate::recovery;
 use crate::seat::{Seat, request_id};
@@ -38,6 +39,7 @@ pub async fn update(
     let asked = permit.request();
     let (request, node) = (request_id(&asked.request_id)?, resolve(seat, &asked.reference)?);
     let (update, if_revision) = (NodeUpdate::try_from(asked)?, asked.if_revision);
+    check_labels(&update.labels_add).map_err(Status::invalid_argument)?;
     if update.role.is_some() && !permits_role(permit.standing()) {
         return Err(Denied::RoleNotPermitted { standing: permit.standing() }.into());
     }

@@ -5,7 +5,7 @@ use super::throttle::{self, Throttle};
 use super::token::{Shown, token_shown};
 use super::{certificate, renew};
 use crate::api::{ca_digest, no_cluster};
-use crate::claims::Claim;
+use crate::claims::{Claim, check_labels};
 use crate::failure::unexpected;
 use crate::gate::Admitted;
 use crate::seat::{Seat, request_id as request_id_of};
@@ -98,6 +98,7 @@ fn record(asked: &v1::IssueRequest, role: Role, from: IpAddr) -> Result<AdmitNod
 }
 
 fn check_claim(seat: &Seat, admit: &AdmitNode, from: IpAddr) -> Result<(), Status> {
+    check_labels(&admit.labels).map_err(Status::invalid_argument)?;
     let AdmitNode { node, addr, data_path_addr, .. } = *admit;
     let claim = Claim { node, hostname: &admit.hostname, addr, data_path_addr, from };
     let judged = seat.applied.read(|state| claim.check(None, state.nodes()));

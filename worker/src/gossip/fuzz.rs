@@ -8,12 +8,18 @@ use zeroize::Zeroizing;
 const MEMBER: Number = Number([1; 16]);
 const ME: Number = Number([2; 16]);
 
+fn ring_of(secret: u8) -> Ring {
+    let key = |generation| GossipKey { generation, secret: Zeroizing::new([secret ^ generation as u8; 32]) };
+    Ring::new((1..=3).map(key).collect())
+}
+
 fn ring() -> Ring {
-    Ring::new(
-        (1..=3)
-            .map(|generation| GossipKey { generation, secret: Zeroizing::new([generation as u8; 32]) })
-            .collect(),
-    )
+    ring_of(0)
+}
+
+/// Nothing is ever sealed with it here: a fuzzer that watches comparisons learns whole frames from `sealed`.
+fn untouched() -> Ring {
+    ring_of(0x40)
 }
 
 /// # Panics
@@ -22,7 +28,7 @@ fn ring() -> Ring {
 pub fn gossip_frame(bytes: &[u8]) {
     let mut inbox = Inbox::new(ME);
     inbox.admit([MEMBER]);
-    assert!(inbox.open(&mut ring(), bytes).is_err(), "nobody sealed this");
+    assert!(inbox.open(&mut untouched(), bytes).is_err(), "nobody sealed this");
     if let Some((header, _)) = Header::decode(bytes) {
         assert!(bytes.starts_with(&header.encode()), "another header");
     }

@@ -34,6 +34,13 @@ async fn get(client: &Client, reference: String, verbose: bool) -> Result<Networ
     if may_be_of_host(&network, &reference) {
         match among(here(client).await, &reference) {
             Meant::Own(own) => return Ok(NetworkObject::of_host(*own)),
+            Meant::Known(known) if matches!(network, Err(CliError::Unavailable(_))) => {
+                let endpoints = endpoints_here(client, &known.id, &info?.node).await?;
+                let answer =
+                    v1::GetNetworkResponse { network: known.network, endpoints, ..Default::default() };
+                return Ok(NetworkObject::of_cluster(answer, None));
+            }
+            Meant::Known(_) => {}
             Meant::Several(matches) => return Err(ambiguous(&reference, matches)),
             Meant::Other => {}
         }
@@ -65,13 +72,36 @@ async fn here(client: &Client) -> Vec<v1::LocalNetwork> {
     answer.map(|answer| answer.networks).unwrap_or_default()
 }
 
+/// This host's own endpoints there: the others a worker knows for its names and its kernel only.
+async fn endpoints_here(client: &Client, network: &str, node: &str) -> Result<Vec<v1::Endpoint>, CliError> {
+    let listed = call(client.local()?.list_sandboxes(v1::ListSandboxesRequest::default())).await?;
+    let of_sandbox = |sandbox: v1::Sandbox| {
+        let v1::Sandbox { id, name, endpoints, .. } = sandbox;
+        let here = endpoints.into_iter().filter(|endpoint| endpoint.network == network);
+        here.map(|here| v1::Endpoint {
+            id: here.id,
+            network: here.network,
+            node: node.to_owned(),
+            sandbox: id.clone(),
+            name: name.clone(),
+            aliases: here.aliases,
+            addresses: here.addresses,
+            mac: here.mac,
+            ..v1::Endpoint::default()
+        })
+        .collect::<Vec<_>>()
+    };
+    Ok(listed.sandboxes.into_iter().flat_map(of_sandbox).collect())
+}
+
 /// What a reference means on this host.
 #[derive(Debug, PartialEq)]
 enum Meant {
     /// A network of this host alone.
     Own(Box<v1::LocalNetwork>),
     Several(usize),
-    /// None of this host's own.
+    /// One of the cluster's that this host knows, as of its last assignment.
+    Known(Box<v1::LocalNetwork>),
     Other,
 }
 
@@ -82,10 +112,11 @@ fn among(networks: Vec<v1::LocalNetwork>, reference: &str) -> Meant {
     let (exact, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(exact);
     let matching = if exact.is_empty() { others.into_iter().filter(begins).collect() } else { exact };
     match matching.len() {
-        0 | 1 => matching
-            .into_iter()
-            .find(|n| n.network.is_none())
-            .map_or(Meant::Other, |own| Meant::Own(Box::new(own))),
+        0 | 1 => match matching.into_iter().next() {
+            None => Meant::Other,
+            Some(own) if own.network.is_none() => Meant::Own(Box::new(own)),
+            Some(known) => Meant::Known(Box::new(known)),
+        },
         several => Meant::Several(several),
     }
 }
@@ -127,7 +158,7 @@ mod tests {
             let expected = expected.map(str::to_owned);
             let own = match among(all(), reference) {
                 Meant::Own(own) => Some(own.name),
-                Meant::Several(_) | Meant::Other => None,
+                Meant::Several(_) | Meant::Known(_) | Meant::Other => None,
             };
             assert_eq!(own, expected, "{reference}");
         }

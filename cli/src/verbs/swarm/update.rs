@@ -1,10 +1,10 @@
 //! `update`: settings of the cluster.
 
-use super::unlock_key::{self, set_lock};
+use super::unlock_key;
 use crate::args::swarm::UpdateArgs;
 use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
-use crate::verbs::print;
+use crate::verbs::{print, say};
 use swarm_model::SettingsChange;
 use swarm_proto::v1;
 
@@ -16,16 +16,42 @@ pub async fn run(target: &Target, args: UpdateArgs) -> Result<(), CliError> {
     })?;
     let client = Client::connect(target).await?;
     change(&client, &args).await?;
-    let key = match args.autolock {
-        Some(true) => set_lock(&client, v1::Lock::On).await?,
-        Some(false) => set_lock(&client, v1::Lock::Off).await?,
-        None => String::new(),
-    };
-    let instructions = match key.as_str() {
-        "" => String::new(),
-        key => format!("\n{}", unlock_key::instructions(key)),
-    };
-    print(&format!("Swarm updated.\n{instructions}"))
+    match args.autolock {
+        Some(true) => lock(&client).await?,
+        Some(false) => unlock(&client).await?,
+        None => {}
+    }
+    print("Swarm updated.\n")
+}
+
+/// The key of a lock that is on already stays.
+async fn lock(client: &Client) -> Result<(), CliError> {
+    let shown = |key: &str| format!("{}\n", unlock_key::instructions(key));
+    match unlock_key::current(client).await?.as_str() {
+        "" => unlock_key::lock_with(client, v1::Lock::On, shown).await,
+        key => print(&shown(key)),
+    }
+}
+
+/// Whoever is away keeps the lock until it has heard of this, and then no manager has its key any more.
+async fn unlock(client: &Client) -> Result<(), CliError> {
+    let request =
+        v1::SetLockRequest { lock: v1::Lock::Off.into(), request_id: request_id()?, key: String::new() };
+    call(client.control().set_lock(request)).await?;
+    let nodes = call(client.control().list_nodes(v1::ListNodesRequest::default())).await?.nodes;
+    let away: Vec<String> = nodes.into_iter().filter(is_away).map(|node| node.hostname).collect();
+    if !away.is_empty() {
+        say(&format!(
+            "warning: managers that are away stay locked until they are back, and start with the key of now only: \
+             keep it for {}",
+            away.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn is_away(node: &v1::Node) -> bool {
+    node.manager.as_ref().is_some_and(|manager| manager.reachability() == v1::Reachability::Unreachable)
 }
 
 /// What is a number. Asked for on its own: it needs no answer but that it is done.
