@@ -11,11 +11,19 @@
 
 extern crate alloc;
 
+mod effects;
 pub mod frame;
+mod gossip;
 mod inbox;
+mod inner;
 pub mod message;
+mod roster;
+mod settings;
+mod suspicion;
 mod window;
 
 pub use frame::{Aead, Header, Number, Outbox};
+pub use gossip::{Effect, Gossip, Verdict};
 pub use inbox::{Dropped, Inbox, Opened};
 pub use message::{Accusation, Digest, Kind, Malformed, Message, Named, Standing, Update};
+pub use settings::Settings;

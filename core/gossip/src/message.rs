@@ -65,7 +65,8 @@ pub enum Kind {
     Announce,
     Feed,
     Gossip,
-    TurnUndead,
+    /// To who is dead under this life, for all the sender knows.
+    TurnUndead(u32),
     /// On a stream: is yours the same?
     Digest(Digest),
     /// On a stream: all of mine, in `updates`.
@@ -140,7 +141,7 @@ impl Kind {
             Self::Announce => 7,
             Self::Feed => 8,
             Self::Gossip => 9,
-            Self::TurnUndead => 10,
+            Self::TurnUndead(_) => 10,
             Self::Digest(_) => 11,
             Self::Whole => 12,
         }
@@ -156,7 +157,8 @@ impl Kind {
                 out.push(*probe);
                 member.encode(out);
             }
-            Self::Announce | Self::Feed | Self::Gossip | Self::TurnUndead | Self::Whole => {}
+            Self::TurnUndead(life) => out.extend(life.to_be_bytes()),
+            Self::Announce | Self::Feed | Self::Gossip | Self::Whole => {}
             Self::Digest(digest) => {
                 out.extend(digest.members.to_be_bytes());
                 out.extend(digest.hash.to_be_bytes());
@@ -180,7 +182,7 @@ impl Kind {
             7 => Self::Announce,
             8 => Self::Feed,
             9 => Self::Gossip,
-            10 => Self::TurnUndead,
+            10 => Self::TurnUndead(rest.u32()?),
             11 => Self::Digest(Digest { members: rest.u32()?, hash: rest.u64()? }),
             12 => Self::Whole,
             _ => return Err(Malformed),
