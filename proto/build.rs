@@ -1,6 +1,6 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 12] = [
+const SECRET: [&str; 13] = [
     "IssueRequest",
     "JoinTokenResponse",
     "CreateJoinTokenResponse",
@@ -13,6 +13,7 @@ const SECRET: [&str; 12] = [
     "UnlockRequest",
     "RotateRootRequest",
     "SetLockRequest",
+    "GossipKey",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -44,15 +44,46 @@ impl TryFrom<v1::Peer> for model::Peer {
     }
 }
 
+impl From<&model::Member> for v1::Member {
+    fn from(member: &model::Member) -> Self {
+        Self { node: member.node.to_string(), addr: member.addr.to_string() }
+    }
+}
+
+impl TryFrom<v1::Member> for model::Member {
+    type Error = ConvertError;
+
+    fn try_from(member: v1::Member) -> Result<Self, ConvertError> {
+        Ok(Self { node: parse("node", &member.node, ID)?, addr: parse("addr", &member.addr, SOCKET)? })
+    }
+}
+
+impl From<&model::GossipKey> for v1::GossipKey {
+    fn from(key: &model::GossipKey) -> Self {
+        Self { generation: key.generation, secret: key.secret.0.to_vec() }
+    }
+}
+
+impl TryFrom<v1::GossipKey> for model::GossipKey {
+    type Error = ConvertError;
+
+    fn try_from(key: v1::GossipKey) -> Result<Self, ConvertError> {
+        let secret = <[u8; 32]>::try_from(key.secret.as_slice());
+        let secret = secret.map_err(|_| ConvertError::new("secret", &"(not shown)", "32 bytes"))?;
+        Ok(Self { generation: key.generation, secret: model::SecretBytes(secret) })
+    }
+}
+
 impl From<&model::DriverDefaults> for v1::DriverDefaults {
     fn from(defaults: &model::DriverDefaults) -> Self {
-        let model::DriverDefaults { data_path_port, heartbeat_ms, lineage, roots } = defaults;
+        let model::DriverDefaults { data_path_port, heartbeat_ms, lineage, roots, gossip_keys } = defaults;
         Self {
             data_path_port: (*data_path_port).into(),
             heartbeat_ms: *heartbeat_ms,
             epoch: lineage.epoch.as_u64(),
             past: past(lineage),
             roots: roots.clone(),
+            gossip_keys: gossip_keys.iter().map(Into::into).collect(),
         }
     }
 }
@@ -63,7 +94,13 @@ impl TryFrom<v1::DriverDefaults> for model::DriverDefaults {
     fn try_from(defaults: v1::DriverDefaults) -> Result<Self, ConvertError> {
         let data_path_port = narrow("data_path_port", defaults.data_path_port, "a port: 1024 to 49151")?;
         let lineage = lineage(defaults.epoch, &defaults.past);
-        Ok(Self { data_path_port, heartbeat_ms: defaults.heartbeat_ms, lineage, roots: defaults.roots })
+        Ok(Self {
+            data_path_port,
+            heartbeat_ms: defaults.heartbeat_ms,
+            lineage,
+            roots: defaults.roots,
+            gossip_keys: each("gossip_keys", defaults.gossip_keys)?,
+        })
     }
 }
 
@@ -76,6 +113,7 @@ impl From<&model::Assigned> for v1::CompleteAssignment {
             networks: assigned.networks.values().map(Into::into).collect(),
             endpoints: assigned.endpoints.values().map(Into::into).collect(),
             peers: assigned.peers.values().map(Into::into).collect(),
+            members: assigned.members.values().map(Into::into).collect(),
             role: assigned.role.map_or(v1::Role::Unspecified, v1::Role::from).into(),
         }
     }
@@ -88,6 +126,7 @@ impl TryFrom<v1::CompleteAssignment> for model::Assigned {
         let networks: Vec<model::Network> = each("networks", whole.networks)?;
         let endpoints: Vec<model::Endpoint> = each("endpoints", whole.endpoints)?;
         let peers: Vec<model::Peer> = each("peers", whole.peers)?;
+        let members: Vec<model::Member> = each("members", whole.members)?;
         Ok(Self {
             revision: whole.revision,
             defaults: inner("defaults", whole.defaults)?,
@@ -96,6 +135,7 @@ impl TryFrom<v1::CompleteAssignment> for model::Assigned {
             networks: networks.into_iter().map(|n| (n.id, n)).collect(),
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
             peers: peers.into_iter().map(|p| (p.node, p)).collect(),
+            members: members.into_iter().map(|m| (m.node, m)).collect(),
         })
     }
 }
@@ -115,6 +155,8 @@ impl From<&model::Change> for v1::Change {
             }
             Change::Defaults(defaults) => Wire::Defaults(defaults.into()),
             Change::Role(role) => Wire::Role(v1::Role::from(*role).into()),
+            Change::PutMember(member) => Wire::PutMember(member.into()),
+            Change::DropMember(id) => Wire::DropMember(id.to_string()),
         };
         Self { change: Some(change) }
     }
@@ -135,6 +177,8 @@ impl TryFrom<v1::Change> for model::Change {
             Wire::Managers(peers) => Self::Managers(each("managers", peers.managers)?),
             Wire::Defaults(defaults) => Self::Defaults(inner("defaults", Some(defaults))?),
             Wire::Role(role) => Self::Role(word("role", role)?),
+            Wire::PutMember(member) => Self::PutMember(inner("put_member", Some(member))?),
+            Wire::DropMember(id) => Self::DropMember(parse("drop_member", &id, ID)?),
         })
     }
 }

@@ -42,6 +42,7 @@ impl From<&model::ClusterSettings> for v1::ClusterSettings {
             max_snapshots: settings.max_snapshots,
             autolock: settings.autolock,
             cert_grace_ms: Some(settings.cert_grace_ms),
+            key_rotation_ms: Some(settings.key_rotation_ms),
         }
     }
 }
@@ -62,6 +63,9 @@ impl TryFrom<v1::ClusterSettings> for model::ClusterSettings {
             max_snapshots: settings.max_snapshots,
             autolock: settings.autolock,
             cert_grace_ms: settings.cert_grace_ms.unwrap_or(model::ClusterSettings::DEFAULT_CERT_GRACE_MS),
+            key_rotation_ms: settings
+                .key_rotation_ms
+                .unwrap_or(model::ClusterSettings::DEFAULT_KEY_ROTATION_MS),
         })
     }
 }

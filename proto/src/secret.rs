@@ -30,6 +30,7 @@ without_secrets! {
     UnlockRequest shows;
     RotateRootRequest shows ca_cert, cert_expiry_ms, request_id;
     SetLockRequest shows lock, request_id;
+    GossipKey shows generation;
 }
 
 #[cfg(test)]
@@ -92,6 +93,10 @@ mod tests {
                 format!("{:?}", v1::UnlockRequest { key: text() }),
                 format!("{:?}", v1::RotateRootRequest { ca_key: text(), ..Default::default() }),
                 format!("{:?}", v1::SetLockRequest { key: text(), ..Default::default() }),
+                format!("{:?}", v1::DriverDefaults {
+                    gossip_keys: vec![v1::GossipKey { generation: 1, secret: text().into() }],
+                    ..Default::default()
+                }),
                 format!("{:?}", v1::InitResponse { join_token_worker: text(), ..Default::default() }),
                 format!("{:?}", v1::JoinRequest { token: text(), ..Default::default() }),
                 format!("{:#?}", v1::RestorePart {

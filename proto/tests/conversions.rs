@@ -100,14 +100,14 @@ prop_compose! {
 }
 prop_compose! {
     fn settings()(pools in vec((any::<std::net::Ipv4Addr>(), 0u8..=32), 0..3), subnet_prefix: u8,
-        v6 in (any::<std::net::Ipv6Addr>(), 0u8..=128), data_path_port: u16, times: [u64; 4], max_snapshots: u32,
+        v6 in (any::<std::net::Ipv6Addr>(), 0u8..=128), data_path_port: u16, times: [u64; 5], max_snapshots: u32,
         autolock: bool) -> ClusterSettings {
-        let [cert_expiry_ms, heartbeat_ms, snapshot_interval, cert_grace_ms] = times;
+        let [cert_expiry_ms, heartbeat_ms, snapshot_interval, cert_grace_ms, key_rotation_ms] = times;
         ClusterSettings {
             default_addr_pools: pools.into_iter().map(|(ip, n)| ipnet::Ipv4Net::new(ip, n).unwrap()).collect(),
             ipv6_pool: ipnet::Ipv6Net::new(v6.0, v6.1).unwrap(),
             subnet_prefix, data_path_port, cert_expiry_ms, heartbeat_ms, snapshot_interval, max_snapshots, autolock,
-            cert_grace_ms,
+            cert_grace_ms, key_rotation_ms,
         }
     }
 }
@@ -123,17 +123,25 @@ fn peer() -> impl Strategy<Value = Peer> {
 }
 fn defaults() -> impl Strategy<Value = DriverDefaults> {
     let past = proptest::collection::vec(any::<u64>(), 0..3);
-    (any::<(u16, u64, u64)>(), past, text()).prop_map(
-        |((data_path_port, heartbeat_ms, epoch), past, roots)| DriverDefaults {
+    let keys = vec(any::<(u64, [u8; 32])>(), 0..3);
+    (any::<(u16, u64, u64)>(), past, text(), keys).prop_map(
+        |((data_path_port, heartbeat_ms, epoch), past, roots, keys)| DriverDefaults {
             data_path_port,
             heartbeat_ms,
             lineage: swarm_proto::lineage(epoch, &past),
             roots,
+            gossip_keys: keys
+                .into_iter()
+                .map(|(generation, secret)| GossipKey { generation, secret: SecretBytes(secret) })
+                .collect(),
         },
     )
 }
 fn role() -> impl Strategy<Value = Role> {
     pick(&[Role::Worker, Role::Manager])
+}
+fn member() -> impl Strategy<Value = Member> {
+    (id(), socket()).prop_map(|(node, addr)| Member { node, addr })
 }
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
@@ -146,17 +154,20 @@ fn change() -> impl Strategy<Value = Change> {
         vec(manager_peer(), 0..3).prop_map(Change::Managers),
         defaults().prop_map(Change::Defaults),
         role().prop_map(Change::Role),
+        member().prop_map(Change::PutMember),
+        id().prop_map(Change::DropMember),
     ]
 }
 prop_compose! {
     fn assigned()(revision: u64, defaults in defaults(), managers in vec(manager_peer(), 0..3),
         networks in vec(network(), 0..3), endpoints in vec(endpoint(), 0..3), peers in vec(peer(), 0..3),
-        role in option::of(role())) -> Assigned {
+        members in vec(member(), 0..3), role in option::of(role())) -> Assigned {
         Assigned {
             revision, defaults, managers, role,
             networks: networks.into_iter().map(|n| (n.id, n)).collect(),
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
             peers: peers.into_iter().map(|p| (p.node, p)).collect(),
+            members: members.into_iter().map(|m| (m.node, m)).collect(),
         }
     }
 }

@@ -46,6 +46,8 @@ impl Ledger {
                 Event::DefaultsChanged
                 | Event::ManagersChanged
                 | Event::LockChanged
+                | Event::RingChanged
+                | Event::MemberChanged(_)
                 | Event::NodeChanged(_)
                 | Event::NodeRemoved(_)
                 | Event::RoleChanged(_)

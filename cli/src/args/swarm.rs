@@ -237,6 +237,9 @@ pub struct UpdateArgs {
     /// How often nodes tell their manager that they live, from the next session of each node on, 100ms to 60s
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub dispatcher_heartbeat: Option<u64>,
+    /// How often the keys that nodes' own talk is sealed with are renewed, 10s to 30 days
+    #[arg(long, value_name = "DUR", value_parser = duration_ms)]
+    pub key_rotation: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,11 @@ pub struct InfoObject {
     /// What an operator should know of this node: a certificate that is not renewed, a clock that is off.
     warnings: Vec<String>,
     certificate_expires_at: String,
+    /// Node ids: what this node thinks of others, by asking them.
+    gossip_suspects: Vec<String>,
+    gossip_down: Vec<String>,
+    /// What came from strangers, was forged or came twice.
+    gossip_dropped: u64,
     /// On managers that can say.
     cluster: Option<ClusterView>,
     /// On managers that cannot.
@@ -154,6 +159,9 @@ impl InfoObject {
             reconcile_error: info.last_error,
             warnings: info.warnings,
             certificate_expires_at: rfc3339(info.cert_until_ms),
+            gossip_suspects: info.gossip_suspects,
+            gossip_down: info.gossip_down,
+            gossip_dropped: info.gossip_dropped,
             cluster,
             cluster_error,
         }
@@ -263,6 +271,7 @@ impl InfoObject {
         lines.put("Session", session);
         lines.put("Sandboxes", self.sandboxes).put("Repairs", self.repairs);
         lines.put("Certificate", self.certificate());
+        lines.put("Suspects", self.gossip_suspects.join(", ")).put("Not alive", self.gossip_down.join(", "));
         lines.put("Reconcile error", &self.reconcile_error);
         for warning in &self.warnings {
             lines.put("Warning", warning);

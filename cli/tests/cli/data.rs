@@ -248,6 +248,7 @@ pub fn cluster() -> v1::GetClusterResponse {
         max_snapshots: 0,
         autolock: false,
         cert_grace_ms: Some(30 * 24 * 3_600_000),
+        key_rotation_ms: Some(12 * 3_600_000),
     };
     v1::GetClusterResponse {
         cluster: Some(v1::Cluster {

@@ -68,7 +68,7 @@ async fn swarm() {
             "unlock-key -q",
             "unlock-key --rotate",
             "unlock --key-file /dev/null",
-            "update --cert-expiry 48h --cert-grace 7d",
+            "update --cert-expiry 48h --cert-grace 7d --key-rotation 6h",
             "update --cert-expiry 59m",
             "update --dispatcher-heartbeat 0s",
             "ca",

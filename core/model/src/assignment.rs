@@ -4,7 +4,7 @@
 //! the one they result in. A revision is the Raft index the assignment was derived at, so it means the same on
 //! every manager.
 
-use crate::{Endpoint, EndpointId, Lineage, Network, NetworkId, NodeId, Role};
+use crate::{Endpoint, EndpointId, GossipKey, Lineage, Network, NetworkId, NodeId, Role};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,6 +29,9 @@ pub struct Assigned {
     pub networks: BTreeMap<NetworkId, Network>,
     pub endpoints: BTreeMap<EndpointId, Endpoint>,
     pub peers: BTreeMap<NodeId, Peer>,
+    /// Everybody who gossips, the node itself too. Empty from a manager too old to say.
+    #[serde(default)]
+    pub members: BTreeMap<NodeId, Member>,
 }
 
 /// Cluster settings that reach the kernel or the session.
@@ -42,6 +45,9 @@ pub struct DriverDefaults {
     /// PEM: the roots that count, the one that issues last. Empty from a manager too old to say.
     #[serde(default)]
     pub roots: String,
+    /// What gossip is sealed with, newest first. Empty from a manager too old to say.
+    #[serde(default)]
+    pub gossip_keys: Vec<GossipKey>,
 }
 
 /// Where a manager is reached.
@@ -60,6 +66,16 @@ pub struct Peer {
     pub data_path_addr: IpAddr,
 }
 
+/// UDP and TCP.
+pub const GOSSIP_PORT: u16 = 7946;
+
+/// A node as the others gossip with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub node: NodeId,
+    pub addr: SocketAddr,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     PutNetwork(Network),
@@ -72,6 +88,27 @@ pub enum Change {
     Managers(Vec<ManagerPeer>),
     Defaults(DriverDefaults),
     Role(Role),
+    /// Since feature level 4, as the next: a node of an earlier one could not read it.
+    PutMember(Member),
+    DropMember(NodeId),
+}
+
+impl Change {
+    /// The feature level of the first `swarmd` that can read this.
+    pub fn since(&self) -> u32 {
+        match self {
+            Self::PutMember(_) | Self::DropMember(_) => 4,
+            Self::PutNetwork(_)
+            | Self::DropNetwork(_)
+            | Self::PutEndpoint(_)
+            | Self::DropEndpoint(_)
+            | Self::PutPeer(_)
+            | Self::DropPeer(_)
+            | Self::Managers(_)
+            | Self::Defaults(_)
+            | Self::Role(_) => 1,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +164,8 @@ impl Assigned {
             Change::Managers(managers) => self.managers = managers,
             Change::Defaults(defaults) => self.defaults = defaults,
             Change::Role(role) => self.role = Some(role),
+            Change::PutMember(member) => drop(self.members.insert(member.node, member)),
+            Change::DropMember(id) => drop(self.members.remove(&id)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The cluster as one object: its settings and the secrets new members show.
 
-use crate::{ClusterId, Epoch, Lineage, RootRotation, UnlockSecret};
+use crate::{ClusterId, Epoch, Lineage, RootRotation, SecretRing, UnlockSecret};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,6 +33,9 @@ pub struct Cluster {
     /// While the root CA is being replaced.
     #[serde(default)]
     pub rotation: Option<RootRotation>,
+    /// Written by feature level 4 alone.
+    #[serde(default)]
+    pub ring: SecretRing,
 }
 
 impl Cluster {
@@ -80,10 +83,17 @@ pub struct ClusterSettings {
     /// How long after its end a certificate still gets its node a new one.
     #[serde(default = "default_grace_ms")]
     pub cert_grace_ms: u64,
+    /// How long a generation of the cluster's secrets is the newest.
+    #[serde(default = "default_key_rotation_ms")]
+    pub key_rotation_ms: u64,
 }
 
 fn default_grace_ms() -> u64 {
     ClusterSettings::DEFAULT_CERT_GRACE_MS
+}
+
+fn default_key_rotation_ms() -> u64 {
+    ClusterSettings::DEFAULT_KEY_ROTATION_MS
 }
 
 impl ClusterSettings {
@@ -92,6 +102,7 @@ impl ClusterSettings {
     pub const DEFAULT_DATA_PATH_PORT: u16 = 4789;
     pub const DEFAULT_CERT_EXPIRY_MS: u64 = 90 * 24 * 3_600_000;
     pub const DEFAULT_CERT_GRACE_MS: u64 = 30 * 24 * 3_600_000;
+    pub const DEFAULT_KEY_ROTATION_MS: u64 = 12 * 3_600_000;
     pub const DEFAULT_HEARTBEAT_MS: u64 = 1_500;
     pub const DEFAULT_SNAPSHOT_INTERVAL: u64 = 10_000;
 
@@ -108,6 +119,7 @@ impl ClusterSettings {
             max_snapshots: 0,
             autolock: false,
             cert_grace_ms: Self::DEFAULT_CERT_GRACE_MS,
+            key_rotation_ms: Self::DEFAULT_KEY_ROTATION_MS,
         }
     }
 
@@ -122,6 +134,9 @@ impl ClusterSettings {
         }
         if self.cert_grace_ms > 10 * YEAR_MS {
             return Err(SettingsError::CertGrace);
+        }
+        if !(10_000..=30 * 24 * HOUR_MS).contains(&self.key_rotation_ms) {
+            return Err(SettingsError::KeyRotation);
         }
         if !(100..=60_000).contains(&self.heartbeat_ms) {
             return Err(SettingsError::Heartbeat);
@@ -162,6 +177,7 @@ pub enum SettingsError {
     DataPathPort { port: u16 },
     CertExpiry,
     CertGrace,
+    KeyRotation,
     Heartbeat,
     SnapshotInterval,
     NoPool,
@@ -179,6 +195,7 @@ impl fmt::Display for SettingsError {
             }
             Self::CertExpiry => f.write_str("certificate expiry is out of range: 1h to 10 years"),
             Self::CertGrace => f.write_str("grace period of certificates is out of range: 0s to 10 years"),
+            Self::KeyRotation => f.write_str("key rotation is out of range: 10s to 30 days"),
             Self::Heartbeat => f.write_str("dispatcher heartbeat is out of range: 100ms to 60s"),
             Self::SnapshotInterval => f.write_str("snapshot interval must be at least 1"),
             Self::NoPool => f.write_str("at least one default address pool is needed"),

@@ -22,13 +22,17 @@ mod name;
 mod network;
 mod node;
 mod options;
+mod secrets;
 mod settings_change;
 mod time;
 mod wipe;
 
 pub use access::{IssuedToken, MAX_USER_NAME_BYTES, TokenFault, TokenUse, User, UserRole, is_user_name};
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
-pub use assignment::{Assigned, Assignment, ChainError, Change, DriverDefaults, ManagerPeer, Peer, Revision};
+pub use assignment::{
+    Assigned, Assignment, ChainError, Change, DriverDefaults, GOSSIP_PORT, ManagerPeer, Member, Peer,
+    Revision,
+};
 pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
@@ -49,5 +53,6 @@ pub use network::{
 pub use node::{
     Availability, ManagerInfo, MemberState, Node, NodeState, NodeStatus, NodeUpdate, Role, UnknownWord,
 };
+pub use secrets::{Generation, GossipKey, MOST_GENERATIONS, SecretBytes, SecretRing};
 pub use settings_change::SettingsChange;
 pub use time::rfc3339;

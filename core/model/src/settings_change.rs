@@ -12,6 +12,8 @@ pub struct SettingsChange {
     pub cert_grace_ms: Option<u64>,
     #[serde(default)]
     pub heartbeat_ms: Option<u64>,
+    #[serde(default)]
+    pub key_rotation_ms: Option<u64>,
 }
 
 impl SettingsChange {
@@ -19,6 +21,7 @@ impl SettingsChange {
         ClusterSettings {
             cert_expiry_ms: self.cert_expiry_ms.unwrap_or(settings.cert_expiry_ms),
             cert_grace_ms: self.cert_grace_ms.unwrap_or(settings.cert_grace_ms),
+            key_rotation_ms: self.key_rotation_ms.unwrap_or(settings.key_rotation_ms),
             heartbeat_ms: self.heartbeat_ms.unwrap_or(settings.heartbeat_ms),
             ..settings.clone()
         }

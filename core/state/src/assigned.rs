@@ -3,6 +3,7 @@
 //! A node is assigned the networks it has endpoints on, every endpoint on these, and the nodes those are on; and
 //! the predefined networks, which every node shows.
 
+use crate::state::member;
 use crate::{Event, State};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -30,6 +31,7 @@ impl State {
             networks: networks.iter().filter_map(|id| Some((*id, self.network(id)?.clone()))).collect(),
             endpoints: endpoints().map(|endpoint| (endpoint.id, endpoint.clone())).collect(),
             peers: peers.iter().filter_map(|id| Some((*id, self.peer(id)?))).collect(),
+            members: self.nodes().filter_map(member).map(|member| (member.node, member)).collect(),
         }
     }
 
@@ -50,7 +52,10 @@ impl State {
         let mut nodes = BTreeSet::new();
         for event in events {
             match event {
-                Event::DefaultsChanged | Event::ManagersChanged => return Touched::All,
+                Event::DefaultsChanged
+                | Event::ManagersChanged
+                | Event::RingChanged
+                | Event::MemberChanged(_) => return Touched::All,
                 Event::NetworkCreated(network) if self.indices.predefined.contains(network) => {
                     return Touched::All;
                 }
@@ -84,6 +89,7 @@ impl State {
             heartbeat_ms: cluster.settings.heartbeat_ms,
             lineage: cluster.lineage(),
             roots: cluster.roots(),
+            gossip_keys: cluster.ring.gossip_keys(),
         })
     }
 
@@ -126,6 +132,7 @@ struct Seen {
     networks: BTreeSet<NetworkId>,
     endpoints: BTreeSet<EndpointId>,
     peers: BTreeSet<NodeId>,
+    members: BTreeSet<NodeId>,
 }
 
 impl Seen {
@@ -146,7 +153,8 @@ impl Seen {
 
     fn note_others(&mut self, state: &State, node: &NodeId, event: &Event) {
         match event {
-            Event::DefaultsChanged => self.defaults = true,
+            Event::DefaultsChanged | Event::RingChanged => self.defaults = true,
+            Event::MemberChanged(who) => drop(self.members.insert(*who)),
             Event::ManagersChanged => self.managers = true,
             Event::RoleChanged(who) => self.role |= who == node,
             Event::LockChanged
@@ -199,6 +207,10 @@ impl Seen {
         changes.extend(self.endpoints.iter().map(|id| match state.endpoint(id).filter(needed) {
             Some(endpoint) => Change::PutEndpoint(endpoint.clone()),
             None => Change::DropEndpoint(*id),
+        }));
+        changes.extend(self.members.iter().map(|id| match state.node(id).and_then(member) {
+            Some(member) => Change::PutMember(member),
+            None => Change::DropMember(*id),
         }));
         changes
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use swarm_model::{
     Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
     ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SessionId, SettingsChange, TokenId, UnlockSecret, UserId,
+    SecretBytes, SessionId, SettingsChange, TokenId, UnlockSecret, UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +118,17 @@ pub enum Command {
     RemoveUser {
         user: UserId,
     },
+    /// From the leader: another generation of the cluster's secrets. → `Done`.
+    TurnRing(TurnRing),
+}
+
+/// The next generation, drawn by the proposer. Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRing {
+    /// The newest one that the proposer knows.
+    pub after: u64,
+    pub gossip: SecretBytes,
+    pub pairs: SecretBytes,
 }
 
 /// The keys are chosen by the proposer. Secret.
@@ -287,6 +298,7 @@ pub enum Verb {
     AdmitByToken,
     CreateUser,
     RemoveUser,
+    TurnRing,
 }
 
 impl Command {
@@ -310,6 +322,8 @@ impl Command {
             Self::ReplaceManagers(_) | Self::SetFeatureLevel { .. } => 1,
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
             Self::SetLock(_) => 3,
+            // A manager of level 3 would lose this part of it.
+            Self::UpdateSettings(change) if change.key_rotation_ms.is_some() => 4,
             Self::UpdateSettings(_)
             | Self::RotateRoot(_)
             | Self::NoteRenewed { .. }
@@ -319,6 +333,7 @@ impl Command {
             | Self::AdmitByToken(_)
             | Self::CreateUser(_)
             | Self::RemoveUser { .. } => 3,
+            Self::TurnRing(_) => 4,
         }
     }
 
@@ -359,6 +374,7 @@ impl Command {
             Self::AdmitByToken(_) => Verb::AdmitByToken,
             Self::CreateUser(_) => Verb::CreateUser,
             Self::RemoveUser { .. } => Verb::RemoveUser,
+            Self::TurnRing(_) => Verb::TurnRing,
         }
     }
 }

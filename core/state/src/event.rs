@@ -16,12 +16,16 @@ pub enum Event {
     NodeChanged(NodeId),
     /// A node's host name or data-path address: concerns those that share a network with it.
     PeerChanged(NodeId),
+    /// A node came, left or changed its address: concerns everybody who gossips.
+    MemberChanged(NodeId),
     /// The role wanted for a node: concerns itself.
     RoleChanged(NodeId),
     /// The node is no member any more: its session must end.
     NodeRemoved(NodeId),
     /// The lock of the managers' files: concerns managers alone.
     LockChanged,
+    /// The ring of the cluster's secrets, or that it is time to turn it.
+    RingChanged,
     NetworkCreated(NetworkId),
     NetworkRemoved(NetworkId),
     EndpointCreated {

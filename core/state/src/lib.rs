@@ -38,7 +38,7 @@ pub use apply::apply;
 pub use assigned::Touched;
 pub use entry::{
     AdmitNode, Command, CreateCluster, CreateEndpoints, CreateNetwork, Entry, NewEndpoint, RegisterNode,
-    ReplaceManagers, RotateJoinSecret, SetLock, Settled, UpdateNode, Verb,
+    ReplaceManagers, RotateJoinSecret, SetLock, Settled, TurnRing, UpdateNode, Verb,
 };
 pub use event::Event;
 pub use limits::{

@@ -187,6 +187,8 @@ pub enum Refusal {
     SameRoot,
     #[error("this rotation of the root CA is over, or another one took its place")]
     RotationOver,
+    #[error("the cluster's secrets were renewed meanwhile: generation {newest} is the newest")]
+    RingTurned { newest: u64 },
     #[error("the old root CA is still needed: {} have no certificate of the new one yet", .0.join(", "))]
     NotRenewed(Vec<String>),
     #[error("join token {0} not found")]
@@ -290,6 +292,7 @@ impl Refusal {
             | Self::TooOld { .. }
             | Self::RootReplaced
             | Self::RotationOver
+            | Self::RingTurned { .. }
             | Self::NotRenewed(_)
             | Self::NodeUnavailable { .. }
             | Self::SubnetOverlap { .. }

@@ -9,7 +9,8 @@ use crate::tables::{Placed, Tables};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use swarm_model::{Endpoint, EndpointId, Network, NetworkId, Node, NodeId};
+use core::net::SocketAddr;
+use swarm_model::{Endpoint, EndpointId, GOSSIP_PORT, Member, Network, NetworkId, Node, NodeId, NodeState};
 
 /// The replicated state. `clone` and `snapshot` copy pointers to rows, not rows.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,7 @@ impl State {
             .is_some_and(|old| old.hostname != node.hostname || old.data_path_addr != node.data_path_addr);
         let managers_changed = before.and_then(|old| old.manager.as_ref()) != node.manager.as_ref();
         let role_changed = before.is_none_or(|old| old.role != node.role);
+        let member_changed = before.and_then(|old| member(old)) != member(&node);
         self.tables.nodes.insert(id, Arc::new(node));
         events.push(Event::NodeChanged(id));
         if role_changed {
@@ -55,6 +57,9 @@ impl State {
         if managers_changed {
             events.push(Event::ManagersChanged);
         }
+        if member_changed {
+            events.push(Event::MemberChanged(id));
+        }
     }
 
     /// The node goes, with its endpoints and its session. It must have no place in Raft.
@@ -63,8 +68,11 @@ impl State {
             self.remove_endpoint(endpoint, events);
         }
         self.tables.sessions.remove(&id);
-        self.tables.nodes.remove(&id);
+        let was_member = self.tables.nodes.remove(&id).is_some_and(|node| member(&node).is_some());
         events.push(Event::NodeRemoved(id));
+        if was_member {
+            events.push(Event::MemberChanged(id));
+        }
     }
 
     pub(crate) fn insert_network(&mut self, network: Network, events: &mut Vec<Event>) -> Arc<Network> {
@@ -125,4 +133,10 @@ impl State {
             events.push(Event::PresenceChanged { network, node });
         }
     }
+}
+
+/// How others gossip with a node, unless it has left.
+pub(crate) fn member(node: &Node) -> Option<Member> {
+    let addr = SocketAddr::new(node.addr, GOSSIP_PORT);
+    (node.status.state != NodeState::Disconnected).then_some(Member { node: node.id, addr })
 }

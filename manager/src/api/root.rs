@@ -22,6 +22,7 @@ pub async fn update(
             cert_expiry_ms: asked.cert_expiry_ms,
             cert_grace_ms: asked.cert_grace_ms,
             heartbeat_ms: asked.heartbeat_ms,
+            key_rotation_ms: asked.key_rotation_ms,
         })
     });
     let done = seat.proposer.propose(command, request).await?;

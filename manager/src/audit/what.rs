@@ -56,6 +56,7 @@ impl What for v1::UpdateClusterRequest {
             setting("certificate expiry", self.cert_expiry_ms),
             setting("grace", self.cert_grace_ms),
             setting("heartbeat", self.heartbeat_ms),
+            setting("key rotation", self.key_rotation_ms),
         ];
         named.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }

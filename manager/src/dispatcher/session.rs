@@ -217,7 +217,7 @@ impl Live {
     fn next(&self) -> Option<v1::ManagerMessage> {
         match self.outbox.take() {
             Next::Nothing => None,
-            Next::Incremental(assignment) => Some((&assignment).into()),
+            Next::Incremental(assignment) => Some((&readable(assignment, self.registration.features)).into()),
             Next::StartOver => {
                 let whole = self.seat.applied.start_over(self.registration.node, &self.outbox);
                 Some((&Assignment::Complete(whole)).into())
@@ -258,5 +258,16 @@ impl Live {
         if let Err(e) = self.seat.propose_own(command).await {
             tracing::debug!(%node, reason = %e, "the loss of a node was not recorded yet");
         }
+    }
+}
+
+/// A node of an earlier level takes no change it does not know: its session would begin again and again.
+fn readable(assignment: Assignment, features: u32) -> Assignment {
+    match assignment {
+        Assignment::Incremental { applies_to, results_in, mut changes } => {
+            changes.retain(|change| change.since() <= features.max(1));
+            Assignment::Incremental { applies_to, results_in, changes }
+        }
+        whole @ Assignment::Complete(_) => whole,
     }
 }

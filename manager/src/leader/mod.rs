@@ -5,6 +5,7 @@ mod corrections;
 mod departures;
 mod level;
 mod liveness;
+mod ring;
 mod rotation;
 mod stale;
 mod tell;
@@ -41,7 +42,7 @@ const VERDICTS_AT_ONCE: usize = 64;
 
 /// Runs until stopped.
 pub async fn watch_over(seat: Arc<Seat>, stop: CancellationToken) {
-    let mut rounds = Rounds { leads: false, liveness: Liveness::default() };
+    let mut rounds = Rounds { leads: false, liveness: Liveness::default(), ring: ring::Seen::default() };
     let mut roles = seat.applied.watch_roles();
     let work = async {
         loop {
@@ -64,6 +65,7 @@ fn heartbeat(seat: &Seat) -> Duration {
 struct Rounds {
     leads: bool,
     liveness: Liveness,
+    ring: ring::Seen,
 }
 
 impl Rounds {
@@ -85,6 +87,7 @@ impl Rounds {
             correct_record(seat, &seat.raft.status()).await;
             level::raise(seat, &seat.raft.status()).await;
             rotation::finish(seat).await;
+            ring::turn(seat, &mut self.ring).await;
         }
     }
 

@@ -139,6 +139,7 @@ fn creation() -> Command {
             max_snapshots: 0,
             autolock: false,
             cert_grace_ms: ClusterSettings::DEFAULT_CERT_GRACE_MS,
+            key_rotation_ms: ClusterSettings::DEFAULT_KEY_ROTATION_MS,
         },
         join_secrets: JoinSecrets { worker: "w".repeat(25), manager: "m".repeat(25) },
         root_ca_cert: "certificate".to_owned(),

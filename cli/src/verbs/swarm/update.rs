@@ -13,6 +13,7 @@ pub async fn run(target: &Target, args: UpdateArgs) -> Result<(), CliError> {
         cert_expiry_ms: args.cert_expiry,
         cert_grace_ms: args.cert_grace,
         heartbeat_ms: args.dispatcher_heartbeat,
+        key_rotation_ms: args.key_rotation,
     })?;
     let client = Client::connect(target).await?;
     change(&client, &args).await?;
@@ -56,14 +57,15 @@ fn is_away(node: &v1::Node) -> bool {
 
 /// What is a number. Asked for on its own: it needs no answer but that it is done.
 async fn change(client: &Client, args: &UpdateArgs) -> Result<(), CliError> {
-    let UpdateArgs { cert_expiry, cert_grace, dispatcher_heartbeat, .. } = args;
-    if [cert_expiry, cert_grace, dispatcher_heartbeat].iter().all(|setting| setting.is_none()) {
+    let UpdateArgs { cert_expiry, cert_grace, dispatcher_heartbeat, key_rotation, .. } = args;
+    if [cert_expiry, cert_grace, dispatcher_heartbeat, key_rotation].iter().all(|setting| setting.is_none()) {
         return Ok(());
     }
     let request = v1::UpdateClusterRequest {
         cert_expiry_ms: *cert_expiry,
         cert_grace_ms: *cert_grace,
         heartbeat_ms: *dispatcher_heartbeat,
+        key_rotation_ms: *key_rotation,
         request_id: request_id()?,
     };
     call(client.control().update_cluster(request)).await.map(drop)

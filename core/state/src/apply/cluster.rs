@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use swarm_model::{Cluster, DnsName, Driver, Epoch, Lineage, NetworkSpec, Node, Role};
+use swarm_model::{Cluster, DnsName, Driver, Epoch, Lineage, NetworkSpec, Node, Role, SecretRing};
 
 /// A root certificate and its key, each in PEM: an EC certificate has under 2 KB.
 pub const MAX_PEM_BYTES: usize = 3 * 1024;
@@ -40,6 +40,7 @@ pub fn create(step: &mut Step<'_>, create: &CreateCluster) -> Result<Reply, Refu
         past: Vec::new(),
         unlock_key: None,
         rotation: None,
+        ring: SecretRing::default(),
     }));
     step.events.push(Event::DefaultsChanged);
     network::commit(step, plan, true);

@@ -9,6 +9,7 @@ mod lock;
 mod network;
 mod node;
 mod recovery;
+mod ring;
 mod role;
 mod size;
 
@@ -89,6 +90,7 @@ impl Step<'_> {
             Command::AdmitByToken(admit) => access::admit_by_token(self, admit),
             Command::CreateUser(create) => access::create_user(self, create),
             Command::RemoveUser { user } => access::remove_user(self, *user),
+            Command::TurnRing(turn) => ring::turn(self, turn),
         }
     }
 

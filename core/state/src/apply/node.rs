@@ -1,6 +1,6 @@
 //! Rules for nodes: admission, registration, status, place in Raft, leaving.
 
-use super::{Step, size};
+use super::{Step, ring, size};
 use crate::limits::{MAX_HOSTNAME_BYTES, MAX_MESSAGE_BYTES, MAX_NODES, MAX_VERSION_BYTES};
 use crate::tables::Session;
 use crate::{AdmitNode, Refusal, RegisterNode, Reply};
@@ -181,5 +181,6 @@ pub fn leave(step: &mut Step<'_>, id: NodeId) -> Result<Reply, Refusal> {
     node.manager = None;
     enter(&mut node, NodeState::Disconnected, "left the cluster", step.wall_ms);
     put(step, node);
+    ring::spend(step);
     Ok(Reply::Done)
 }

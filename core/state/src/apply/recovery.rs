@@ -2,6 +2,7 @@
 
 use super::Step;
 use super::node::{check_admission, enter, insert, put};
+use super::ring;
 use crate::{Event, Refusal, ReplaceManagers, Reply};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,6 +32,7 @@ pub fn replace_managers(step: &mut Step<'_>, replace: &ReplaceManagers) -> Resul
         cluster.enter(cluster.lineage().follow(*drawn));
         step.events.push(Event::DefaultsChanged);
     }
+    ring::spend(step);
     let Some(mut node) = known else { return Ok(insert(step, survivor, Some(manager.clone()))) };
     node.role = Role::Manager;
     node.addr = survivor.addr;

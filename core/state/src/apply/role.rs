@@ -3,7 +3,7 @@
 //! as well as they can, and the leader looks again before it changes Raft.
 
 use super::node::{check_features, look_at_member, put};
-use super::{Step, size};
+use super::{Step, ring, size};
 use crate::{Refusal, Reply, UpdateNode};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -71,5 +71,6 @@ pub fn remove(step: &mut Step<'_>, id: NodeId, force: bool) -> Result<Reply, Ref
         return Err(Refusal::NodeNotDown(node.hostname.clone()));
     }
     step.state.remove_node(id, &mut step.events);
+    ring::spend(step);
     Ok(Reply::Done)
 }

@@ -11,5 +11,6 @@ mod losses;
 mod networks;
 mod nodes;
 mod properties;
+mod ring;
 mod roles;
 mod script;

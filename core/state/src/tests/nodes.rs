@@ -109,7 +109,7 @@ fn a_node_that_left_has_no_endpoints_and_does_not_come_back() {
 }
 
 #[test]
-fn status_alone_concerns_no_worker_but_a_new_address_does() {
+fn status_alone_concerns_no_worker_but_a_new_address_does_all() {
     let mut log = Log::new();
     log.network(1, spec("web"));
     log.attach(1, endpoint(1, 1, "a"));
@@ -119,11 +119,14 @@ fn status_alone_concerns_no_worker_but_a_new_address_does() {
     log.ask(register(1, 2, "192.168.77.7"));
     let changes = log.state.changes_for(&id(2), &log.events);
     assert!(
-        matches!(&changes[..], [Change::PutPeer(peer)] if peer.data_path_addr == ip("192.168.77.7")),
+        matches!(&changes[..], [Change::PutPeer(peer), Change::PutMember(member)]
+            if peer.data_path_addr == ip("192.168.77.7") && member.addr.ip() == ip("192.168.77.7")),
         "{changes:?}"
     );
-    assert_eq!(log.state.changes_for(&id(3), &log.events), vec![]);
-    assert_eq!(log.state.touched(&log.events), Touched::Nodes([id(1), id(2)].into()));
+    // It gossips with it all the same.
+    let changes = log.state.changes_for(&id(3), &log.events);
+    assert!(matches!(&changes[..], [Change::PutMember(member)] if member.node == id(1)), "{changes:?}");
+    assert_eq!(log.state.touched(&log.events), Touched::All);
 }
 
 #[test]

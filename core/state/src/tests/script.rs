@@ -97,10 +97,12 @@ fn command() -> impl Strategy<Value = Command> {
             cert_expiry_ms: Some(if bad { 1 } else { days * 86_400_000 }),
             cert_grace_ms: Some(grace),
             heartbeat_ms: None,
+            key_rotation_ms: None,
         })),
         1 => (0u64..3, 0u64..3).prop_map(|(old, new)| super::ca::rotate(old, new)),
         2 => (0..NODES, 0u64..60).prop_map(|(n, rotation)| Command::NoteRenewed { node: id(n), rotation }),
         1 => (0u64..60).prop_map(|rotation| Command::FinishRotation { rotation }),
+        1 => (0u64..4).prop_map(super::ring::turn),
         1 => (0u64..3, option::of(0u32..3), option::of(1_000_000u64..1_030_000))
             .prop_map(|(n, uses, end)| access::token(n, uses, end)),
         2 => (0..NODES, 0u64..3).prop_map(|(n, token)| access::join(n, token)),
