@@ -40,6 +40,10 @@ impl WorkerConfig {
         self.state_dir.join("worker/assignment")
     }
 
+    pub(crate) fn boot_file(&self) -> PathBuf {
+        self.state_dir.join("worker/boot")
+    }
+
     pub(crate) fn sandboxes_file(&self) -> PathBuf {
         self.state_dir.join("worker/sandboxes")
     }

@@ -7,6 +7,7 @@ use crate::start::Tasks;
 use crate::{Here, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
+use swarm_gossip::Verdict;
 use swarm_model::{Lineage, Peer, Role, SandboxId};
 use swarm_overlay::out_of_reach;
 use swarm_proto::v1;
@@ -112,7 +113,12 @@ impl WorkerHandle {
             let name = |peer: &Peer| format!("{} ({})", peer.hostname, peer.data_path_addr);
             out_of_reach(assigned, &facts).into_iter().map(name).collect()
         });
+        let doubted = self.host.liveness.doubted();
+        let of = |wanted| doubted.iter().filter(|(_, v)| **v == wanted).map(|(node, _)| *node).collect();
         WorkerStatus {
+            suspects: of(Verdict::Suspect),
+            down: of(Verdict::Down),
+            gossip_dropped: self.host.liveness.frames_dropped(),
             revision: self.host.assignments.revision().unwrap_or_default(),
             lineage: self.host.assignments.lineage(),
             managers,

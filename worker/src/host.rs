@@ -5,6 +5,7 @@ use crate::assignment::Assignments;
 use crate::calls::Calls;
 use crate::config::Here;
 use crate::dns::{Forwarder, Queries};
+use crate::gossip::Liveness;
 use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcilerHandle, Submitted};
 use crate::sandbox::{Live, Sandbox, Store};
@@ -39,6 +40,7 @@ pub(crate) struct Host {
     pub(crate) live: Mutex<HashMap<SandboxId, Arc<Live>>>,
     pub(crate) reconciler: ReconcilerHandle,
     pub(crate) facts: FactsWatch,
+    pub(crate) liveness: Arc<Liveness>,
     /// Where this node is found now.
     pub(crate) here: watch::Sender<Here>,
     /// The root whose certificate this node uses, to be told to its manager.

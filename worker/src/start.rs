@@ -12,7 +12,7 @@ use crate::reconcile::{ReconcileConfig, Reconciler};
 use crate::sandbox::{self, Store};
 use crate::session::{self, Managers, Registration};
 use crate::two_slots::TwoSlots;
-use crate::{WorkerConfig, WorkerError, loops};
+use crate::{WorkerConfig, WorkerError, gossip, loops};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -55,6 +55,7 @@ impl Worker {
             live: Mutex::new(HashMap::new()),
             reconciler: Reconciler::start(ReconcileConfig::new(config.netns_dir())),
             facts: facts.map_err(WorkerError::Internal)?,
+            liveness: Arc::default(),
             here: watch::Sender::new(Here { addr: config.addr, data_path_addr: config.data_path_addr }),
             trusted: watch::Sender::new(None),
             trouble: watch::Sender::default(),
@@ -79,6 +80,7 @@ impl Worker {
 fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
     host.tasks.spawn(loops::drive(host.clone()));
     host.tasks.spawn(loops::release(host.clone()));
+    host.tasks.spawn(gossip::run(host.clone()));
     host.tasks.spawn(sandbox::watch_paths(host.clone()));
     let store = host.store.clone();
     let registration = Registration {

@@ -28,6 +28,11 @@ pub struct WorkerStatus {
     pub names_forwarded: u64,
     /// Nodes that this host cannot send to, from where it is to where they say they are.
     pub out_of_reach: Vec<String>,
+    /// Of whom gossip is not sure, and of whom it says that they are gone.
+    pub suspects: Vec<NodeId>,
+    pub down: Vec<NodeId>,
+    /// Gossip's frames that were dropped before they were read.
+    pub gossip_dropped: u64,
     /// The last error of the reconciler, empty while the kernel matches.
     pub last_error: String,
 }

@@ -52,7 +52,9 @@ impl Zones {
                 | Change::DropPeer(_)
                 | Change::Managers(_)
                 | Change::Defaults(_)
-                | Change::Role(_) => {}
+                | Change::Role(_)
+                | Change::PutMember(_)
+                | Change::DropMember(_) => {}
             }
         }
     }

@@ -1,6 +1,11 @@
 //! Gossip on this host: the one task around `swarm_gossip`, which decides. Must not make, move or delete anything by it.
 
+mod boot;
 pub mod fuzz;
+mod liveness;
 mod ring;
+mod task;
 
+pub(crate) use liveness::Liveness;
 pub use ring::{GossipKey, Ring};
+pub(crate) use task::run;
