@@ -147,6 +147,8 @@ impl Seen {
             Event::DefaultsChanged => Some(of_cluster(state, "update")),
             Event::LockChanged => Some(of_cluster(state, "lock")),
             Event::ManagersChanged
+            | Event::MemberChanged(_)
+            | Event::RingChanged
             | Event::PeerChanged(_)
             | Event::RoleChanged(_)
             | Event::PresenceChanged { .. } => None,
