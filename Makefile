@@ -13,7 +13,7 @@ FUZZ_TARGETS := token csr dns_query assignment_chain log_record snapshot state_f
 
 # Test programs that need neither root nor the kernel; always built with the whole workspace, so that its crates are
 # compiled once with one set of features.
-PURE_TESTS := derive diff dns conversions identity sim linear corpus
+PURE_TESTS := derive diff dns conversions identity sim members linear corpus
 
 .PHONY: help build demo check advisories test bench chaos crash fuzz sim planted fmt packages bench-packages clean
 
@@ -57,7 +57,7 @@ crash: packages ## the storage crash test in full
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-60} cargo test --locked -p swarm-raft --test crash -- --nocapture
 
 sim: ## the simulated world: make sim SEEDS=10000
-	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests --test sim -- --nocapture
+	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests -p swarm-gossip --test sim --test members -- --nocapture
 
 chaos: packages ## a cluster under faults, its history judged: make chaos SEED=1 SECONDS=300
 	cargo build --locked -p swarmd -p swarmctl

@@ -3,10 +3,10 @@
 use crate::world::World;
 use swarm_gossip::{Settings, Verdict};
 
-/// How many seeds each scenario is tried with; a tenth of what the world of managers gets, since these members are many.
+/// How many seeds each scenario is tried with; a fortieth of what the world of managers gets, since these members are many.
 fn seeds() -> impl Iterator<Item = u64> {
     let asked = std::env::var("SIM_SEEDS").ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(50);
-    1..=(asked / 10).max(3)
+    1..=(asked / 40).max(3)
 }
 
 fn converges(world: &mut World, most_ms: u64, what: &str) {
