@@ -144,15 +144,16 @@ fn false_deaths(settings: &Settings, seed: u64) -> u64 {
     world.false_deaths
 }
 
-/// The figure of BENCHMARKS.md comes of `SIM_SEEDS=100` and more.
+/// Plain SWIM is run beside it to be compared with. In this world it kills nobody either: who was starved reads what has
+/// arrived in the order in which it came, before and after its timers.
 #[test]
-fn health_saves_the_healthy() {
+fn a_tenth_that_starves_kills_no_healthy_one() {
     let plain = Settings { most_awareness: 0, ..Settings::default() };
     let sums =
         seeds().take(5).map(|seed| (false_deaths(&Settings::default(), seed), false_deaths(&plain, seed)));
     let (with, without) = sums.fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
     println!("false deaths, 10 of 100 starved: {with} with local health, {without} by plain SWIM");
-    assert!(with * 50 <= without, "{with} with local health, {without} by plain SWIM");
+    assert_eq!(with, 0);
 }
 
 /// At most 200 bytes per second and member, however many there are.
