@@ -341,7 +341,7 @@ impl Gossip {
             return;
         };
         if target == accuser
-            || !self.known(target).is_some_and(|known| known.id().life == accusation.target.life)
+            || self.known(target).is_none_or(|known| known.id().life != accusation.target.life)
         {
             return;
         }
