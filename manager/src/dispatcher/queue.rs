@@ -20,7 +20,7 @@ pub struct Queue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Nothing,
-    Incremental(Assignment),
+    Incremental(Box<Assignment>),
     /// Too much was missed: derive the whole and go on from there with [`Queue::starting_at`].
     StartOver,
 }
@@ -60,7 +60,7 @@ impl Queue {
         let (applies_to, results_in) = (self.sent, self.results_in);
         self.sent = results_in;
         let changes = std::mem::take(&mut self.changes);
-        Next::Incremental(Assignment::Incremental { applies_to, results_in, changes })
+        Next::Incremental(Box::new(Assignment::Incremental { applies_to, results_in, changes }))
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
                 queue.push(index, (0..count).map(drop_peer).collect());
                 pushed += usize::from(count);
                 if read && let Next::Incremental(message) = queue.take() {
-                    if let Assignment::Incremental { changes, .. } = &message {
+                    if let Assignment::Incremental { changes, .. } = &*message {
                         taken += changes.len();
                     }
-                    prop_assert!(held.take(message).is_ok());
+                    prop_assert!(held.take(*message).is_ok());
                     prop_assert_eq!(taken, pushed);
                 }
             }

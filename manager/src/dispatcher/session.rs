@@ -217,7 +217,9 @@ impl Live {
     fn next(&self) -> Option<v1::ManagerMessage> {
         match self.outbox.take() {
             Next::Nothing => None,
-            Next::Incremental(assignment) => Some((&readable(assignment, self.registration.features)).into()),
+            Next::Incremental(assignment) => {
+                Some((&readable(*assignment, self.registration.features)).into())
+            }
             Next::StartOver => {
                 let whole = self.seat.applied.start_over(self.registration.node, &self.outbox);
                 Some((&Assignment::Complete(whole)).into())
