@@ -167,7 +167,7 @@ pub fn permits(method: Method, standing: Standing) -> bool {
             LocalOperator | Manager | User(Admin) => true,
             Worker | Anonymous | User(Viewer | Operator) => false,
         },
-        JoinRaft | LeaveRaft | ReadIndex | Heard | Propose | Greet | Append | Vote | PreVote
+        JoinRaft | LeaveRaft | ReadIndex | Heard | Weigh | Propose | Greet | Append | Vote | PreVote
         | InstallSnapshot | TransferLeader => match standing {
             Manager => true,
             LocalOperator | Worker | Anonymous | User(_) => false,
@@ -191,7 +191,7 @@ fn by_certificate(method: Method) -> bool {
         | GetNetwork | RemoveNetwork | PruneNetworks | ListEndpoints | Backup | SetLock | GetUnlockKey
         | CreateJoinToken | ListJoinTokens | RevokeJoinToken | CreateUser | ListUsers | RemoveUser
         | WatchEvents | Session | Leave | CreateEndpoints | ReleaseEndpoints | JoinRaft | LeaveRaft
-        | ReadIndex | Heard | Propose => false,
+        | ReadIndex | Heard | Weigh | Propose => false,
     }
 }
 

@@ -36,7 +36,7 @@ methods! {
     }
     Dispatcher { Session, Leave }
     Attachments { CreateEndpoints, ReleaseEndpoints }
-    Membership { JoinRaft, LeaveRaft, ReadIndex, Heard, Propose, Greet }
+    Membership { JoinRaft, LeaveRaft, ReadIndex, Heard, Weigh, Propose, Greet }
     Recovery { Survey }
     Raft { Append, Vote, PreVote, InstallSnapshot, TransferLeader }
 }
@@ -81,6 +81,7 @@ impl Method {
             | Self::LeaveRaft
             | Self::ReadIndex
             | Self::Heard
+            | Self::Weigh
             | Self::Propose
             | Self::Greet
             | Self::Survey

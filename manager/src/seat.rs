@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::authorise::Authorized;
 use crate::caller::Identity;
 use crate::gate::Gate;
+use crate::leader::Doubts;
 use crate::linearize::Linearizer;
 use crate::links::Links;
 use crate::propose::{Done, Proposer};
@@ -37,6 +38,8 @@ pub struct Seat {
     pub proposer: Proposer,
     pub credentials: Credentials,
     pub host_routes: HostRoutes,
+    /// What nodes say of each other.
+    pub doubts: Doubts,
     /// For so long a leader may be silent before another is wanted.
     pub leader_silence: Duration,
     /// The feature level this manager announces and keeps to.
@@ -64,6 +67,7 @@ impl Seat {
             members: tokio::sync::Mutex::new(()),
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             tasks: TaskTracker::new(),
+            doubts: Doubts::default(),
             audit,
             leader_silence,
             applied,

@@ -15,6 +15,7 @@ mod data_plane;
 mod disks;
 mod events;
 mod failover;
+mod gossip;
 mod harness;
 mod hostile;
 mod init;

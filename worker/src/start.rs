@@ -90,6 +90,7 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
         programmed: host.programmed.subscribe(),
         trusted: host.trusted.subscribe(),
         trouble: host.trouble.subscribe(),
+        unanswered: host.liveness.watch_unanswered(),
     };
     let stop = tasks.session.clone();
     host.tasks.spawn(session::follow(host.managers.clone(), host.assignments.clone(), registration, stop));

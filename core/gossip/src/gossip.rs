@@ -56,6 +56,10 @@ pub enum Effect {
         of: Number,
         ms: u64,
     },
+    /// This member itself asked `of`, and had others ask, and there was no answer. Holds until `of` is alive again.
+    Unanswered {
+        of: Number,
+    },
 }
 
 enum Due {
@@ -462,6 +466,9 @@ impl Gossip {
                 let key = self.arm(0, Due::Foca(timer));
                 self.suspicions.by_slot.get_mut(&member_id.slot)?.timer = Some(key);
                 self.accuse(member_id.slot, ME, incarnation);
+                if let Some(member) = self.roster.member(member_id.slot) {
+                    self.out.push(Effect::Unanswered { of: member.number });
+                }
                 Some(member_id.slot)
             }
             // Who is dead stays known as long as it is on the roster.

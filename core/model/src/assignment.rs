@@ -69,6 +69,9 @@ pub struct Peer {
 /// UDP and TCP.
 pub const GOSSIP_PORT: u16 = 7946;
 
+/// Nodes that one node may name to its manager as silent. Of more the first count: the others have their usual time.
+pub const MOST_DOUBTS: usize = 64;
+
 /// A node as the others gossip with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

@@ -30,8 +30,8 @@ mod wipe;
 pub use access::{IssuedToken, MAX_USER_NAME_BYTES, TokenFault, TokenUse, User, UserRole, is_user_name};
 pub use address::{MacAddr, ParseMacError, mac_for_ip};
 pub use assignment::{
-    Assigned, Assignment, ChainError, Change, DriverDefaults, GOSSIP_PORT, ManagerPeer, Member, Peer,
-    Revision,
+    Assigned, Assignment, ChainError, Change, DriverDefaults, GOSSIP_PORT, MOST_DOUBTS, ManagerPeer, Member,
+    Peer, Revision,
 };
 pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use swarm_model::{DnsName, Endpoint, EndpointId};
+use swarm_model::{DnsName, Endpoint, EndpointId, NodeId};
 
 /// How long an answer may be kept, in seconds.
 pub const TTL_S: u32 = 5;
@@ -36,6 +36,7 @@ struct Entry {
 struct Named {
     ip: IpAddr,
     endpoint: EndpointId,
+    node: NodeId,
 }
 
 impl Zone {
@@ -67,7 +68,7 @@ impl Zone {
         for ip in &ips {
             insert_sorted(self.addresses.entry(*ip).or_default(), endpoint.id);
             for name in &names {
-                let at = Named { ip: *ip, endpoint: endpoint.id };
+                let at = Named { ip: *ip, endpoint: endpoint.id, node: endpoint.node };
                 insert_sorted(self.names.entry(name.clone()).or_default(), at);
             }
         }
@@ -94,7 +95,7 @@ impl Zone {
     }
 
     /// The network's part of an answer; `name` in lower case. Returns whether the name is known here.
-    fn lookup(&self, name: &str, ips: &mut Vec<IpAddr>, wanted: impl Fn(&IpAddr) -> bool) -> bool {
+    fn lookup(&self, name: &str, found: &mut Vec<Named>, wanted: impl Fn(&IpAddr) -> bool) -> bool {
         let own = match name.split_once('.') {
             None => name,
             Some((own, network)) if network == self.network => own,
@@ -102,8 +103,8 @@ impl Zone {
         };
         let Some(named) = self.names.get(own) else { return false };
         for at in named {
-            if wanted(&at.ip) && !ips.contains(&at.ip) {
-                ips.push(at.ip);
+            if wanted(&at.ip) && !found.iter().any(|other| other.ip == at.ip) {
+                found.push(*at);
             }
         }
         true
@@ -158,9 +159,22 @@ pub enum Answer {
     Unknown,
 }
 
-/// Asks the networks of one sandbox. `name` is lower case and without the last dot. `turn` rotates answers of several
-/// addresses: one more each time gives each address its turn to be the first.
-pub fn answer<'a>(zones: impl IntoIterator<Item = &'a Zone>, name: &str, kind: Kind, turn: u64) -> Answer {
+/// In which order several addresses are told.
+#[derive(Clone, Copy)]
+pub struct Order<'o> {
+    /// One more each time gives each address its turn to be the first.
+    pub turn: u64,
+    /// Nodes whose addresses come after all others. They are told all the same: who is doubted may be well.
+    pub last: &'o dyn Fn(&NodeId) -> bool,
+}
+
+/// Asks the networks of one sandbox. `name` is lower case and without the last dot.
+pub fn answer<'a>(
+    zones: impl IntoIterator<Item = &'a Zone>,
+    name: &str,
+    kind: Kind,
+    order: Order<'_>,
+) -> Answer {
     if let Some(ip) = reverse_name(name) {
         return answer_reverse(zones, ip, kind);
     }
@@ -170,16 +184,17 @@ pub fn answer<'a>(zones: impl IntoIterator<Item = &'a Zone>, name: &str, kind: K
         Kind::Any => true,
         Kind::Ptr | Kind::Other => false,
     };
-    let (mut ips, mut known) = (Vec::new(), false);
+    let (mut found, mut known) = (Vec::new(), false);
     for zone in zones {
-        known |= zone.lookup(name, &mut ips, wanted);
+        known |= zone.lookup(name, &mut found, wanted);
     }
-    match (known, ips.len()) {
+    match (known, found.len()) {
         (false, _) => Answer::Unknown,
         (true, 0) => Answer::Empty,
         (true, many) => {
-            ips.rotate_left((turn % many as u64) as usize);
-            Answer::Addresses(ips)
+            found.rotate_left((order.turn % many as u64) as usize);
+            found.sort_by_key(|at| (order.last)(&at.node));
+            Answer::Addresses(found.into_iter().map(|at| at.ip).collect())
         }
     }
 }

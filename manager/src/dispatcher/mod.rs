@@ -102,7 +102,13 @@ async fn first_message(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<v1:
     let first = timeout(REGISTER_DEADLINE, inbound.message()).await.map_err(|_| expected())??;
     match first.and_then(|message| message.message) {
         Some(Message::Register(register)) => Ok(register),
-        Some(Message::Heartbeat(_) | Message::Programmed(_) | Message::Trust(_) | Message::Trouble(_))
+        Some(
+            Message::Heartbeat(_)
+            | Message::Programmed(_)
+            | Message::Trust(_)
+            | Message::Trouble(_)
+            | Message::Doubts(_),
+        )
         | None => Err(expected()),
     }
 }

@@ -13,7 +13,7 @@ use crate::seat::Seat;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::CaDigest;
-use swarm_model::{Assignment, NodeState, SessionId};
+use swarm_model::{Assignment, MOST_DOUBTS, NodeState, SessionId};
 use swarm_proto::v1::manager_message::Message;
 use swarm_proto::v1::{self, worker_message};
 use swarm_state::Command;
@@ -113,6 +113,9 @@ impl Live {
     pub async fn run(mut self, inbound: Streaming<v1::WorkerMessage>) {
         let end = self.serve(inbound).await;
         let current = self.seat.applied.hub().close(self.registration.node, &self.outbox);
+        if current {
+            self.seat.doubts.forget(self.registration.node);
+        }
         tracing::debug!(node = %self.registration.node, ?end, "session ended");
         if let Some(status) = end.status() {
             // A full or closed stream loses only the reason.
@@ -171,6 +174,10 @@ impl Live {
             Some(worker_message::Message::Trouble(trouble)) => {
                 self.trouble.hear(&trouble.sentence);
                 self.note_trouble();
+            }
+            Some(worker_message::Message::Doubts(doubts)) => {
+                let of = doubts.nodes.iter().take(MOST_DOUBTS).filter_map(|node| node.parse().ok());
+                self.seat.doubts.hear(self.registration.node, of.collect());
             }
             Some(worker_message::Message::Trust(trust)) => {
                 self.trusted = trust.root_digest.as_slice().try_into().ok().map(CaDigest::from_bytes);

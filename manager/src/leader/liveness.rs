@@ -36,11 +36,12 @@ pub struct Verdict {
 }
 
 impl Liveness {
-    /// Judges all nodes. `served`: nodes that hold a session with any manager the leader could ask.
+    /// Judges all nodes. `served`: nodes that hold a session with any manager the leader could ask. `missing`: those that
+    /// other nodes have no answer from, which cost who is not served its grace, and who is nothing.
     pub fn judge(
         &mut self,
         nodes: impl Iterator<Item = (NodeId, Spell)>,
-        served: &BTreeSet<NodeId>,
+        (served, missing): (&BTreeSet<NodeId>, &BTreeSet<NodeId>),
         (now, graces): (Instant, Graces),
     ) -> Vec<Verdict> {
         let mut still = BTreeMap::new();
@@ -51,7 +52,7 @@ impl Liveness {
             };
             let since = self.since(node, spell, now);
             let grace = if next == NodeState::Down { graces.down } else { graces.unknown };
-            if now.saturating_duration_since(since) >= grace {
+            if missing.contains(&node) || now.saturating_duration_since(since) >= grace {
                 verdicts.push(Verdict { node, state: next });
             }
             still.insert(node, (spell, since));
@@ -92,7 +93,7 @@ mod tests {
         let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
         let mut judge = |state, seconds| {
             let now = start + Duration::from_secs(seconds);
-            liveness.judge([(node(1), spell(state, 1))].into_iter(), &nobody, (now, GRACE))
+            liveness.judge([(node(1), spell(state, 1))].into_iter(), (&nobody, &nobody), (now, GRACE))
         };
         assert_eq!(judge(NodeState::Ready, 0), []);
         assert_eq!(judge(NodeState::Ready, 3), []);
@@ -114,7 +115,7 @@ mod tests {
         let mut judge = |since_ms, seconds| {
             let now = start + Duration::from_secs(seconds);
             let unknown = spell(NodeState::Unknown, since_ms);
-            liveness.judge([(node(1), unknown)].into_iter(), &nobody, (now, GRACE)).len()
+            liveness.judge([(node(1), unknown)].into_iter(), (&nobody, &nobody), (now, GRACE)).len()
         };
         assert_eq!([judge(1, 0), judge(1, 6)], [0, 1]);
         assert_eq!([judge(2, 7), judge(2, 12), judge(2, 13)], [0, 0, 1]);
@@ -126,7 +127,11 @@ mod tests {
         let (nobody, someone) = (BTreeSet::new(), BTreeSet::from([node(1)]));
         let mut judge = |served: &BTreeSet<NodeId>, seconds| {
             let now = start + Duration::from_secs(seconds);
-            liveness.judge([(node(1), spell(NodeState::Ready, 1))].into_iter(), served, (now, GRACE))
+            liveness.judge(
+                [(node(1), spell(NodeState::Ready, 1))].into_iter(),
+                (served, &BTreeSet::new()),
+                (now, GRACE),
+            )
         };
         assert_eq!(judge(&nobody, 0), []);
         assert_eq!(judge(&someone, 3), []);
@@ -135,13 +140,30 @@ mod tests {
         assert_eq!(judge(&nobody, 9).len(), 1);
     }
 
+    /// I14, I15: what other nodes say takes from nobody what a session gives.
+    #[test]
+    fn who_is_missed_by_others_has_no_grace_without_a_session_and_loses_nothing_with_one() {
+        let (mut liveness, now, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
+        let missed = BTreeSet::from([node(1)]);
+        let mut judge = |state, served| {
+            let nodes = [(node(1), spell(state, 1)), (node(2), spell(state, 1))].into_iter();
+            liveness.judge(nodes, (served, &missed), (now, GRACE))
+        };
+        assert_eq!(judge(NodeState::Ready, &missed), []);
+        let verdict = |state| [Verdict { node: node(1), state }];
+        assert_eq!(judge(NodeState::Ready, &nobody), verdict(NodeState::Unknown));
+        assert_eq!(judge(NodeState::Unknown, &nobody), verdict(NodeState::Down));
+        assert_eq!(judge(NodeState::Down, &nobody), []);
+        assert_eq!(judge(NodeState::Disconnected, &nobody), []);
+    }
+
     #[test]
     fn nodes_that_never_came_or_said_good_bye_stay_as_they_are() {
         let (mut liveness, start, nobody) = (Liveness::default(), Instant::now(), BTreeSet::new());
         let nodes = [(node(1), spell(NodeState::Pending, 1)), (node(2), spell(NodeState::Disconnected, 1))];
         for seconds in 0..20 {
             let now = start + Duration::from_secs(seconds);
-            assert_eq!(liveness.judge(nodes.into_iter(), &nobody, (now, GRACE)), []);
+            assert_eq!(liveness.judge(nodes.into_iter(), (&nobody, &nobody), (now, GRACE)), []);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod corrections;
 mod departures;
+mod doubts;
 mod level;
 mod liveness;
 mod ring;
@@ -17,6 +18,7 @@ use crate::recovery;
 use crate::seat::Seat;
 pub use corrections::{corrections, members};
 pub use departures::{Departure, heir, next_departure, others_decide};
+pub use doubts::{Doubt, Doubts};
 use futures::StreamExt;
 pub use level::{Said, rise, too_old};
 use liveness::{Graces, Liveness, Spell, Verdict};
@@ -26,7 +28,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarm_model::{ClusterSettings, Node, NodeId, NodeState};
-use swarm_raft::Status;
+use swarm_proto::v1;
+use swarm_raft::{Member, Status};
 use swarm_state::{Command, State};
 pub use tell::tell_of_leaders;
 use tokio_util::sync::CancellationToken;
@@ -37,12 +40,15 @@ const ROUNDS: u32 = 4;
 const UNKNOWN_AFTER: u32 = 1;
 /// Heartbeats an unknown node has to come back before it is down. Its own silence took three more before that.
 const DOWN_AFTER: u32 = 2;
+/// For telling the leader whom nodes miss: a manager judges its own nodes whether or not it hears that.
+const PASS_ON_DEADLINE: Duration = Duration::from_millis(300);
 /// Proposals of one round under way together: a manager that is lost may take a thousand nodes along.
 const VERDICTS_AT_ONCE: usize = 64;
 
 /// Runs until stopped.
 pub async fn watch_over(seat: Arc<Seat>, stop: CancellationToken) {
-    let mut rounds = Rounds { leads: false, liveness: Liveness::default(), ring: ring::Seen::default() };
+    let mut rounds =
+        Rounds { leads: false, liveness: Liveness::default(), ring: ring::Seen::default(), passed_on: false };
     let mut roles = seat.applied.watch_roles();
     let work = async {
         loop {
@@ -66,6 +72,8 @@ struct Rounds {
     leads: bool,
     liveness: Liveness,
     ring: ring::Seen,
+    /// Whether the leader was told of doubts last time.
+    passed_on: bool,
 }
 
 impl Rounds {
@@ -73,7 +81,10 @@ impl Rounds {
         let status = seat.raft.status();
         let leads = match leader(&status) {
             Leader::Here => true,
-            Leader::There(_) => false,
+            Leader::There(leader) => {
+                self.pass_on(seat, &leader).await;
+                false
+            }
             // Nothing can be written; the graces begin anew with the next leader.
             Leader::Nowhere => return self.liveness = Liveness::default(),
         };
@@ -91,26 +102,50 @@ impl Rounds {
         }
     }
 
+    /// Tells the leader whom the nodes with sessions here miss; once also that they miss nobody any more. Lost, it is told
+    /// again with the next round, or counts no more.
+    async fn pass_on(&mut self, seat: &Seat, leader: &Member) {
+        let doubts = seat.doubts.here();
+        if doubts.is_empty() && !self.passed_on {
+            return;
+        }
+        let doubt = |doubt: &Doubt| v1::Doubt { by: doubt.by.to_string(), of: doubt.of.to_string() };
+        let request = v1::WeighRequest { doubts: doubts.iter().map(doubt).collect() };
+        let call = async {
+            let mut client = seat.links.membership(leader).await.ok()?;
+            client.weigh(request).await.ok()
+        };
+        let told = tokio::time::timeout(PASS_ON_DEADLINE, call).await.ok().flatten().is_some();
+        self.passed_on = told && !doubts.is_empty();
+    }
+
     async fn judge_nodes(&mut self, seat: &Seat, status: &Status) {
         let view = View { me: seat.me().node, leads: self.leads, status };
         let graces = Graces { unknown: heartbeat(seat) * UNKNOWN_AFTER, down: heartbeat(seat) * DOWN_AFTER };
+        let missing = seat.doubts.missing(Instant::now());
         let verdicts = seat.applied.read(|state| {
             let nodes = || state.nodes().filter(|node| view.concerns(state, node));
             let served: BTreeSet<NodeId> =
                 nodes().filter(|node| view.is_served(seat, state, node)).map(|node| node.id).collect();
             let judged = nodes()
                 .map(|node| (node.id, Spell { state: node.status.state, since_ms: node.status.since_ms }));
-            self.liveness.judge(judged, &served, (Instant::now(), graces))
+            self.liveness.judge(judged, (&served, &missing), (Instant::now(), graces))
         });
-        let records = verdicts.into_iter().map(|verdict| record_verdict(seat, verdict));
+        let records = verdicts
+            .into_iter()
+            .map(|verdict| record_verdict(seat, verdict, missing.contains(&verdict.node)));
         futures::stream::iter(records).buffer_unordered(VERDICTS_AT_ONCE).collect::<()>().await;
     }
 }
 
 /// Guarded by the session: a node that has come back meanwhile is left alone.
-async fn record_verdict(seat: &Seat, Verdict { node, state }: Verdict) {
+async fn record_verdict(seat: &Seat, Verdict { node, state }: Verdict, is_missed: bool) {
     let session = seat.applied.read(|s| s.session(&node).map(|session| session.id));
-    let message = "no manager has heard from it".to_owned();
+    let message = match is_missed {
+        true => "no manager has heard from it, and other nodes have no answer from it",
+        false => "no manager has heard from it",
+    };
+    let message = message.to_owned();
     if let Err(e) = seat.propose_own(Command::SetNodeStatus { node, state, message, session }).await {
         tracing::debug!(%node, %state, reason = %e, "a node's state was not recorded");
     }

@@ -12,10 +12,12 @@ use crate::caller::{Caller, FORWARDED};
 use crate::codec::{decode, encode};
 use crate::failure::member;
 use crate::gate::{Admitted, Door};
+use crate::leader::Doubt;
 use crate::leadership::{Leader, leader, leader_now};
 use crate::method::Method;
 use crate::seat::{Seat, request_id};
 use std::sync::Arc;
+use std::time::Instant;
 use swarm_proto::v1;
 use swarm_proto::v1::membership_client::MembershipClient;
 use swarm_proto::v1::membership_server::Membership;
@@ -90,6 +92,16 @@ impl Membership for MembershipService {
             }
             Leader::There(_) | Leader::Nowhere => Err(Status::aborted("this manager is not the leader")),
         }
+    }
+
+    async fn weigh(&self, request: Request<v1::WeighRequest>) -> Result<Response<v1::WeighResponse>, Status> {
+        let permit = self.seat.gate.admit(Door::Tls, Method::Weigh, request).await?.permit;
+        let manager = calling_node(&permit)?;
+        let doubt =
+            |doubt: &v1::Doubt| Some(Doubt { by: doubt.by.parse().ok()?, of: doubt.of.parse().ok()? });
+        let doubts = permit.request().doubts.iter().filter_map(doubt).collect();
+        self.seat.doubts.pass_on(manager, doubts, Instant::now());
+        Ok(Response::new(v1::WeighResponse {}))
     }
 
     /// By the records as they are: addresses must be heard of while there is no quorum, or there will be none.

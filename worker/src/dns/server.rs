@@ -5,6 +5,7 @@ use super::forward::{Forwarder, MOST_OF_ONE};
 use super::message::{Transport, Verdict, judge};
 use super::tcp::{IDLE, read_message, write_message};
 use crate::assignment::Assignments;
+use crate::gossip::Liveness;
 use arc_swap::ArcSwap;
 use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
 use std::io;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use swarm_model::NetworkId;
 use swarm_netns::NetNs;
+use swarm_overlay::dns::Order;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +50,7 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) queries: Arc<Queries>,
+    pub(crate) liveness: Arc<Liveness>,
 }
 
 struct Server {
@@ -95,7 +98,8 @@ impl Server {
     fn judge(&self, query: &[u8], transport: Transport) -> Verdict {
         let verdict = judge(query, transport, |name, kind| {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            self.context.assignments.zones.ask(&self.context.names.0.load(), name, kind, turn)
+            let order = Order { turn, last: &|node| self.context.liveness.is_doubted(node) };
+            self.context.assignments.zones.ask(&self.context.names.0.load(), (name, kind), order)
         });
         self.context.queries.count(&verdict);
         verdict

@@ -4,7 +4,7 @@
 use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
 use swarm_model::{Assigned, Change, Endpoint, EndpointId, Network, NetworkId, Revision, SandboxId};
-use swarm_overlay::dns::{Answer, Kind, Zone, answer};
+use swarm_overlay::dns::{Answer, Kind, Order, Zone, answer};
 
 /// Follows the assignment change by change; one endpoint's change costs the same on a small and on a large network.
 #[derive(Default)]
@@ -80,11 +80,16 @@ impl Zones {
 
     /// Asks those networks; the second answer is whether an unknown name may be asked for outside: only when one of
     /// them leads outside.
-    pub(crate) fn ask(&self, networks: &[NetworkId], name: &str, kind: Kind, turn: u64) -> (Answer, bool) {
+    pub(crate) fn ask(
+        &self,
+        networks: &[NetworkId],
+        (name, kind): (&str, Kind),
+        order: Order<'_>,
+    ) -> (Answer, bool) {
         let table = self.table.read();
         let own = || networks.iter().filter_map(|id| table.networks.get(id));
         let outside = own().any(|network| !network.internal);
-        (answer(own().map(|network| &network.zone), name, kind, turn), outside)
+        (answer(own().map(|network| &network.zone), name, kind, order), outside)
     }
 }
 

@@ -195,6 +195,7 @@ impl Member {
                     tracing::info!(node = %of.node(), ?verdict, "gossip says");
                     self.liveness.set(of.node(), verdict);
                 }
+                Effect::Unanswered { of } => self.liveness.missed(of.node()),
                 Effect::RoundTrip { of, ms } => self.liveness.answered(of.node(), ms),
             }
         }

@@ -42,6 +42,7 @@ impl Live {
             names: self.names.clone(),
             forwarder: host.forwarder.clone(),
             queries: host.queries.clone(),
+            liveness: host.liveness.clone(),
         };
         let serving = dns::serve(&self.netns, context, self.stop.clone(), &host.tasks).await;
         serving.map_err(|e| WorkerError::Internal(format!("could not answer names at 127.0.0.11: {e}")))

@@ -8,9 +8,10 @@ use super::troubles::{Trouble, Weight};
 use crate::WorkerConfig;
 use crate::assignment::{Assignments, Expected};
 use crate::config::Here;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{Assigned, Assignment, EndpointId, Revision};
+use swarm_model::{Assigned, Assignment, EndpointId, MOST_DOUBTS, NodeId, Revision};
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::v1::{self, manager_message::Message, worker_message};
 use tokio::sync::{mpsc, watch};
@@ -43,6 +44,8 @@ pub(crate) struct Registration {
     pub(crate) trusted: watch::Receiver<Option<[u8; 32]>>,
     /// What an operator should know of this node; empty: nothing.
     pub(crate) trouble: watch::Receiver<String>,
+    /// Nodes that gossip asked from here, in vain.
+    pub(crate) unanswered: watch::Receiver<BTreeSet<NodeId>>,
 }
 
 /// Holds sessions, one at a time, until stopped.
@@ -197,6 +200,8 @@ impl Session<'_> {
         // Also that there is none: the record may still tell of what is over.
         let mut trouble = self.registration.trouble.clone();
         trouble.mark_changed();
+        let mut unanswered = self.registration.unanswered.clone();
+        unanswered.mark_changed();
         outgoing.try_send(self.register()).map_err(|e| ended(Weight::NotNow, e.to_string()))?;
         let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
         let opening = async {
@@ -222,7 +227,7 @@ impl Session<'_> {
         self.managers.opened(Current { addr: addr.to_owned(), node, channel });
         tracing::info!("session {} with manager {addr}", welcome.session);
         let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
-        Ok(Open { outgoing, incoming, programmed, trusted, trouble, beat })
+        Ok(Open { outgoing, incoming, programmed, trusted, trouble, unanswered, beat })
     }
 
     fn register(&self) -> v1::WorkerMessage {
@@ -265,6 +270,7 @@ impl Session<'_> {
                 Ok(()) = open.programmed.changed() => open.acknowledge(),
                 Ok(()) = open.trusted.changed() => open.tell_trust(),
                 Ok(()) = open.trouble.changed() => open.tell_trouble(),
+                Ok(()) = open.unanswered.changed() => open.tell_doubts(),
                 () = tokio::time::sleep_until(silent) => {
                     Err(ended(Weight::Unreachable, format!("silent for {SILENT_BEATS} heartbeats")))
                 }
@@ -324,6 +330,7 @@ struct Open {
     programmed: watch::Receiver<Revision>,
     trusted: watch::Receiver<Option<[u8; 32]>>,
     trouble: watch::Receiver<String>,
+    unanswered: watch::Receiver<BTreeSet<NodeId>>,
     beat: Duration,
 }
 
@@ -347,6 +354,12 @@ impl Open {
     fn tell_trouble(&mut self) -> Result<(), Ended> {
         let sentence = self.trouble.borrow_and_update().clone();
         self.say(worker_message::Message::Trouble(v1::Trouble { sentence }))
+    }
+
+    fn tell_doubts(&mut self) -> Result<(), Ended> {
+        let unanswered = self.unanswered.borrow_and_update().clone();
+        let nodes = unanswered.iter().take(MOST_DOUBTS).map(ToString::to_string).collect();
+        self.say(worker_message::Message::Doubts(v1::Doubts { nodes }))
     }
 
     fn say(&self, message: worker_message::Message) -> Result<(), Ended> {

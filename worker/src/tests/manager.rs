@@ -350,7 +350,8 @@ impl Manager {
             Some(
                 worker_message::Message::Register(_)
                 | worker_message::Message::Trust(_)
-                | worker_message::Message::Trouble(_),
+                | worker_message::Message::Trouble(_)
+                | worker_message::Message::Doubts(_),
             )
             | None => {}
         }

@@ -82,6 +82,22 @@ fn the_last_life_counts() {
     }
 }
 
+/// What managers wait for: two that found it themselves, whatever they heard.
+#[test]
+fn two_miss_a_dead_one_by_their_own_probes() {
+    for (members, most_ms) in [(3, 5_000), (50, 8_000)] {
+        for seed in seeds() {
+            let mut world = World::new(members, Settings::default(), seed);
+            world.run_for(5_000);
+            world.kill(1);
+            let took = world.run_until(most_ms, |world| world.members[1].missed_by.len() >= 2);
+            println!("{members} members: two missed the dead one after {took:?} ms");
+            assert!(took.is_some(), "seed {seed}");
+            assert!(world.members.iter().enumerate().all(|(m, of)| m == 1 || of.missed_by.is_empty()));
+        }
+    }
+}
+
 /// S100: packets of old, which nobody has opened before, as after a restart of who takes them.
 #[test]
 fn old_packets_neither_kill_nor_raise() {

@@ -4,7 +4,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use swarm_gossip::frame::{HEADER_BYTES, TAG_BYTES};
 use swarm_gossip::{Effect, Gossip, Number, Settings, Verdict};
@@ -28,6 +28,8 @@ pub struct Member {
     /// What its clock is ahead of the world's.
     pub clock_ahead: u64,
     pub island: usize,
+    /// Those that asked it themselves and had no answer.
+    pub missed_by: BTreeSet<usize>,
     life: u32,
     wakes_at: u64,
 }
@@ -99,6 +101,7 @@ impl World {
             starves: false,
             clock_ahead: 0,
             island: 0,
+            missed_by: BTreeSet::new(),
             life: 1,
             wakes_at: u64::MAX,
         };
@@ -201,6 +204,7 @@ impl World {
                         self.false_deaths += 1;
                     }
                 }
+                Effect::Unanswered { of } => drop(self.members[index(of)].missed_by.insert(member)),
                 Effect::Verdict { .. } | Effect::RoundTrip { .. } => {}
             }
         }
