@@ -1,6 +1,6 @@
 //! Nodes: list, look, change, remove. Knows: what is shown of a node. Must not know: when a change is allowed.
 
-use crate::api::reachability::{Reachabilities, reachabilities};
+use crate::api::reachability::{Reachabilities, as_heard, reachabilities};
 use crate::api::root::tls_status;
 use crate::authorise::{Authorized, Denied, permits_role};
 use crate::claims::check_labels;
@@ -49,7 +49,7 @@ pub async fn update(
     let command = permit.map(|_| Command::UpdateNode(UpdateNode { node, update, if_revision }));
     match seat.proposer.propose(command, request).await?.reply {
         Reply::Node(node) => {
-            let reachable = reachabilities(seat).await;
+            let reachable = as_heard(seat).await;
             Ok(seat.applied.read(|state| v1::UpdateNodeResponse {
                 node: Some(shown(state, &node, &reachable)),
                 endpoints: state.endpoints_of(&node.id).map(Into::into).collect(),

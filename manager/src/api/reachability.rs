@@ -62,6 +62,12 @@ pub async fn reachabilities(seat: &Seat) -> Reachabilities {
     there(seat, &seat.raft.status()).await
 }
 
+/// What Raft knows without asking each of them: a change must not cost a handshake with every manager. Who has no room is
+/// not in it.
+pub async fn as_heard(seat: &Seat) -> Reachabilities {
+    heard(seat, &seat.raft.status()).await
+}
+
 /// As `heard`, and who has no room for changes, as each says itself. Without a quorum all others are asked, because Raft
 /// knows then only whom a leader has missed; else those that the leader hears, who answer at once.
 async fn there(seat: &Seat, status: &Status) -> Reachabilities {

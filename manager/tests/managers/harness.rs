@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use swarm_identity::{
-    Credentials, Dialler, JoinToken, Limits, Listener, NodeIdentity, NodeKey, RootCa, Subject, Validity,
-    admission, new_key_and_csr, random,
+    Connections, Credentials, Dialler, JoinToken, Limits, Listener, NodeIdentity, NodeKey, RootCa, Subject,
+    Validity, admission, new_key_and_csr, random,
 };
 use swarm_manager::{FirstNode, Manager, ManagerConfig, NewCluster, StoreKey, Timing};
 use swarm_model::{Availability, ClusterSettings, NodeId, Role};
@@ -32,6 +32,8 @@ pub fn now_ms() -> u64 {
 /// One manager and what serves it.
 pub struct Host {
     pub manager: Manager,
+    /// At its port.
+    pub connections: Connections,
     pub credentials: Credentials,
     pub addr: SocketAddr,
     dir: Option<Arc<TempDir>>,
@@ -107,7 +109,9 @@ impl Host {
         let served = runtime.spawn(serve(raft, key.clone(), credentials.clone(), addr)).await.unwrap();
         let runtime = Some(runtime);
         match served {
-            Ok((manager, addr)) => Ok(Self { manager, credentials, addr, dir: Some(dir), key, runtime }),
+            Ok((manager, connections, addr)) => {
+                Ok(Self { manager, connections, credentials, addr, dir: Some(dir), key, runtime })
+            }
             Err(error) => {
                 end(runtime);
                 Err(error)
@@ -187,15 +191,15 @@ async fn serve(
     key: StoreKey,
     credentials: Credentials,
     addr: SocketAddr,
-) -> Result<(Manager, SocketAddr), String> {
+) -> Result<(Manager, Connections, SocketAddr), String> {
     let bound = Listener::bind(addr, credentials.clone(), Limits::default()).await;
     let listener = bound.map_err(|e| e.to_string())?;
-    let addr = listener.local_addr();
+    let (addr, connections) = (listener.local_addr(), listener.connections());
     let mut config = ManagerConfig::new(raft, key, addr);
     config.timing = timing();
     let manager = Manager::start(config, credentials).await.map_err(|e| e.to_string())?;
     tokio::spawn(swarm_identity::serve(listener, manager.tls_routes(), CancellationToken::new()));
-    Ok((manager, addr))
+    Ok((manager, connections, addr))
 }
 
 /// What is left of a crashed host.

@@ -34,6 +34,26 @@ async fn any_manager_takes_writes_and_answers_what_was_just_written() {
     assert_eq!((quorum.voters, quorum.reachable, quorum.survives()), (3, 3, 1));
 }
 
+/// Seen by the benchmark of writes: each change of a node asked every other manager over a connection of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_a_node_costs_no_connection() {
+    const CHANGES: u64 = 40;
+    let hosts = three().await;
+    let mut control = hosts[0].control().await;
+    let before: u64 = hosts.iter().map(|host| host.connections.counts().accepted).sum();
+    for number in 0..CHANGES {
+        let update = v1::UpdateNodeRequest {
+            reference: "n2".to_owned(),
+            labels_add: [("n".to_owned(), number.to_string())].into(),
+            ..v1::UpdateNodeRequest::default()
+        };
+        control.update_node(update).await.unwrap();
+    }
+    let after: u64 = hosts.iter().map(|host| host.connections.counts().accepted).sum();
+    // Managers look for each other now and then whatever is asked of them.
+    assert!(after - before < CHANGES / 2, "{} connections for {CHANGES} changes", after - before);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_joins_through_a_follower_and_holds_its_session_there() {
     let [first, second, third] = three().await;
