@@ -81,7 +81,7 @@ async fn make(
         data_path: chosen.data_path,
         managers: vec![chosen.advertise],
         listed_ms: Default::default(),
-        listed: Vec::new(),
+        listed: Default::default(),
         names: Vec::new(),
         wishes: Some(wishes),
         moves: 0,

@@ -3,7 +3,7 @@
 
 use crate::address::{Chosen, Wishes};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use swarm_identity::{KeyError, NodeKey};
 use swarm_model::{Availability, ClusterId, NodeId, RequestId, Role};
@@ -25,7 +25,7 @@ pub struct Member {
     /// Who the managers were when one listed them last. Their addresses outlive them in `managers`, their word does not.
     /// Empty: not known.
     #[serde(default)]
-    pub listed: Vec<NodeId>,
+    pub listed: BTreeSet<NodeId>,
     /// Managers' names (`HOST:PORT`) as an operator gave them. A name is never forgotten: what it stands for may change.
     #[serde(default)]
     pub names: Vec<String>,
@@ -117,7 +117,7 @@ pub mod tests {
             data_path: "10.0.0.1".parse().unwrap(),
             managers: vec![],
             listed_ms: BTreeMap::new(),
-            listed: vec![],
+            listed: BTreeSet::new(),
             names: vec![],
             wishes: Some(Wishes::default()),
             moves: 3,

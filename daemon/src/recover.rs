@@ -94,7 +94,7 @@ async fn go_on_alone(
     again.map_err(|reason| Status::failed_precondition(format!("{reason}; nothing was changed")))?;
     daemon.state.set_identity(&recovered.identity).map_err(|e| internal(e.to_string()))?;
     let former = others.peers().map(|peer| peer.addr).collect();
-    let member = Member { managers: vec![member.advertise], listed: Vec::new(), former, ..member };
+    let member = Member { managers: vec![member.advertise], listed: Default::default(), former, ..member };
     daemon.state.set_member(&member).map_err(|e| internal(format!("node.json could not be stored: {e}")))?;
     let kept = recovered.replace().await.map_err(|e| internal(e.to_string()))?;
     tracing::warn!(%epoch, kept = %kept.display(), "this manager goes on alone; its old files are kept");

@@ -108,7 +108,7 @@ impl Newcomer {
             data_path: self.chosen.data_path,
             managers: vec![self.chosen.advertise],
             listed_ms: BTreeMap::new(),
-            listed: Vec::new(),
+            listed: Default::default(),
             names: Vec::new(),
             wishes: Some(self.wishes.clone()),
             moves: 0,

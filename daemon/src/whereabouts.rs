@@ -10,7 +10,6 @@ use crate::running::{self, Running, Snapshots, Start};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use swarm_model::{ManagerPeer, NodeId};
 use swarm_proto::v1 as pb;
 use swarm_worker::Here;
 use tonic::Status;
@@ -75,16 +74,9 @@ fn remembering(running: &Running) -> Option<Member> {
     let listed: Vec<SocketAddr> = status.managers.iter().map(|manager| manager.addr).collect();
     let kept = (member.managers.clone(), member.listed_ms.clone());
     let (managers, listed_ms) = remember(&kept, &listed, now_ms());
-    let listed = nodes_of(&status.managers);
+    let listed = status.managers.iter().map(|manager| manager.node).collect();
     let same = (&managers, &listed_ms, &listed) == (&member.managers, &member.listed_ms, &member.listed);
     (!listed.is_empty() && !same).then_some(Member { managers, listed_ms, listed, ..member })
-}
-
-/// In one order, whoever listed them.
-fn nodes_of(managers: &[ManagerPeer]) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = managers.iter().map(|manager| manager.node).collect();
-    nodes.sort_unstable();
-    nodes
 }
 
 /// From here on this host is what `member` says: on disk first, then its manager, then its worker.

@@ -4,7 +4,7 @@
 
 use crate::effects::Effects;
 use crate::frame::{MAX_MESSAGE, Number};
-use crate::inner::{self, MOST_PACKET, Name, Packets};
+use crate::inner::{self, Name, Packets};
 use crate::message::{
     ACCUSATION_BYTES, Accusation, Kind, MOST_BEFORE_NEWS, Malformed, Message, Named, Standing, UPDATE_BYTES,
     Update,
@@ -15,11 +15,8 @@ use crate::suspicion::Suspicions;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::num::{NonZeroU8, NonZeroUsize};
 use core::time::Duration;
-use foca::{
-    Foca, Header, Message as Said, NoCustomBroadcast, OwnedNotification, PeriodicParams, State, Timer,
-};
+use foca::{Foca, Header, Message as Said, NoCustomBroadcast, OwnedNotification, State, Timer};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -108,7 +105,7 @@ impl Gossip {
     /// `life` is larger than in any start before; `addr` is only told to itself.
     pub fn new(me: Number, addr: SocketAddr, life: u32, seed: u64, settings: Settings) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let config = config(&settings, 1);
+        let config = settings.foca(1);
         let foca = Foca::new(Name { slot: ME, life }, config, SmallRng::seed_from_u64(rng.random()), Packets);
         let mut roster = Roster::default();
         roster.put(Member { number: me, addr });
@@ -151,7 +148,7 @@ impl Gossip {
                 new.push(foca::Member::alive(Name { slot, life: 0 }));
             }
         }
-        let _ = self.foca.set_config(config(&self.settings, wanted.len().max(1)));
+        let _ = self.foca.set_config(self.settings.foca(wanted.len().max(1)));
         let _ = self.foca.apply_many(new.into_iter(), false, &mut effects);
         self.settle(effects)
     }
@@ -178,7 +175,7 @@ impl Gossip {
     pub fn receive(&mut self, now: u64, from: Number, bytes: &[u8]) -> Result<Vec<Effect>, Malformed> {
         let message = Message::decode(bytes)?;
         let src = self.roster.slot(&from).filter(|slot| *slot != ME).ok_or(Malformed)?;
-        let said = self.said(&message.kind).ok_or(Malformed)?;
+        let said = self.roster.said(&message.kind).ok_or(Malformed)?;
         self.see(now);
         let src = Name { slot: src, life: message.life };
         self.note_answer(&said, src.slot);
@@ -189,7 +186,7 @@ impl Gossip {
         };
         let header = Header { src, src_incarnation: message.incarnation, dst, message: said };
         let members: Vec<foca::Member<Name>> =
-            message.updates.iter().filter_map(|u| self.member(u)).collect();
+            message.updates.iter().filter_map(|u| self.roster.told(u)).collect();
         members.iter().for_each(|member| self.note_suspicion_of_us(member));
         let packet = inner::write(&header, &members)?;
         let mut effects = Effects::default();
@@ -484,14 +481,15 @@ impl Gossip {
     fn send(&mut self, packet: &[u8]) {
         let Ok((header, members)) = inner::read(packet) else { return };
         let (Some(to), Some(kind)) =
-            (self.roster.member(header.dst.slot).copied(), self.kind(&header.message, &header.dst))
+            (self.roster.member(header.dst.slot).copied(), self.roster.kind(&header.message, &header.dst))
         else {
             return;
         };
         if let Said::Ping(number) = header.message {
             self.probe = Some(Probe { slot: header.dst.slot, number, sent: self.now, answered: false });
         }
-        let mut updates: Vec<Update> = members.iter().filter_map(|member| self.update(member)).collect();
+        let mut updates: Vec<Update> =
+            members.iter().filter_map(|member| self.roster.update(member)).collect();
         // Whoever is suspect hears of it first from who asks it whether it is there.
         let asks = matches!(kind, Kind::Ping(_)) && !self.settings.is_plain();
         let suspect = self.suspicions.by_slot.get(&header.dst.slot).filter(|_| asks);
@@ -525,96 +523,4 @@ impl Gossip {
             self.out.push(Effect::Verdict { of: member.number, verdict });
         }
     }
-
-    fn name(&self, named: &Named) -> Option<Name> {
-        self.roster.slot(&named.number).map(|slot| Name { slot, life: named.life })
-    }
-
-    fn named(&self, name: &Name) -> Option<Named> {
-        self.roster.member(name.slot).map(|member| Named { number: member.number, life: name.life })
-    }
-
-    /// None: of somebody who is not on the roster, or not yet.
-    fn member(&self, update: &Update) -> Option<foca::Member<Name>> {
-        let state = match update.standing {
-            Standing::Alive => State::Alive,
-            Standing::Suspect => State::Suspect,
-            Standing::Down => State::Down,
-        };
-        Some(foca::Member::new(self.name(&update.member)?, update.incarnation, state))
-    }
-
-    fn update(&self, member: &foca::Member<Name>) -> Option<Update> {
-        let standing = match member.state() {
-            State::Alive => Standing::Alive,
-            State::Suspect => Standing::Suspect,
-            State::Down => Standing::Down,
-        };
-        Some(Update { member: self.named(member.id())?, incarnation: member.incarnation(), standing })
-    }
-
-    /// None: of push-pull, or about somebody unknown.
-    fn said(&self, kind: &Kind) -> Option<Said<Name>> {
-        Some(match kind {
-            Kind::Ping(number) => Said::Ping(*number),
-            Kind::Ack(number) => Said::Ack(*number),
-            Kind::PingReq { target, probe } => {
-                Said::PingReq { target: self.name(target)?, probe_number: *probe }
-            }
-            Kind::IndirectPing { origin, probe } => {
-                Said::IndirectPing { origin: self.name(origin)?, probe_number: *probe }
-            }
-            Kind::IndirectAck { target, probe } => {
-                Said::IndirectAck { target: self.name(target)?, probe_number: *probe }
-            }
-            Kind::ForwardedAck { origin, probe } => {
-                Said::ForwardedAck { origin: self.name(origin)?, probe_number: *probe }
-            }
-            Kind::Announce => Said::Announce,
-            Kind::Feed => Said::Feed,
-            Kind::Gossip => Said::Gossip,
-            Kind::TurnUndead(_) => Said::TurnUndead,
-            Kind::Digest(_) | Kind::Whole => return None,
-        })
-    }
-
-    fn kind(&self, said: &Said<Name>, to: &Name) -> Option<Kind> {
-        Some(match said {
-            Said::Ping(number) => Kind::Ping(*number),
-            Said::Ack(number) => Kind::Ack(*number),
-            Said::PingReq { target, probe_number } => {
-                Kind::PingReq { target: self.named(target)?, probe: *probe_number }
-            }
-            Said::IndirectPing { origin, probe_number } => {
-                Kind::IndirectPing { origin: self.named(origin)?, probe: *probe_number }
-            }
-            Said::IndirectAck { target, probe_number } => {
-                Kind::IndirectAck { target: self.named(target)?, probe: *probe_number }
-            }
-            Said::ForwardedAck { origin, probe_number } => {
-                Kind::ForwardedAck { origin: self.named(origin)?, probe: *probe_number }
-            }
-            Said::Announce => Kind::Announce,
-            Said::Feed => Kind::Feed,
-            Said::Gossip | Said::Broadcast => Kind::Gossip,
-            Said::TurnUndead => Kind::TurnUndead(to.life),
-        })
-    }
-}
-
-/// Everything that is foca's to know. Suspects' time is not: see `Gossip::start`.
-fn config(settings: &Settings, members: usize) -> foca::Config {
-    let mut config = foca::Config::simple();
-    config.probe_period = Duration::from_millis(settings.probe_period_ms);
-    config.probe_rtt = Duration::from_millis(settings.probe_timeout_ms);
-    config.num_indirect_probes = NonZeroUsize::new(settings.indirect_probes).unwrap_or(NonZeroUsize::MIN);
-    config.max_transmissions = NonZeroU8::new(settings.transmissions(members)).unwrap_or(NonZeroU8::MIN);
-    config.max_packet_size = NonZeroUsize::new(MOST_PACKET).unwrap_or(NonZeroUsize::MIN);
-    config.remove_down_after = None;
-    config.notify_down_members = true;
-    config.periodic_gossip = Some(PeriodicParams {
-        frequency: Duration::from_millis(settings.gossip_period_ms),
-        num_members: NonZeroUsize::new(settings.gossip_fanout).unwrap_or(NonZeroUsize::MIN),
-    });
-    config
 }

@@ -20,6 +20,7 @@ pub mod message;
 mod roster;
 mod settings;
 mod suspicion;
+mod translate;
 mod window;
 
 pub use frame::{Aead, Header, Number, Outbox};

@@ -1,5 +1,10 @@
 //! How often, how long, how many. Those of memberlist's for a local network, which hundreds of clusters live with.
 
+use crate::inner::MOST_PACKET;
+use core::num::{NonZeroU8, NonZeroUsize};
+use core::time::Duration;
+use foca::PeriodicParams;
+
 /// Times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -59,6 +64,23 @@ fn log10_milli(number: u64) -> u64 {
 }
 
 impl Settings {
+    /// Everything that is foca's to know. Suspects' time is not: see `start` of `Gossip`.
+    pub(crate) fn foca(&self, members: usize) -> foca::Config {
+        let mut config = foca::Config::simple();
+        config.probe_period = Duration::from_millis(self.probe_period_ms);
+        config.probe_rtt = Duration::from_millis(self.probe_timeout_ms);
+        config.num_indirect_probes = NonZeroUsize::new(self.indirect_probes).unwrap_or(NonZeroUsize::MIN);
+        config.max_transmissions = NonZeroU8::new(self.transmissions(members)).unwrap_or(NonZeroU8::MIN);
+        config.max_packet_size = NonZeroUsize::new(MOST_PACKET).unwrap_or(NonZeroUsize::MIN);
+        config.remove_down_after = None;
+        config.notify_down_members = true;
+        config.periodic_gossip = Some(PeriodicParams {
+            frequency: Duration::from_millis(self.gossip_period_ms),
+            num_members: NonZeroUsize::new(self.gossip_fanout).unwrap_or(NonZeroUsize::MIN),
+        });
+        config
+    }
+
     pub(crate) fn is_plain(&self) -> bool {
         self.most_awareness == 0
     }

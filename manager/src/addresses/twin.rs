@@ -4,6 +4,7 @@
 use super::Whereabouts;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use swarm_identity::{Address, Dialler};
 use swarm_model::NodeId;
@@ -19,7 +20,11 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// The latest of what the managers at these addresses (`HOST:PORT`) know. Only the word of those in `listed` counts, that
 /// of all if nobody is: one that was removed keeps its certificate and its address, and could end this manager's Raft.
-pub async fn last_found(dialler: &Dialler, managers: &[String], listed: &[NodeId]) -> Option<Whereabouts> {
+pub async fn last_found(
+    dialler: &Dialler,
+    managers: &[String],
+    listed: &BTreeSet<NodeId>,
+) -> Option<Whereabouts> {
     let mut asked: FuturesUnordered<_> = managers.iter().map(|addr| ask(dialler, addr, listed)).collect();
     let (mut deadline, mut latest) = (Instant::now() + ANSWER_DEADLINE, None::<Whereabouts>);
     while let Ok(Some(answer)) = timeout_at(deadline, asked.next()).await {
@@ -32,7 +37,7 @@ pub async fn last_found(dialler: &Dialler, managers: &[String], listed: &[NodeId
     latest
 }
 
-async fn ask(dialler: &Dialler, addr: &str, listed: &[NodeId]) -> Option<Whereabouts> {
+async fn ask(dialler: &Dialler, addr: &str, listed: &BTreeSet<NodeId>) -> Option<Whereabouts> {
     let mut survey = survey(dialler.to_manager(addr).await.ok()?).await?;
     if !listed.is_empty() {
         // Who it is it has only said so far: asked again where its certificate has to name that node.

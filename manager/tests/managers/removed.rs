@@ -138,7 +138,7 @@ async fn f21_where_this_node_was_found_only_managers_that_were_listed_last_may_s
     let as_itself = lie(Liar { node: itself, found }, &removed).await.to_string();
     let as_another = lie(Liar { node: host_id, found }, &removed).await.to_string();
     let asked = [as_itself, as_another];
-    assert_eq!(last_found(&me, &asked, &[host_id]).await, None);
+    assert_eq!(last_found(&me, &asked, &[host_id].into()).await, None);
     // The same word of one that is listed is good.
-    assert_eq!(last_found(&me, &asked, &[itself]).await.unwrap().addr, found);
+    assert_eq!(last_found(&me, &asked, &[itself].into()).await.unwrap().addr, found);
 }

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 pub(crate) struct Liveness {
     /// Of those that are not alive.
     doubted: Mutex<BTreeMap<NodeId, Verdict>>,
-    round_trips: Mutex<BTreeMap<NodeId, u64>>,
     /// Those this host asked itself, in vain: what it tells its manager.
     unanswered: watch::Sender<BTreeSet<NodeId>>,
     dropped: Mutex<BTreeMap<Dropped, u64>>,
@@ -28,10 +27,6 @@ impl Liveness {
         }
     }
 
-    pub(super) fn answered(&self, node: NodeId, ms: u64) {
-        self.round_trips.lock().insert(node, ms);
-    }
-
     pub(super) fn missed(&self, node: NodeId) {
         self.unanswered.send_if_modified(|nodes| nodes.insert(node));
     }
@@ -39,7 +34,6 @@ impl Liveness {
     /// Of who is no member any more nothing is kept.
     pub(super) fn keep(&self, is_member: impl Fn(&NodeId) -> bool) {
         self.doubted.lock().retain(|node, _| is_member(node));
-        self.round_trips.lock().retain(|node, _| is_member(node));
         self.unanswered.send_if_modified(|nodes| {
             let before = nodes.len();
             nodes.retain(&is_member);

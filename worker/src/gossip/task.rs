@@ -196,7 +196,7 @@ impl Member {
                     self.liveness.set(of.node(), verdict);
                 }
                 Effect::Unanswered { of } => self.liveness.missed(of.node()),
-                Effect::RoundTrip { of, ms } => self.liveness.answered(of.node(), ms),
+                Effect::RoundTrip { .. } => {}
             }
         }
     }
