@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use swarm_tests::sandbox::all_ping;
 use swarm_tests::world::OUTSIDE;
-use swarm_tests::{Host, Setup, World, eventually, scenario, view, within};
+use swarm_tests::{Host, Setup, World, create, decides, eventually, scenario, view, within};
 
 /// What a node is and where it is found, as one of the managers tells it.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,10 +36,6 @@ fn readdress(host: &Host, last: u8) -> Result<String> {
     ))?
     .ok()?;
     Ok(ip)
-}
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
 /// `asked` shows the node under its old identity at its new address, and reaches it.
@@ -96,7 +92,7 @@ fn b4_a_managers_address_changes() {
         // While it runs.
         let ip = readdress(h3, 103)?;
         is_found_at(h1, "h3", &ip, &follower)?;
-        eventually("it serves", || create(h3, "by_h3"))?;
+        decides("it serves", h3, "by_h3")?;
         ensure!(
             h3.ctl("join-token worker")?.ok()?.contains(&format!("{ip}:2377")),
             "the line to paste is old"
@@ -111,13 +107,13 @@ fn b4_a_managers_address_changes() {
         // And the one that leads.
         let ip = readdress(h1, 101)?;
         is_found_at(h2, "h1", &ip, &leader)?;
-        eventually("it serves", || create(h1, "by_h1"))?;
+        decides("it serves", h1, "by_h1")?;
         all_ping(&[&a, &b, &c])?;
         // The record alone is enough by now.
         for host in [h2, h3, h1] {
             host.restart()?;
         }
-        eventually("they decide", || create(h2, "after"))?;
+        decides("they decide", h2, "after")?;
         w.settled(3)
     });
 }
@@ -160,7 +156,7 @@ fn f25_two_of_three_change_at_once() {
         is_found_at(h1, "h2", &addresses.0, &one)?;
         is_found_at(h1, "h3", &addresses.1, &two)?;
         h1.stop()?;
-        eventually("the two have found each other", || create(h2, "by_two"))
+        decides("the two have found each other", h2, "by_two")
     });
 }
 
@@ -180,7 +176,7 @@ fn f25_all_addresses_change_at_once() {
         // One command a member, and none on the one the others are sent to.
         let said = h2.ctl("rejoin 10.88.0.77:2377 10.88.0.101")?.ok()?;
         ensure!(said.contains("Manager h1") && said.contains("10.88.0.102:2377"), "{said}");
-        eventually("two of three decide", || create(h1, "two_of_three"))?;
+        decides("two of three decide", h1, "two_of_three")?;
         h3.ctl("rejoin 10.88.0.102")?.ok()?;
         h4.ctl("rejoin 10.88.0.103")?.ok()?;
         for ((host, ip), before) in w.hosts().iter().zip(&addresses).zip(&before) {
@@ -191,7 +187,7 @@ fn f25_all_addresses_change_at_once() {
         w.hosts().iter().try_for_each(Host::kill)?;
         w.hosts().iter().try_for_each(Host::start)?;
         w.settled(4)?;
-        eventually("they decide", || create(h3, "after"))
+        decides("they decide", h3, "after")
     });
 }
 
@@ -225,7 +221,7 @@ fn f25_rejoin_leads_those_left_behind_to_the_cluster_that_went_on() {
         h1.ctl("init --force-new-cluster")?.ok()?;
         create(h1, "my_net")?;
         [h2, h3, h4].into_iter().try_for_each(Host::start)?;
-        eventually("they decide as what they were", || create(h2, "of_the_past"))?;
+        decides("they decide as what they were", h2, "of_the_past")?;
         // The present is not led into the past.
         h1.ctl("rejoin 10.88.0.2")?.refused_naming(&[code::REFUSED], &["past", "nothing was changed"])?;
         for host in [h4, h2, h3] {
@@ -290,7 +286,7 @@ fn f25_rejoin_with_another_advertised_address() {
         let ip = readdress(h2, 102)?;
         h2.ctl(&format!("rejoin --advertise-addr {ip} 10.88.0.1"))?.ok()?;
         is_found_at(h1, "h2", &ip, &before)?;
-        eventually("it serves", || create(h2, "by_h2"))
+        decides("it serves", h2, "by_h2")
     });
 }
 

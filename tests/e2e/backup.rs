@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use swarm_tests::{Host, Setup, World, eventually, scenario, view};
+use swarm_tests::{Host, Setup, World, create, decides, eventually, scenario, view};
 
 const NETWORKS: usize = 100;
 /// Each on ten networks, so that there are a thousand endpoints.
@@ -30,10 +30,6 @@ fn backup(host: &Host, w: &World, flags: &str) -> Result<swarm_tests::Output> {
 fn restore(host: &Host, w: &World) -> Result<swarm_tests::Output> {
     let (secret, file) = files(w)?;
     host.ctl(&format!("restore --passphrase-file {} {}", secret.display(), file.display()))
-}
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
 fn ids(host: &Host) -> Result<BTreeSet<String>> {
@@ -207,7 +203,7 @@ fn goes_on(w: &World, before: &BTreeMap<String, Value>) -> Result<()> {
     let (a, b) = (h5.run("a", "--network later")?, h6.run("b", "--network later")?);
     swarm_tests::sandbox::all_ping(&[&a, &b])?;
     h5.restart()?;
-    eventually("it leads after a restart", || create(h5, "after_restart"))
+    decides("it leads after a restart", h5, "after_restart")
 }
 
 #[test]

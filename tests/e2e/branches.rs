@@ -4,11 +4,7 @@ use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use swarm_tests::wire::{self, Wire};
-use swarm_tests::{Host, Setup, eventually, scenario, view, within};
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
-}
+use swarm_tests::{Host, Setup, create, decides, eventually, scenario, view, within};
 
 fn knows(host: &Host, name: &str) -> Result<bool> {
     let listed = host.ctl("network ls --format {{.Name}} -f scope=swarm")?.ok()?;
@@ -86,7 +82,7 @@ fn forced_with_a_worker(then: impl Fn(&Host, &Host, &Host, &Host) -> Result<()>)
             [wire::one_way(&one.ip, &other.ip), wire::one_way(&other.ip, &one.ip)]
         };
         let cut = damage.damage(&sides.iter().flat_map(both).collect::<Vec<_>>())?;
-        eventually("the majority decides", || create(h2, "by_the_majority"))?;
+        decides("the majority decides", h2, "by_the_majority")?;
         h1.ctl("init --force-new-cluster")?.ok()?;
         create(h1, "by_h1")?;
         eventually("the worker follows", || h4.run("followed", "--network by_h1").map(drop))?;

@@ -4,14 +4,10 @@ use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use swarm_tests::shim;
-use swarm_tests::{Host, Setup, World, eventually, scenario, view};
+use swarm_tests::{Host, Setup, World, create, decides, eventually, scenario, view};
 
 const HOUR: i64 = 3_600;
 const TEN_YEARS: i64 = 10 * 365 * 24 * HOUR;
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
-}
 
 fn term(host: &Host) -> Result<i64> {
     view::number(&host.info()?, "raft_term").context("info names no term")
@@ -41,7 +37,7 @@ fn s54_f27_one_manager_goes_on_alone_though_every_certificate_has_run_out() {
         create(h1, "alone")?;
         let a = h1.run("a", "--network my_net")?;
         h1.restart()?;
-        eventually("it leads again", || create(h1, "later"))?;
+        decides("it leads again", h1, "later")?;
         a.remove()?;
         // One of the others is no second cluster of this name: it renews its certificate, and finds that the cluster went on.
         h3.start()?;

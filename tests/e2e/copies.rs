@@ -3,11 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use swarm_tests::{Host, Setup, eventually, scenario, view, within};
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
-}
+use swarm_tests::{Host, Setup, create, eventually, scenario, view, within};
 
 /// As a virtual machine's disk is copied: everything the daemon knows of itself.
 fn copy_state(from: &Host, to: &Host) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
-use swarm_tests::{Host, Setup, World, eventually, scenario, shim, view, within};
+use swarm_tests::{Host, Setup, World, decides, eventually, scenario, shim, view, within};
 
 fn create(host: &Host, name: &str) -> Result<Duration> {
     let done = host.ctl(&format!("network create {name}"))?;
@@ -48,7 +48,7 @@ fn f06_a_manager_whose_disk_fails_ends_and_its_peers_go_on() {
             if written.code == 0 {
                 knows(asked, &name)?;
             }
-            eventually("the others go on", || create(asked, &format!("after{round}")))?;
+            decides("the others go on", asked, &format!("after{round}"))?;
             shims[broken.number - 1].broken_disk(0)?;
             broken.start()?;
             w.settled(3)?;
@@ -102,7 +102,7 @@ fn f08_full_disks_cost_nothing_but_what_cannot_be_written() {
             ensure!(now.name != leader.name, "{} still leads", leader.name);
             Ok(())
         })?;
-        eventually("the others write", || create(others(w, leader)[0], "without_the_leader"))?;
+        decides("the others write", others(w, leader)[0], "without_the_leader")?;
         empty(leader)?;
         eventually("it catches up", || knows(leader, "without_the_leader"))?;
         w.settled(3)?;
@@ -116,7 +116,7 @@ fn f08_full_disks_cost_nothing_but_what_cannot_be_written() {
         })?;
         knows(w.host(2), "without_the_leader")?;
         w.hosts().iter().try_for_each(empty)?;
-        eventually("there is space, and writes pass", || create(w.host(1), "after"))?;
+        decides("there is space, and writes pass", w.host(1), "after")?;
         w.settled(3)
     });
 }

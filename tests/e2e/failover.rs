@@ -8,14 +8,10 @@ use swarm_tests::rng::Rng;
 use swarm_tests::sandbox::all_ping;
 use swarm_tests::stream::Stream;
 use swarm_tests::wire::{self, Wire};
-use swarm_tests::{Host, Sandbox, Setup, eventually, scenario, view, within};
+use swarm_tests::{Host, Sandbox, Setup, create, decides, eventually, scenario, view, within};
 
 /// A failover has taken about 0.8 s; the rest is for debug builds on a busy machine.
 const FAILOVER: Duration = Duration::from_secs(5);
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
-}
 
 fn networks(host: &Host) -> Result<BTreeSet<String>> {
     let listed = host.ctl("network ls --format {{.Name}} -f scope=swarm")?.ok()?;
@@ -133,7 +129,7 @@ fn s42_f03_without_any_manager_traffic_and_names_go_on_and_sessions_come_back() 
         w.host(1).start()?;
         w.host(2).start()?;
         let quorum = Instant::now();
-        eventually("there is a leader and it writes", || create(h1, "after"))?;
+        decides("there is a leader and it writes", h1, "after")?;
         println!("a quorum is back until a write: {:?}", quorum.elapsed());
         ensure!(quorum.elapsed() < FAILOVER, "{:?}", quorum.elapsed());
         w.host(3).start()?;
@@ -331,7 +327,7 @@ fn f18_a_leader_that_was_stopped_shows_nothing_old_as_fresh() {
             let (old, name) = (w.leader()?, format!("round{round}"));
             let asked = w.hosts().iter().find(|host| host.name != old.name).context("three hosts")?;
             old.freeze()?;
-            let written = eventually("another leads and writes", || create(asked, &name));
+            let written = decides("another leads and writes", asked, &name);
             old.thaw()?;
             written?;
             // It may not know yet, or not answer; it may not say that there is none.

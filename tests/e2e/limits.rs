@@ -8,11 +8,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::Duration;
 use swarm_tests::space::Space;
-use swarm_tests::{Host, Setup, eventually, run, scenario, view};
-
-fn create(host: &Host, words: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {words}"))?.ok().map(drop)
-}
+use swarm_tests::{Host, Setup, create, decides, eventually, run, scenario, view};
 
 fn descriptors(host: &Host) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{}/fd", host.daemon_pid()?))?.count())
@@ -57,7 +53,7 @@ fn f10_a_manager_without_descriptors_keeps_its_sessions_and_its_raft() {
         println!("{} ticks, {tries} tries to accept", ticks(h1)? - before.0);
         ensure!(tries < 200, "the accept loop does not rest: {tries} tries");
         drop(strangers);
-        eventually("it takes connections again", || create(h1, "after"))?;
+        decides("it takes connections again", h1, "after")?;
         w.settled(3)
     });
 }

@@ -3,7 +3,7 @@
 use crate::code;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
-use swarm_tests::{Host, Setup, World, eventually, scenario, view};
+use swarm_tests::{Host, Setup, World, decides, eventually, scenario, view};
 
 fn names(host: &Host, flags: &str) -> Result<Vec<String>> {
     Ok(view::nodes(&host.ctl(&format!("node ls {flags}"))?.ok()?)?.into_iter().map(|n| n.hostname).collect())
@@ -89,9 +89,7 @@ fn s44_a_staggered_restart_loses_nothing() {
         for down in 1..=3 {
             let asked = down % 3 + 1;
             w.host(down).stop()?;
-            eventually("two of three still write", || {
-                w.host(asked).ctl(&format!("network create during{down}"))?.ok().map(drop)
-            })?;
+            decides("two of three still write", w.host(asked), &format!("during{down}"))?;
             w.host(down).start()?;
             w.settled(3)?;
         }

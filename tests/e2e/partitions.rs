@@ -4,11 +4,7 @@ use crate::code;
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 use swarm_tests::wire::{self, Wire};
-use swarm_tests::{Host, Setup, World, eventually, scenario, view};
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create {name}"))?.ok().map(drop)
-}
+use swarm_tests::{Host, Setup, World, create, decides, eventually, scenario, view};
 
 fn knows(host: &Host, name: &str) -> Result<bool> {
     let listed = host.ctl("network ls --format {{.Name}} -f scope=swarm")?.ok()?;
@@ -32,7 +28,7 @@ fn s50_f11_what_a_cut_off_leader_is_told_is_not_done() {
         let refused = old.ctl("network create minority")?;
         ensure!(refused.took < Duration::from_secs(20), "it hung: {refused}");
         refused.refused(&[code::UNAVAILABLE])?;
-        eventually("the majority goes on", || create(others[0], "majority"))?;
+        decides("the majority goes on", others[0], "majority")?;
         // Nothing the minority shows counts as fresh.
         let read = old.ctl("network inspect majority")?;
         ensure!(read.code == code::UNAVAILABLE, "{read}");
@@ -64,7 +60,7 @@ fn f11_managers_that_are_all_alone_decide_nothing_and_find_together() {
         }
         damage.mend(cut)?;
         for host in w.hosts() {
-            eventually("it writes again", || create(host, &format!("after_{}", host.name)))?;
+            decides("it writes again", host, &format!("after_{}", host.name))?;
         }
         w.settled(3)?;
         let known: Vec<bool> =

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use swarm_tests::poll::pause;
-use swarm_tests::{Host, Setup, eventually, scenario, view, within};
+use swarm_tests::{Host, Setup, create, decides, eventually, scenario, view, within};
 
 fn ids(host: &Host) -> Result<BTreeSet<String>> {
     Ok(host.nodes()?.into_iter().map(|n| n.id).collect())
@@ -13,10 +13,6 @@ fn ids(host: &Host) -> Result<BTreeSet<String>> {
 
 fn networks(host: &Host) -> Result<BTreeSet<String>> {
     Ok(host.ctl("network ls -q -f scope=swarm")?.ok()?.lines().map(str::to_owned).collect())
-}
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
 fn role(host: &Host) -> Result<String> {
@@ -41,7 +37,7 @@ fn s41_without_a_quorum_writes_end_and_come_back_with_it() {
         ensure!(listed.code == 0 && listed.stderr.contains("out of date"), "{listed}");
         h1.ctl("info")?.ok()?;
         w.host(2).start()?;
-        eventually("two of three write", || create(h1, "back"))?;
+        decides("two of three write", h1, "back")?;
         w.host(3).start()?;
         w.settled(3)
     });
@@ -96,7 +92,7 @@ fn s53_f27_one_manager_goes_on_alone_with_everything_it_knew() {
         swarm_tests::sandbox::all_ping(&[&a, &b])?;
         // It survives its own restart.
         h1.restart()?;
-        eventually("it leads again", || create(h1, "later"))?;
+        decides("it leads again", h1, "later")?;
         // The others are a majority of what was, and may not go on as that.
         h2.start()?;
         h3.start()?;
@@ -116,7 +112,7 @@ fn s53_f27_one_manager_goes_on_alone_with_everything_it_knew() {
             Ok(())
         })?;
         h1.stop()?;
-        eventually("they decide without it", || create(h2, "without_h1"))
+        decides("they decide without it", h2, "without_h1")
     });
 }
 
@@ -161,7 +157,7 @@ fn s55_managers_leave_one_after_the_other() {
         h3.ctl("leave --force")?.ok()?;
         create(h2, "two")?;
         h1.ctl("leave --force")?.ok()?;
-        eventually("the last one goes on", || create(h2, "one"))?;
+        decides("the last one goes on", h2, "one")?;
         let left: Vec<_> = h2.nodes()?.into_iter().filter(|n| n.manager == "Leader").collect();
         ensure!(left.len() == 1 && left[0].hostname == "h2", "{left:?}");
         Ok(())

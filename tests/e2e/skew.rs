@@ -4,7 +4,7 @@
 use crate::code;
 use anyhow::{Context, Result, ensure};
 use swarm_tests::sandbox::all_ping;
-use swarm_tests::{Host, Setup, World, eventually, scenario};
+use swarm_tests::{Host, Setup, World, create, decides, eventually, scenario};
 
 /// The level before today's, which first knew `node update`.
 const OLDER: [&str; 2] = ["--feature-level", "1"];
@@ -14,10 +14,6 @@ fn older(host: &Host) -> Result<()> {
         Some(program) => host.start_program(&program.to_string_lossy()),
         None => host.start_with(&OLDER),
     }
-}
-
-fn create(host: &Host, name: &str) -> Result<()> {
-    host.ctl(&format!("network create --attachable {name}"))?.ok().map(drop)
 }
 
 fn label(host: &Host, value: &str) -> Result<swarm_tests::Output> {
@@ -43,7 +39,7 @@ fn roll(host: &Host, start: impl Fn(&Host) -> Result<()>) -> Result<()> {
 /// Everybody takes a write, and sees those of the others.
 fn all_write(w: &World, managers: usize, name: &str) -> Result<()> {
     for host in &w.hosts()[..managers] {
-        eventually("it writes", || create(host, &format!("{name}_{}", host.name)))?;
+        decides("it writes", host, &format!("{name}_{}", host.name))?;
     }
     for host in &w.hosts()[..managers] {
         for other in &w.hosts()[..managers] {

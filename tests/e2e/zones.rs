@@ -1,7 +1,7 @@
 //! Managers in zones: what may be lost, and which promotion mends it.
 
 use anyhow::{Context, Result, ensure};
-use swarm_tests::{Host, Setup, World, eventually, scenario, view};
+use swarm_tests::{Host, Setup, World, decides, eventually, scenario, view};
 
 /// h1 and h2 manage in zone a, h3 in b; h4 in b and h5 in c are workers.
 fn form(w: &World) -> Result<()> {
@@ -55,7 +55,7 @@ fn zones_whose_loss_would_lose_the_quorum_are_named_and_mended() {
         // Now the zone is lost, and the others go on.
         h1.kill()?;
         w.host(2).kill()?;
-        eventually("the others decide", || h3.ctl("network create my_net")?.ok().map(drop))?;
+        decides("the others decide", h3, "my_net")?;
         eventually("they say who is away", || {
             let said = warnings(h3)?;
             ensure!(said.contains("2 of 5 managers do not answer (h1, h2)"), "{said}");

@@ -3,6 +3,7 @@
 //! `swarmctl help`); must not link against their insides.
 
 pub mod capture;
+pub mod decide;
 pub mod dns;
 pub mod host;
 pub mod linear;
@@ -18,6 +19,7 @@ pub mod view;
 pub mod wire;
 pub mod world;
 
+pub use decide::{create, decides};
 pub use host::{Daemon, Host};
 pub use poll::{eventually, within};
 pub use run::Output;
