@@ -16,6 +16,7 @@ mod ca;
 mod cluster;
 mod endpoint;
 mod epoch;
+mod esp;
 mod id;
 mod lock;
 mod name;
@@ -36,6 +37,7 @@ pub use assignment::{
 pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
+pub use esp::{Generation, Incarnation, PairRing, PairSecret};
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
 pub use id::{
     ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId, TokenId,

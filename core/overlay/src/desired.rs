@@ -2,7 +2,7 @@
 //! and entries. Must not know: what the kernel holds.
 
 use crate::gateway;
-use crate::mtu::overlay_mtu;
+use crate::mtu::{Wish, overlay_mtu};
 use crate::names::{GATEWAY_IFNAME, OverlayNs, PortName};
 use crate::{
     Bridge, FdbEntry, Inside, NetnsPath, Port, PortLink, Route, Rules, Scope, Segment, Vxlan, WayOut,
@@ -190,7 +190,7 @@ fn outgoing(assigned: &Assigned, local: &BTreeMap<NetworkId, Vec<Local<'_>>>) ->
 
 fn overlay(network: &Network, locals: &[Local<'_>], context: &Context<'_>) -> Segment {
     let (facts, defaults) = (context.facts, &context.assigned.defaults);
-    let mtu = overlay_mtu(facts.underlay_mtu, facts.data_path_addr, network.spec.mtu, network.spec.ipv6);
+    let mtu = overlay_mtu(facts.underlay_mtu, facts.data_path_addr, Wish::of(&network.spec));
     let vxlan = Vxlan {
         vni: network.vni,
         port: defaults.data_path_port,

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod desired;
 mod diff;
+pub mod esp;
 pub mod gateway;
 mod judge;
 mod model;

@@ -114,7 +114,7 @@ pub struct Expected {
 
 /// What an intact set of tables looks like in the kernel.
 pub fn expected(scope: Scope, way_out: Option<WayOut>) -> Expected {
-    let mut digest = Fnv(0x811c_9dc5);
+    let mut digest = Fnv::new();
     let mut rules = 0;
     let mut count = |rule: &str| {
         digest.add(rule.as_bytes());
@@ -182,10 +182,18 @@ fn elements(allowed: &[Allowed], family: fn(&IpAddr) -> bool) -> String {
 }
 
 /// FNV-1a, 32 bits: not a protection, only a short name for a text.
-struct Fnv(u32);
+pub(crate) struct Fnv(u32);
 
 impl Fnv {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn new() -> Self {
+        Self(0x811c_9dc5)
+    }
+
+    pub(crate) fn value(&self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         }

@@ -5,7 +5,7 @@ use super::record::{Link, Origin, Phase, Sandbox};
 use crate::WorkerConfig;
 use crate::host::Host;
 use swarm_model::{Assigned, SandboxId};
-use swarm_overlay::{HostFacts, mtu::overlay_mtu};
+use swarm_overlay::{HostFacts, mtu::{Wish, overlay_mtu}};
 use swarm_proto::v1;
 
 /// What a view is made of beside the sandbox itself.
@@ -56,7 +56,7 @@ fn show_link(link: &Link, sight: &Sight<'_>) -> v1::SandboxEndpoint {
         mac: endpoint.map(|e| e.mac.to_string()).unwrap_or_default(),
         ifname: link.ifname.clone(),
         aliases: link.aliases.iter().map(ToString::to_string).collect(),
-        mtu: network.map_or(0, |n| overlay_mtu(underlay, local, n.spec.mtu, n.spec.ipv6)),
+        mtu: network.map_or(0, |n| overlay_mtu(underlay, local, Wish::of(&n.spec))),
     }
 }
 
