@@ -1,6 +1,7 @@
 //! A model of one host's kernel: takes the steps that reconcile decides on, and is as strict as the real one about
 //! what must exist before and what must not.
 
+use swarm_model::Vni;
 use swarm_overlay::{Act, Allowed, FdbEntry, Observed, Op, Port, PortName, Rules, Scope, Segment};
 
 #[derive(Default)]
@@ -16,6 +17,8 @@ impl Kernel {
                 let mut others = self.observed.segments.values().filter_map(|segment| segment.vxlan.as_ref());
                 if others.any(|other| (other.vni, other.port) == (vxlan.vni, vxlan.port)) {
                     Err("a VXLAN device has this VNI and port")
+                } else if !self.is_guarded(vxlan.vni) {
+                    Err("no guard covers this VNI")
                 } else {
                     self.segment(op.scope).devices(&op.act)
                 }
@@ -33,6 +36,15 @@ impl Kernel {
                 self.segment(op.scope).load_rules(Rules::of(op.scope, *way_out), allowed)
             }
             Act::DeleteRules => self.segment(op.scope).delete_rules(),
+            Act::LoadGuard(guard) => {
+                let gateway = self.segment(Scope::Gateway).0;
+                (gateway.namespace, gateway.guard) = (true, Some(guard.clone()));
+                Ok(())
+            }
+            Act::DeleteGuard => {
+                self.segment(Scope::Gateway).0.guard = None;
+                Ok(())
+            }
             Act::Allow(_) | Act::Forbid(_) => self.segment(op.scope).check(&op.act),
             Act::PutFdb(..) | Act::DeleteFdb(..) | Act::PutNeighbour(..) | Act::DeleteNeighbour(_) => {
                 self.segment(op.scope).entries(&op.act)
@@ -46,6 +58,11 @@ impl Kernel {
             | Act::DeleteRoute(port, ..) => self.segment(op.scope).inside(*port, &op.act),
         };
         result.map_err(|problem| format!("`{op}`: {problem}"))
+    }
+
+    fn is_guarded(&self, vni: Vni) -> bool {
+        let gateway = self.observed.segments.get(&Scope::Gateway);
+        gateway.and_then(|segment| segment.guard.as_ref()).is_some_and(|guard| guard.covers(vni))
     }
 
     fn segment(&mut self, scope: Scope) -> Model<'_> {

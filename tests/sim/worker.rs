@@ -114,6 +114,7 @@ impl Worker {
             data_path_addr: self.data_path_addr,
             underlay_mtu: 1500,
             outside_mtu: 1500,
+            lacks_esp: None,
             gateway: None,
         };
         if self.left { Desired::nothing() } else { Desired::derive(assigned, &sandboxes, &facts) }

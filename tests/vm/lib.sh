@@ -12,7 +12,7 @@ set -eu
 VM_DIR=${VM_DIR:-$(cd "$(dirname "$0")/../.." && pwd)/target/vm}
 PACKAGES="qemu-system-x86:qemu-system-x86_64 busybox-static:busybox iproute2:ip nftables:nft iputils-ping:ping tcpdump:tcpdump dash:dash kmod:modprobe"
 MODULES="virtio_pci virtio_net virtio_rng veth vxlan bridge xfrm_user esp4 esp6 gcm seqiv echainiv ghash_generic ghash_clmulni_intel ctr
-  aesni_intel drbg hmac sha256_generic sha512_generic cryptd crypto_simd sch_netem sch_htb nf_tables nft_ct nft_masq nft_chain_nat nf_conntrack"
+  aesni_intel drbg hmac sha256_generic sha512_generic cryptd crypto_simd sch_netem sch_htb nf_tables nft_ct nft_masq nft_chain_nat nf_conntrack nft_meta_bridge nft_reject_inet"
 
 if [ -z "${VM_INSIDE:-}" ]; then VM_INSIDE=1 exec unshare --net --mount -- bash "$0" "$@"; fi
 mkdir -p "$VM_DIR"; WORK=$(mktemp -d "$VM_DIR/run.XXXXXX"); STARTED=""

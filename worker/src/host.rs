@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{EndpointId, Revision, SandboxId};
+use swarm_model::{EndpointId, NetworkId, Revision, SandboxId};
 use swarm_netns::NsId;
 use swarm_overlay::{Desired, LocalSandbox};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -95,6 +95,7 @@ impl Host {
     /// States what is desired and waits until this sandbox's part of it holds, in the kernel and in the file a restart
     /// begins with.
     pub(crate) async fn program(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
+        self.refuse_unencrypted(sandbox)?;
         match self.submit() {
             None => Err(WorkerError::Unavailable("no assignment has come from a manager yet".into())),
             Some(submitted) => {
@@ -108,6 +109,24 @@ impl Host {
                 self.assignments.zones.reveal_own(sandbox);
                 Ok(())
             }
+        }
+    }
+
+    /// A sandbox on an encrypted network that this kernel cannot encrypt does not come to be: nothing of such a network is
+    /// ever built here.
+    fn refuse_unencrypted(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
+        let facts = self.facts.facts.borrow();
+        let Some(lacks) = facts.lacks_esp.clone() else { return Ok(()) };
+        let on: Vec<NetworkId> = self.store.get(sandbox).iter().flat_map(Sandbox::networks).collect();
+        let encrypted = self.assignments.read(|assigned| {
+            let all = on.iter().filter_map(|id| assigned.networks.get(id));
+            all.filter(|network| network.spec.encrypted).map(|network| network.name().clone()).next()
+        });
+        match encrypted {
+            None => Ok(()),
+            Some(name) => Err(WorkerError::Precondition(format!(
+                "network {name} is encrypted, and this host cannot encrypt: {lacks}"
+            ))),
         }
     }
 

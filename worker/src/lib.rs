@@ -12,6 +12,7 @@ mod config;
 mod dial;
 mod dns;
 mod error;
+pub mod esp;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;

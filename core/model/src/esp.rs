@@ -16,7 +16,7 @@ impl fmt::Debug for Incarnation {
 }
 
 /// Counts the cluster secrets up.
-pub type Generation = u64;
+pub type GenerationNumber = u64;
 
 /// What the managers made out of one generation's cluster secret for one pair of nodes. Secret: held in memory, sent over
 /// the session, never written to a worker's disk and never shown.
@@ -34,6 +34,6 @@ impl fmt::Debug for PairSecret {
 /// who has not heard of the last rotation still has the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRing {
-    pub current: Generation,
-    pub secrets: BTreeMap<Generation, PairSecret>,
+    pub current: GenerationNumber,
+    pub secrets: BTreeMap<GenerationNumber, PairSecret>,
 }

@@ -37,8 +37,8 @@ pub use assignment::{
 pub use ca::{Issuer, RootRotation};
 pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
-pub use esp::{Generation, Incarnation, PairRing, PairSecret};
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
+pub use esp::{GenerationNumber, Incarnation, PairRing, PairSecret};
 pub use id::{
     ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId, TokenId,
     UserId,

@@ -1,6 +1,7 @@
 //! What this host should look like. Knows: how an assignment and the local sandboxes become bridges, ports
 //! and entries. Must not know: what the kernel holds.
 
+use crate::esp::Guard;
 use crate::gateway;
 use crate::mtu::{Wish, overlay_mtu};
 use crate::names::{GATEWAY_IFNAME, OverlayNs, PortName};
@@ -13,7 +14,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use swarm_model::{
-    Assigned, DnsName, Endpoint, EndpointId, MacAddr, Network, NetworkId, NodeId, Peer, SandboxId, mac_for_ip,
+    Assigned, DnsName, Endpoint, EndpointId, MacAddr, Network, NetworkId, NodeId, Peer, SandboxId, Vni,
+    mac_for_ip,
 };
 
 /// What the worker knows of one sandbox beyond the assignment.
@@ -42,6 +44,8 @@ pub struct HostFacts {
     pub underlay_mtu: u32,
     /// MTU of the way to the outside (the default route's link).
     pub outside_mtu: u32,
+    /// What this kernel lacks for encrypted networks, as a sentence; `None` when it has all.
+    pub lacks_esp: Option<Arc<str>>,
     /// The gateway bridge's address and subnet; `None` when no candidate is free, and then nobody gets out.
     pub gateway: Option<Ipv4Net>,
 }
@@ -67,17 +71,46 @@ impl Desired {
         let mut remote = remote_endpoints(assigned, facts.node, &local);
         let mut desired = Self::default();
         for (id, locals) in &local {
-            if let Some(network) = assigned.networks.get(id) {
+            let can = |n: &&Network| !n.spec.encrypted || facts.lacks_esp.is_none();
+            if let Some(network) = assigned.networks.get(id).filter(can) {
                 let remote = remote.remove(id).unwrap_or_default();
                 desired.add_overlay(network, locals, &Context { assigned, facts, remote });
             }
         }
+        let guard = desired.guard(assigned, facts).map(Arc::new);
         if let Some(uplink) = facts.gateway {
             let data_path_port = assigned.defaults.data_path_port;
             let way_out = WayOut { uplink, vtep: facts.data_path_addr, data_path_port };
             desired.add_gateway(way_out, sandboxes, &outgoing(assigned, &local), facts);
         }
+        desired.put_guard(guard);
         desired
+    }
+
+    /// What the VXLAN devices of all networks here need beside them.
+    fn guard(&self, assigned: &Assigned, facts: &HostFacts) -> Option<Guard> {
+        let built: Vec<&Vxlan> =
+            self.segments.values().filter_map(|segment| segment.vxlan.as_ref()).collect();
+        let entries = self.segments.values().flat_map(|segment| segment.fdb.values());
+        let encrypted: BTreeSet<Vni> =
+            assigned.networks.values().filter(|n| n.spec.encrypted).map(|n| n.vni).collect();
+        let (encrypted, plain) = built.iter().map(|vxlan| vxlan.vni).partition(|vni| encrypted.contains(vni));
+        (!built.is_empty()).then(|| Guard {
+            vtep: facts.data_path_addr,
+            port: assigned.defaults.data_path_port,
+            plain,
+            encrypted,
+            members: entries.filter_map(|entry| entry.vtep).collect(),
+        })
+    }
+
+    /// States the guard anew; it is part of the gateway's place.
+    pub fn put_guard(&mut self, guard: Option<Arc<Guard>>) {
+        let held = self.segments.get(&Scope::Gateway).cloned().unwrap_or_default();
+        if held.guard != guard {
+            let segment = Segment { namespace: true, guard, ..Segment::clone(&held) };
+            self.segments.insert(Scope::Gateway, Arc::new(segment));
+        }
     }
 
     fn add_overlay(&mut self, network: &Network, locals: &[Local<'_>], context: &Context<'_>) {

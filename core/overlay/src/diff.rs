@@ -46,6 +46,7 @@ pub fn delta(old: &Desired, new: &Desired) -> Vec<Op> {
 pub fn diff_segment(scope: Scope, have: &Segment, want: &Segment) -> Vec<Op> {
     let mut steps = Steps::default();
     if want.namespace {
+        steps.guard(have, want);
         steps.entries(have, want);
         steps.ports(have, want);
         steps.devices(have, want);
@@ -80,9 +81,19 @@ impl Steps {
                 // An emptied table shows no rules, so the bridge stands for it too.
                 let rules = have.rules.is_some() || have.bridge.is_some();
                 self.less_devices.extend(rules.then_some(Act::DeleteRules));
+                self.less_devices.extend(have.guard.iter().map(|_| Act::DeleteGuard));
             }
             Scope::Overlay(_) if have.namespace => self.less_devices.push(Act::DeleteNamespace),
             Scope::Overlay(_) => {}
+        }
+    }
+
+    fn guard(&mut self, have: &Segment, want: &Segment) {
+        match (&have.guard, &want.guard) {
+            (have, Some(want)) if have.as_ref() == Some(want) => {}
+            (_, Some(want)) => self.devices.push(Act::LoadGuard(want.clone())),
+            (Some(_), None) => self.less_devices.push(Act::DeleteGuard),
+            (None, None) => {}
         }
     }
 

@@ -74,6 +74,11 @@ impl Segment {
                 self.bridge = Some(bridge.clone());
             }
             Act::DeleteBridge => self.lose_bridge(),
+            Act::LoadGuard(guard) => {
+                self.namespace = true;
+                self.guard = Some(guard.clone());
+            }
+            Act::DeleteGuard => self.guard = None,
             Act::AddVxlan(vxlan) | Act::SetVxlan(vxlan) => self.vxlan = Some(vxlan.clone()),
             Act::DeleteVxlan => {
                 self.vxlan = None;

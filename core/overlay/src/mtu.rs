@@ -65,9 +65,8 @@ mod tests {
     #[test]
     fn follows_the_path() {
         let (v4, v6) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]));
-        let overlay_mtu = |underlay, local, cap, ipv6| {
-            overlay_mtu(underlay, local, Wish { cap, ipv6, encrypted: false })
-        };
+        let overlay_mtu =
+            |underlay, local, cap, ipv6| overlay_mtu(underlay, local, Wish { cap, ipv6, encrypted: false });
         for (underlay, expected) in [(1280, 1230), (1450, 1400), (1500, 1450), (9000, 8950)] {
             assert_eq!(overlay_mtu(underlay, v4, None, false), expected);
         }
@@ -85,14 +84,23 @@ mod tests {
             let clear = 8 + 8 + 14 + inner + 2;
             ip + 8 + 8 + clear.next_multiple_of(4) + 16
         };
-        for (local, ip) in [(IpAddr::from([192, 0, 2, 1]), 20), (IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]), 40)] {
+        for (local, ip) in
+            [(IpAddr::from([192, 0, 2, 1]), 20), (IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]), 40)]
+        {
             for underlay in 700..9100 {
                 let inner = carried(underlay, local, true);
-                assert!(outer(inner, ip) <= underlay && outer(inner + 1, ip) > underlay, "{underlay}: {inner}");
+                assert!(
+                    outer(inner, ip) <= underlay && outer(inner + 1, ip) > underlay,
+                    "{underlay}: {inner}"
+                );
             }
         }
         let mtu = |underlay| {
-            overlay_mtu(underlay, IpAddr::from([192, 0, 2, 1]), Wish { cap: None, ipv6: false, encrypted: true })
+            overlay_mtu(
+                underlay,
+                IpAddr::from([192, 0, 2, 1]),
+                Wish { cap: None, ipv6: false, encrypted: true },
+            )
         };
         assert_eq!([1280, 1450, 1500, 9000].map(mtu), [1196, 1364, 1416, 8916]);
     }

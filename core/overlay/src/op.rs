@@ -1,9 +1,11 @@
 //! One step from what is to what should be. Knows: the steps, and the command each one equals. Must not know:
 //! how it is done.
 
+use crate::esp::{GUARD_TABLE, Guard};
 use crate::names::{GATEWAY_BRIDGE, ROUTE_METRIC, ROUTE_PROTOCOL, TABLE, VXLAN};
 use crate::{Allowed, Bridge, FdbEntry, Inside, PortLink, PortName, Route, Scope, Vxlan, WayOut};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -33,6 +35,9 @@ pub enum Act {
         allowed: Vec<Allowed>,
     },
     DeleteRules,
+    /// Replaces the guard's table as a whole.
+    LoadGuard(Arc<Guard>),
+    DeleteGuard,
     AddPort(PortName, PortLink),
     /// Towards `want`, from an interface that is called `have` inside the same sandbox.
     SetPort {
@@ -63,6 +68,7 @@ impl Act {
                 | Self::DeleteBridge
                 | Self::DeleteVxlan
                 | Self::DeleteRules
+                | Self::DeleteGuard
                 | Self::DeletePort(_)
                 | Self::DeleteAddress(..)
                 | Self::DeleteRoute(..)
@@ -94,6 +100,8 @@ impl Act {
             | Self::DeleteVxlan
             | Self::LoadRules { .. }
             | Self::DeleteRules
+            | Self::LoadGuard(_)
+            | Self::DeleteGuard
             | Self::PutFdb(..)
             | Self::DeleteFdb(..)
             | Self::PutNeighbour(..)
@@ -114,6 +122,8 @@ impl fmt::Display for Op {
             | Act::SetVxlan(_)
             | Act::DeleteVxlan => self.device(f),
             Act::LoadRules { .. } | Act::DeleteRules | Act::Allow(_) | Act::Forbid(_) => self.rules(f),
+            Act::LoadGuard(guard) => write!(f, "nft -f - (the guard, {} members)", guard.members.len()),
+            Act::DeleteGuard => write!(f, "nft delete table inet {GUARD_TABLE}"),
             Act::AddPort(..) | Act::SetPort { .. } | Act::DeletePort(_) => self.port(f),
             Act::AddAddress(_, inside, address) => {
                 write!(f, "ip -n {} address add {address} dev {}", inside.sandbox, inside.ifname)

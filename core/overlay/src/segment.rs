@@ -1,6 +1,7 @@
 //! One bridge and everything on it, as it should be or as it is: the same shape for both, so that they
 //! compare. Knows: attributes that matter to us. Must not know: netlink, or which of the two a value is.
 
+use crate::esp::Guard;
 use crate::{NetnsPath, PortName, Rules};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Segment {
     pub strays: BTreeSet<Allowed>,
     /// Where frames for endpoints of other hosts go.
     pub fdb: BTreeMap<MacAddr, FdbEntry>,
+    /// The table beside the data path, on the gateway's place: it is the daemon's own namespace that VXLAN leaves from.
+    pub guard: Option<Arc<Guard>>,
     /// What the bridge answers to ARP and neighbour solicitations for endpoints of other hosts.
     pub neighbours: BTreeMap<IpAddr, MacAddr>,
 }

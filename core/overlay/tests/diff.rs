@@ -98,7 +98,9 @@ fn seen() -> impl Strategy<Value = Segment> {
         (btree_set(stray, 0..3), btree_map(mac(), fdb, 0..4), btree_map(ip(), mac(), 0..4)),
     )
         .prop_map(|(namespace, bridge, vxlan, rules, ports, (strays, fdb, neighbours))| {
-            possible(Segment { namespace, bridge, vxlan, rules, ports, strays, fdb, neighbours })
+            // A guard that is not as it should be.
+            let guard = (neighbours.len() > 2).then(|| Arc::new(esp::Guard::wrong()));
+            possible(Segment { namespace, bridge, vxlan, rules, ports, strays, fdb, guard, neighbours })
         })
 }
 
@@ -141,6 +143,8 @@ fn wanted(scope: Scope) -> impl Strategy<Value = Segment> {
                 bridge: Some(Bridge { up: true, tuned: true, address, ..bridge }),
                 vxlan: (!gateway).then_some(Vxlan { nolearning: true, up: true, guarded: true, ..vxlan }),
                 ports,
+                guard: (gateway && fdb.len() > 1)
+                    .then(|| Arc::new(esp::Guard { port: data_path_port, ..esp::Guard::wrong() })),
                 strays: std::collections::BTreeSet::new(),
                 fdb: if gateway { BTreeMap::new() } else { fdb.into_iter().map(bridged).collect() },
                 neighbours: if gateway { BTreeMap::new() } else { neighbours },

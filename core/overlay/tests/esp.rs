@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use swarm_model::{Generation, Id, Incarnation, NodeId, PairRing, PairSecret};
+use swarm_model::{GenerationNumber, Id, Incarnation, NodeId, PairRing, PairSecret};
 use swarm_overlay::esp::*;
 
 fn node(n: usize) -> NodeId {
@@ -22,7 +22,7 @@ fn incarnation(number: u64) -> Incarnation {
     Incarnation(bytes)
 }
 
-fn secret(generation: Generation) -> PairSecret {
+fn secret(generation: GenerationNumber) -> PairSecret {
     PairSecret([generation as u8; 32])
 }
 
@@ -46,7 +46,7 @@ struct Host {
 
 struct World {
     now: u64,
-    newest: Generation,
+    newest: GenerationNumber,
     drawn: u64,
     told: [Incarnation; 2],
     apart: bool,
@@ -78,7 +78,8 @@ impl World {
 
     fn deliver(&mut self, to: usize) {
         let other = 1 - to;
-        let peer = WantedPeer { vtep: vtep(other), incarnation: Some(self.told[other]), ring: Some(self.ring()) };
+        let peer =
+            WantedPeer { vtep: vtep(other), incarnation: Some(self.told[other]), ring: Some(self.ring()) };
         let peers = if self.apart { BTreeMap::new() } else { BTreeMap::from([(node(other), peer)]) };
         self.hosts[to].wanted.peers = peers;
     }
@@ -248,10 +249,12 @@ proptest! {
 }
 
 fn tunnel() -> impl Strategy<Value = Tunnel> {
-    let end = || (0usize..3, 0u64..3, 0usize..3).prop_map(|(n, i, v)| {
-        let vtep = if v == 2 { IpAddr::from([0; 16]) } else { vtep(v) };
-        End { node: node(n), incarnation: incarnation(i), vtep }
-    });
+    let end = || {
+        (0usize..3, 0u64..3, 0usize..3).prop_map(|(n, i, v)| {
+            let vtep = if v == 2 { IpAddr::from([0; 16]) } else { vtep(v) };
+            End { node: node(n), incarnation: incarnation(i), vtep }
+        })
+    };
     (0u64..3, end(), end()).prop_map(|(generation, from, to)| Tunnel { generation, from, to })
 }
 

@@ -50,6 +50,7 @@ fn picture(assigned: &Assigned) {
             data_path_addr: IpAddr::from([192, 0, 2, 1]),
             underlay_mtu: 1500,
             outside_mtu: 1500,
+            lacks_esp: None,
             gateway: None,
         };
         let desired = Desired::derive(assigned, &[], &facts);

@@ -34,6 +34,8 @@ pub enum KernelError {
          ones on another host"
     )]
     BridgeFull { bridge: &'static str },
+    #[error("the network with VNI {vni} is not to be here any more")]
+    Superseded { vni: Vni },
     #[error("could not load the nftables rules: {reason}")]
     Rules { reason: String },
     #[error("could not read everything the kernel holds, it kept changing: {act}")]

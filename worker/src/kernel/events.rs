@@ -10,6 +10,7 @@ use netlink_sys::Socket;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use swarm_overlay::esp::GUARD_TABLE;
 use swarm_overlay::{
     Allowed, BRIDGE, Event, GATEWAY_BRIDGE, GATEWAY_PORT_PREFIX, NetnsPath, PortName, Route, Scope, TABLE,
     VXLAN,
@@ -183,7 +184,8 @@ pub(super) fn understand(kind: u16, body: &[u8]) -> Option<Heard> {
 
 fn nftables(kind: u16, body: &[u8]) -> Option<Heard> {
     // In every message about a table's parts the first attribute is the table's name.
-    let ours = wire::attr(body, 4, NFTA_ELEMS_TABLE).map(wire::text) == Some(TABLE);
+    let table = wire::attr(body, 4, NFTA_ELEMS_TABLE).map(wire::text);
+    let ours = table == Some(TABLE) || table == Some(GUARD_TABLE);
     match kind {
         NFT_NEW_GEN => None,
         _ if !ours => None,

@@ -49,6 +49,8 @@ impl Place {
             Act::DeleteVxlan => self.delete_vxlan(),
             Act::LoadRules { way_out, allowed } => self.load(&rules::text(self.scope, *way_out, allowed)),
             Act::DeleteRules => self.load(&rules::removal(self.scope)),
+            // The newest guard, whichever step asks: another place may have loaded a newer one meanwhile.
+            Act::LoadGuard(_) | Act::DeleteGuard => self.gate.renew(),
             Act::AddPort(name, link) => ports::add(self, *name, link),
             Act::SetPort { port, want, have } => ports::set(self, *port, want, have.mac),
             Act::DeletePort(name) => ports::delete(self, *name),
@@ -118,6 +120,7 @@ impl Place {
 
     fn add_vxlan(&mut self, vxlan: &Vxlan) -> Result<(), KernelError> {
         sysctl::raise_neighbour_limits();
+        self.gate.cover(vxlan.vni)?;
         let here = self.here()?;
         if index_of(&mut here.route, VXLAN)?.is_some() {
             // Not ours by its looks (else this step would not be), but in our place and under our name.
@@ -222,6 +225,8 @@ impl Kind {
             | Act::DeleteVxlan
             | Act::LoadRules { .. }
             | Act::DeleteRules
+            | Act::LoadGuard(_)
+            | Act::DeleteGuard
             | Act::AddPort(..)
             | Act::SetPort { .. }
             | Act::DeletePort(_) => Self::Alone,

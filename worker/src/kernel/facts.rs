@@ -6,9 +6,11 @@ use super::events::EventSocket;
 use super::observe::{addresses, dump_routes, links};
 use super::read::{self, Link};
 use super::socket::NetlinkSocket;
+use super::xfrm;
 use ipnet::{IpNet, Ipv4Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use swarm_model::NodeId;
 use swarm_overlay::{GATEWAY_BRIDGE, HostFacts, Route, gateway};
@@ -101,6 +103,7 @@ fn read_facts(node: NodeId, data_path_addr: IpAddr) -> Result<HostFacts, KernelE
         data_path_addr,
         underlay_mtu: mtu(underlay),
         outside_mtu: mtu(outside.or(underlay)),
+        lacks_esp: xfrm::detect(data_path_addr.is_ipv4()).err().map(Arc::from),
         gateway: gateway_subnet(&links, &addresses, &routes),
     })
 }

@@ -6,7 +6,9 @@ use super::uapi::*;
 use super::wire::{self, Messages};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use swarm_model::MacAddr;
+use swarm_overlay::esp::{GUARD_TABLE, Guard};
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{Allowed, PortName, Rules, TABLE};
 
@@ -88,22 +90,33 @@ pub fn read_event_element(body: &[u8]) -> Option<Allowed> {
     read_key(wire::attr(wire::attr(element, 0, NFTA_ELEM_KEY)?, 0, NFTA_DATA_VALUE)?)
 }
 
-/// Asks for the rules of our table in one family.
-pub fn get_rules(messages: &mut Messages, family: u8) {
-    messages.begin(NFT | NFT_GET_RULE, 0, &header(family, 0)).attr_text(NFTA_RULE_TABLE, TABLE);
+/// Asks for the rules of a table of ours.
+pub fn get_rules(messages: &mut Messages, family: u8, table: &str) {
+    messages.begin(NFT | NFT_GET_RULE, 0, &header(family, 0)).attr_text(NFTA_RULE_TABLE, table);
 }
 
 /// What the rules of our tables (bridge family first, chains in their order) say they are: the digest, if
 /// every rule of that version is there, once, in order, and nothing else.
 pub fn read_rules(answers: &[Answer], wanted: Option<Rules>, expected: rules::Expected) -> Option<Rules> {
-    let ours = |a: &&Answer| wire::attr(&a.body, 4, NFTA_RULE_TABLE).map(wire::text) == Some(TABLE);
+    is_whole(answers, TABLE, expected).map(|whole| wanted.filter(|_| whole).unwrap_or(Rules::wrong()))
+}
+
+/// What the guard's rules say it is: `wanted`, if every one is there.
+pub fn read_guard(answers: &[Answer], wanted: Option<&Arc<Guard>>) -> Option<Arc<Guard>> {
+    let expected = wanted.map_or(Guard::wrong().expected(), |guard| guard.expected());
+    let whole = is_whole(answers, GUARD_TABLE, expected)?;
+    Some(wanted.filter(|_| whole).cloned().unwrap_or_else(|| Arc::new(Guard::wrong())))
+}
+
+/// Whether each expected rule is there, once, in order, and nothing else. `None` without any rule.
+fn is_whole(answers: &[Answer], table: &str, expected: rules::Expected) -> Option<bool> {
+    let ours = |a: &&Answer| wire::attr(&a.body, 4, NFTA_RULE_TABLE).map(wire::text) == Some(table);
     let rules: Vec<&Answer> = answers.iter().filter(ours).collect();
     let is_right = |(number, rule): (usize, &&Answer)| {
         let comment = wire::attr(&rule.body, 4, NFTA_RULE_USERDATA).and_then(comment);
         comment == Some(rules::comment(expected.digest, number).as_str())
     };
-    let whole = rules.len() == expected.rules && rules.iter().enumerate().all(is_right);
-    if rules.is_empty() { None } else { wanted.filter(|_| whole).or(Some(Rules::wrong())) }
+    (!rules.is_empty()).then(|| rules.len() == expected.rules && rules.iter().enumerate().all(is_right))
 }
 
 /// nft's userdata is a list of type u8, length u8, value; type 0 is the comment.

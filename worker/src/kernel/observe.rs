@@ -13,10 +13,11 @@ use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use swarm_model::MacAddr;
+use swarm_overlay::esp::{GUARD_TABLE, Guard};
 use swarm_overlay::rules::{self, SET_V4, SET_V6};
 use swarm_overlay::{
     Allowed, Bridge, FdbEntry, GATEWAY_PORT_PREFIX, Inside, NetnsPath, Port, PortLink, PortName, Route,
-    Rules, Scope, Segment, VXLAN, Vxlan,
+    Rules, Scope, Segment, TABLE, VXLAN, Vxlan,
 };
 
 impl Place {
@@ -30,8 +31,9 @@ impl Place {
         let bridge = links.iter().find(|l| l.name == scope.bridge() && l.bridge.is_some());
         here.bridge = bridge.map(|l| l.index);
         segment.bridge = bridge.map(|l| here.observe_bridge(scope, l)).transpose()?;
-        if scope != Scope::Gateway {
-            here.observe_overlay(&links, &mut segment)?;
+        match scope {
+            Scope::Gateway => segment.guard = observe_guard(&mut here.filter, want.guard.as_ref())?,
+            Scope::Overlay(_) => here.observe_overlay(&links, &mut segment)?,
         }
         let bridge = here.bridge;
         let hosts: Vec<&Link> = links.iter().filter(|l| is_port(scope, l)).collect();
@@ -109,6 +111,16 @@ impl<'a> Sight<'a> {
     }
 }
 
+/// The guard's table in the namespace of this socket, which is to be as `wanted`.
+pub fn observe_guard(
+    filter: &mut NetlinkSocket,
+    wanted: Option<&Arc<Guard>>,
+) -> Result<Option<Arc<Guard>>, KernelError> {
+    let ask = |m: &mut Messages| filter::get_rules(m, NFT_FAMILY_INET, GUARD_TABLE);
+    let answers = dump_or_nothing(filter, ask, "read the guard's rules")?;
+    Ok(filter::read_guard(&answers, wanted))
+}
+
 impl Opened {
     fn observe_rules(
         &mut self,
@@ -125,7 +137,7 @@ impl Opened {
         for family in families {
             answers.extend(dump_or_nothing(
                 &mut self.filter,
-                |m| filter::get_rules(m, *family),
+                |m| filter::get_rules(m, *family, TABLE),
                 "read nftables rules",
             )?);
         }

@@ -4,15 +4,19 @@
 //! An open socket keeps its namespace alive, so whatever is not needed any more is closed here.
 
 use super::events::{EventSocket, Source};
+use super::gate::Gate;
 use super::socket::NetlinkSocket;
 use super::{KernelError, messages, read, sysctl};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use swarm_netns::{NetNs, NsError};
 use swarm_overlay::{BRIDGE, GATEWAY_BRIDGE, NetnsPath, PortName, Scope, VXLAN};
 
 pub struct Place {
     pub scope: Scope,
+    /// What stands beside the data path, shared by all places.
+    pub gate: Arc<Gate>,
     netns_dir: PathBuf,
     opened: Option<Opened>,
     sandboxes: BTreeMap<NetnsPath, Sandbox>,
@@ -39,10 +43,11 @@ pub struct Sandbox {
 }
 
 impl Place {
-    pub fn new(scope: Scope, netns_dir: &Path) -> Self {
+    pub fn new(scope: Scope, netns_dir: &Path, gate: Arc<Gate>) -> Self {
         let netns_dir = netns_dir.to_owned();
         Self {
             scope,
+            gate,
             netns_dir,
             opened: None,
             sandboxes: BTreeMap::new(),

@@ -58,6 +58,11 @@ impl NetlinkSocket {
         Self::open(netlink_sys::protocols::NETLINK_NETFILTER)
     }
 
+    /// IPsec of the calling thread's namespace.
+    pub fn xfrm() -> Result<Self, KernelError> {
+        Self::open(netlink_sys::protocols::NETLINK_XFRM)
+    }
+
     fn open(protocol: isize) -> Result<Self, KernelError> {
         let socket = prepared(protocol).map_err(|e| KernelError::io("open a netlink socket", e))?;
         Ok(Self { socket, sequence: 1 })

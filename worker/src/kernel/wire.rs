@@ -2,16 +2,24 @@
 //! means.
 
 use super::uapi::NESTED;
+use std::fmt;
 
 /// `nlmsghdr`: length u32, type u16, flags u16, sequence u32, port u32.
 pub const HEADER: usize = 16;
 const ALIGN: usize = 4;
 
 /// Messages in the order they are to be sent, back to back in one buffer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Messages {
     bytes: Vec<u8>,
     starts: Vec<usize>,
+}
+
+/// Without the bytes: there may be keys among them.
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages, {} bytes", self.starts.len(), self.bytes.len())
+    }
 }
 
 /// An attribute that holds others, until it is closed.
@@ -206,6 +214,10 @@ pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+pub fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at + 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
 /// Text up to its zero byte.

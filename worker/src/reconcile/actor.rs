@@ -79,7 +79,7 @@ enum Cause {
 }
 
 pub async fn run(birth: Birth) {
-    let place = Place::new(birth.scope, &birth.netns_dir);
+    let place = Place::new(birth.scope, &birth.netns_dir, birth.registry.gate.clone());
     let now = Instant::now();
     let mut actor = Actor {
         next_audit: now + birth.audit_interval,
@@ -206,7 +206,8 @@ impl Actor {
             }
             Err(error) => {
                 // The pass was lost, and with it what was open; begin anew.
-                self.place = Some(Place::new(self.birth.scope, &self.birth.netns_dir));
+                let gate = self.birth.registry.gate.clone();
+                self.place = Some(Place::new(self.birth.scope, &self.birth.netns_dir, gate));
                 let sentence = format!("the work on {} was lost: {error}", self.birth.scope);
                 Report { failures: vec![Failure { port: None, sentence }], ..Report::default() }
             }

@@ -3,11 +3,13 @@
 
 use super::actor::{Birth, Outcome, run};
 use super::{Counters, ReconcileConfig, ReconcileError};
+use crate::kernel::Gate;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::SandboxId;
+use swarm_model::{SandboxId, Vni};
+use swarm_overlay::esp::Guard;
 use swarm_overlay::{Desired, OverlayNs, PortName, Scope, Segment};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -45,12 +47,15 @@ pub struct ReconcilerHandle {
 #[derive(Default)]
 pub struct Registry {
     places: Mutex<Places>,
+    pub gate: Arc<Gate>,
     counters: Mutex<Counters>,
 }
 
 #[derive(Default)]
 struct Places {
     actors: BTreeMap<Scope, Actor>,
+    /// Networks being taken down: the guard covers them until their devices are gone.
+    leaving: BTreeMap<Scope, Vni>,
     /// Whether what an earlier daemon left was looked for.
     searched: bool,
 }
@@ -58,6 +63,39 @@ struct Places {
 struct Actor {
     targets: watch::Sender<Target>,
     outcomes: watch::Receiver<Outcome>,
+}
+
+impl Places {
+    /// Adds to the guard what is not desired any more and may still be there.
+    fn cover_leaving(&mut self, desired: Arc<Desired>, held: Option<&Guard>) -> Arc<Desired> {
+        let gone = |actor: &Actor| {
+            let (target, outcome) = (actor.targets.borrow(), actor.outcomes.borrow());
+            let reached = outcome.generation == target.generation && outcome.failures.is_empty();
+            reached && *target.segment == Segment::default()
+        };
+        self.leaving.retain(|scope, _| self.actors.get(scope).is_some_and(|actor| !gone(actor)));
+        for (scope, actor) in &self.actors {
+            let built = actor.targets.borrow().segment.vxlan.as_ref().map(|vxlan| vxlan.vni);
+            self.leaving.extend(built.map(|vni| (*scope, vni)));
+        }
+        self.leaving.retain(|scope, vni| {
+            let wanted = desired.segment(*scope).and_then(|segment| segment.vxlan.as_ref());
+            wanted.is_none_or(|vxlan| vxlan.vni != *vni)
+        });
+        let Some(held) = held.filter(|_| !self.leaving.is_empty()) else { return desired };
+        let mut guard =
+            desired.segment(Scope::Gateway).and_then(|s| s.guard.as_deref()).unwrap_or(held).clone();
+        if desired.segment(Scope::Gateway).is_none_or(|s| s.guard.is_none()) {
+            (guard.plain, guard.encrypted) = Default::default();
+        }
+        for vni in self.leaving.values() {
+            let set = if held.encrypted.contains(vni) { &mut guard.encrypted } else { &mut guard.plain };
+            set.insert(*vni);
+        }
+        let mut desired = Desired::clone(&desired);
+        desired.put_guard(Some(Arc::new(guard)));
+        Arc::new(desired)
+    }
 }
 
 impl Registry {
@@ -116,6 +154,8 @@ impl ReconcilerHandle {
     /// the lock that orders your derivations). What is there and not desired is removed.
     pub fn submit(&self, desired: Arc<Desired>) -> Submitted {
         let mut places = self.registry.places.lock();
+        let desired = places.cover_leaving(desired, self.registry.gate.newest().as_deref());
+        self.registry.gate.set(desired.segment(Scope::Gateway).and_then(|segment| segment.guard.clone()));
         let mut scopes: BTreeSet<Scope> =
             desired.segments.keys().chain(places.actors.keys()).copied().collect();
         if !std::mem::replace(&mut places.searched, true) {
@@ -153,7 +193,9 @@ impl ReconcilerHandle {
     /// all.
     pub async fn teardown_all(&self) -> Result<(), ReconcileError> {
         self.registry.places.lock().searched = false;
-        self.apply(Arc::new(Desired::nothing())).await
+        // Once for the devices, and once for the guard that covers them until they are gone.
+        let first = self.apply(Arc::new(Desired::nothing())).await;
+        first.and(self.apply(Arc::new(Desired::nothing())).await)
     }
 
     /// Stops the actors. The kernel keeps what it has.

@@ -5,7 +5,10 @@ use super::record::{Link, Origin, Phase, Sandbox};
 use crate::WorkerConfig;
 use crate::host::Host;
 use swarm_model::{Assigned, SandboxId};
-use swarm_overlay::{HostFacts, mtu::{Wish, overlay_mtu}};
+use swarm_overlay::{
+    HostFacts,
+    mtu::{Wish, overlay_mtu},
+};
 use swarm_proto::v1;
 
 /// What a view is made of beside the sandbox itself.

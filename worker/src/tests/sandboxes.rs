@@ -50,6 +50,42 @@ fn two_attached_namespaces_reach_each_other_until_one_is_detached() {
     });
 }
 
+/// S103, F50.
+#[test]
+fn a_kernel_without_esp_refuses_an_encrypted_network_and_builds_nothing_of_it() {
+    on_a_host(|host| async move {
+        if crate::kernel::xfrm::detect(true).is_ok() {
+            return println!("not tested: this kernel has ESP and AES-GCM");
+        }
+        let manager = Manager::start().await;
+        manager.network(1, "secret", |spec| spec.encrypted = true);
+        manager.network(2, "net", |_| {});
+        let worker = host.worker(&[&manager]).await;
+        let ((a_path, a_ns), (b_path, _b_ns)) = (host.foreign("a"), host.foreign("b"));
+        let refused = Status::from(worker.attach(attach("a", &a_path, "secret")).await.unwrap_err());
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        let words = refused.message();
+        assert!(
+            words.starts_with("network secret is encrypted, and this host cannot encrypt: this kernel "),
+            "{words}"
+        );
+        until("the endpoint is given back", || manager.endpoints().is_empty()).await;
+        assert_eq!(worker.list(true), []);
+        // One that has another network is not connected to it either, and keeps what it has.
+        worker.attach(attach("b", &b_path, "net")).await.unwrap();
+        let attachment = v1::Attachment { network: "secret".into(), ..v1::Attachment::default() };
+        let connect = v1::ConnectRequest { target: "b".into(), attachment: Some(attachment) };
+        let refused = Status::from(worker.connect(connect).await.unwrap_err());
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{}", refused.message());
+        assert_eq!(worker.get("b").unwrap().endpoints.len(), 1);
+        let overlays = std::fs::read_dir(host.path().join("run/netns")).unwrap().flatten();
+        let overlays = overlays.filter(|file| file.file_name().to_string_lossy().starts_with("ov-")).count();
+        assert_eq!(overlays, 1, "of the plain network alone");
+        assert!(!a_ns.run(|| shell("ip -o link")).unwrap().contains("eth0"));
+        worker.leave().await.unwrap();
+    });
+}
+
 #[test]
 fn a_refusal_is_passed_on_and_leaves_nothing() {
     on_a_host(|host| async move {

@@ -116,6 +116,7 @@ impl World {
             data_path_addr: addr,
             underlay_mtu: mtu,
             outside_mtu: mtu,
+            lacks_esp: None,
             gateway: Some("172.18.0.1/16".parse().unwrap()),
         };
         self.assigned
@@ -222,6 +223,22 @@ impl World {
         let ifname = format!("eth{}", sandbox.interfaces.len());
         sandbox.interfaces.insert(endpoint, Arc::from(ifname));
         endpoint
+    }
+
+    /// Counts what passes on the underlay from here on.
+    pub fn count(&self) {
+        let rules = "table bridge count {\n chain passing {\n type filter hook forward priority 0\n ip protocol esp counter\n \
+                     udp dport 4789 @th,96,24 4097 counter\n udp dport 4789 @th,96,24 != 4097 counter\n }\n}\n";
+        let file = self.dir.path().join("count.nft");
+        std::fs::write(&file, rules).unwrap();
+        must(&self.fabric, &format!("nft -f {}", file.display()));
+    }
+
+    /// ESP, VXLAN of the first network, VXLAN of others.
+    pub fn counted(&self) -> [u64; 3] {
+        let listed = must(&self.fabric, "nft list table bridge count");
+        let counts = listed.split("counter packets ").skip(1).map(|rest| rest.split(' ').next().unwrap());
+        counts.map(|count| count.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap()
     }
 
     pub fn desired(&self, host: usize) -> Arc<Desired> {

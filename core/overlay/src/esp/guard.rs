@@ -14,7 +14,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use swarm_model::Vni;
 
 /// Its name; not that of the tables of a place, which come and go with their bridge.
@@ -46,6 +46,16 @@ const CHAINS: [(&str, &str); 5] = [
 ];
 
 impl Guard {
+    /// A table that is there and not as it should be.
+    pub fn wrong() -> Self {
+        let (plain, encrypted, members) = Default::default();
+        Self { vtep: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, plain, encrypted, members }
+    }
+
+    pub fn covers(&self, vni: Vni) -> bool {
+        self.plain.contains(&vni) || self.encrypted.contains(&vni)
+    }
+
     /// The rules with their chains, in order.
     fn rules(&self) -> Vec<(&'static str, String)> {
         let (port, vtep) = (self.port, self.vtep);
@@ -71,7 +81,10 @@ impl Guard {
         rules.push(("arriving", format!("udp dport {port} @th,96,24 {all}{strangers} drop")));
         if !self.encrypted.is_empty() {
             let encrypted = list(self.encrypted.iter());
-            rules.push(("arriving", format!("udp dport {port} @th,96,24 {encrypted} meta secpath missing drop")));
+            rules.push((
+                "arriving",
+                format!("udp dport {port} @th,96,24 {encrypted} meta secpath missing drop"),
+            ));
         }
         rules
     }

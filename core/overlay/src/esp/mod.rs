@@ -14,7 +14,7 @@ mod peer;
 mod plan;
 mod sa;
 
-pub use guard::{Guard, GUARD_TABLE};
+pub use guard::{GUARD_TABLE, Guard};
 pub use name::{End, Spi, Tunnel};
 pub use peer::{PeerState, WantedPeer};
 pub use plan::{LINGER_MS, Memory, PROBE_MS, QUIET_MS, Turn, Wanted, plan};

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
-use swarm_model::{Generation, Incarnation, NodeId};
+use swarm_model::{GenerationNumber, Incarnation, NodeId};
 
 /// A security parameter index: what the receiver finds the key by. Never below 256: those are reserved (RFC 4303 §2.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +46,7 @@ pub struct End {
 /// One direction between two nodes under one generation: the name of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tunnel {
-    pub generation: Generation,
+    pub generation: GenerationNumber,
     pub from: End,
     pub to: End,
 }

@@ -3,7 +3,7 @@
 
 use alloc::string::String;
 use core::net::IpAddr;
-use swarm_model::{Generation, Incarnation, PairRing};
+use swarm_model::{GenerationNumber, Incarnation, PairRing};
 
 /// A peer that shares an encrypted network with this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct WantedPeer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerState {
     /// A probe came back through the key that is used.
-    Verified { generation: Generation, at_ms: u64 },
+    Verified { generation: GenerationNumber, at_ms: u64 },
     /// Encrypted by an earlier key, which goes on being used until the next one is verified.
     Moving,
     /// Nothing is sent yet. The sentence says what is waited for.

@@ -10,7 +10,7 @@ use super::sa::{Observed, Policy, Purpose, SaId, Seen, Step};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use swarm_model::{Generation, Incarnation, NodeId, PairRing, PairSecret};
+use swarm_model::{GenerationNumber, Incarnation, NodeId, PairRing, PairSecret};
 
 /// A key that is used is probed so often, and that is also what tells its receiver that it is used.
 pub const PROBE_MS: u64 = 20_000;
@@ -97,11 +97,9 @@ impl Memory {
         self.probed.clear();
     }
 
-    /// A probe came back.
-    pub fn answered(&mut self, id: SaId, now_ms: u64) {
-        if self.made.contains(&id) {
-            self.verified.insert(id, now_ms);
-        }
+    /// A probe came back. True when that is the first: something follows from it.
+    pub fn answered(&mut self, id: SaId, now_ms: u64) -> bool {
+        self.made.contains(&id) && self.verified.insert(id, now_ms).is_none()
     }
 
     /// An association was not made, and nothing was ever sent with its key.
@@ -151,7 +149,8 @@ pub fn plan(
     now_ms: u64,
 ) -> Turn {
     let lost = memory.count(observed, now_ms);
-    let mut planner = Planner { wanted, observed, memory, spi, now_ms, kept: BTreeSet::new(), out: Out::default() };
+    let mut planner =
+        Planner { wanted, observed, memory, spi, now_ms, kept: BTreeSet::new(), out: Out::default() };
     planner.out.turn.renew = lost;
     planner.out.turn.again_ms = PROBE_MS;
     planner.blocks();
@@ -248,7 +247,7 @@ impl Planner<'_> {
     }
 
     /// Probes the key that is to be used, and uses it once a probe has come back.
-    fn send(&mut self, id: SaId, generation: Generation, peer: &WantedPeer) -> PeerState {
+    fn send(&mut self, id: SaId, generation: GenerationNumber, peer: &WantedPeer) -> PeerState {
         let verified = self.memory.verified.get(&id).copied();
         self.probe(id, verified.is_some());
         match verified {
@@ -264,7 +263,8 @@ impl Planner<'_> {
         match self.memory.probe(id, used, self.now_ms) {
             Ok(()) => {
                 self.out.turn.probes.push(id);
-                let next = self.memory.probed.get(&id).and_then(|p| PAUSES_MS.get(p.times)).or(PAUSES_MS.last());
+                let next =
+                    self.memory.probed.get(&id).and_then(|p| PAUSES_MS.get(p.times)).or(PAUSES_MS.last());
                 self.again(if used { PROBE_MS } else { next.copied().unwrap_or(PROBE_MS) });
             }
             Err(left) => self.again(left),
@@ -310,7 +310,8 @@ impl Planner<'_> {
             .values()
             .flat_map(|peer| Purpose::ALL.map(|purpose| self.way(purpose, peer)))
             .collect();
-        let gone = self.observed.policies.keys().filter(|p| matches!(p, Policy::Way { .. }) && !wanted.contains(p));
+        let gone =
+            self.observed.policies.keys().filter(|p| matches!(p, Policy::Way { .. }) && !wanted.contains(p));
         self.out.less_ways.extend(gone.copied().map(Step::DeletePolicy));
     }
 
