@@ -1,6 +1,6 @@
 //! Compiles `proto/swarm/v1/*.proto` with protox, so that nobody has to install protoc.
 /// Messages with a secret in them; how they are printed stands in src/secret.rs.
-const SECRET: [&str; 13] = [
+const SECRET: [&str; 14] = [
     "IssueRequest",
     "JoinTokenResponse",
     "CreateJoinTokenResponse",
@@ -14,6 +14,7 @@ const SECRET: [&str; 13] = [
     "RotateRootRequest",
     "SetLockRequest",
     "GossipKey",
+    "PairSecret",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

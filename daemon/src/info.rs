@@ -3,6 +3,8 @@
 use crate::daemon::{Daemon, Phase};
 use crate::running::Running;
 use swarm_proto::v1 as pb;
+use swarm_worker::Tunnel;
+use swarm_worker::esp::PeerState;
 
 pub async fn info(daemon: &Daemon) -> pb::InfoResponse {
     let common = pb::InfoResponse {
@@ -51,6 +53,7 @@ fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
         gossip_dropped: status.gossip_dropped,
         gossip_suspects: status.suspects.iter().map(ToString::to_string).collect(),
         gossip_down: status.down.iter().map(ToString::to_string).collect(),
+        tunnels: status.tunnels.iter().map(tunnel).collect(),
         sandboxes: u32::try_from(status.sandboxes).unwrap_or(u32::MAX),
         repairs: status.repairs,
         availability: running.availability().map_or(0, |a| pb::Availability::from(a).into()),
@@ -64,4 +67,15 @@ fn member(running: &Running, common: pb::InfoResponse) -> pb::InfoResponse {
         session_error: status.session_error,
         ..common
     }
+}
+
+fn tunnel(tunnel: &Tunnel) -> pb::Tunnel {
+    let (state, reason, generation) = match &tunnel.state {
+        PeerState::Verified { generation, .. } => ("verified", String::new(), *generation),
+        PeerState::Moving => ("moving", "by an earlier key, until the next one is verified".to_owned(), 0),
+        PeerState::Pending(why) => ("pending", (*why).to_owned(), 0),
+        PeerState::Refused(why) => ("refused", why.clone(), 0),
+    };
+    let (node, hostname) = (tunnel.node.to_string(), tunnel.hostname.clone());
+    pb::Tunnel { node, hostname, state: state.into(), reason, generation }
 }

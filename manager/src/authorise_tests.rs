@@ -76,6 +76,7 @@ fn on_record(role: Role, state: NodeState) -> Record {
         joined_ms: 0,
         revision: 0,
         features: 0,
+        incarnation: None,
     };
     Record(Some(node), None)
 }

@@ -148,6 +148,7 @@ impl Seen {
             Event::LockChanged => Some(of_cluster(state, "lock")),
             Event::ManagersChanged
             | Event::MemberChanged(_)
+            | Event::IncarnationChanged(_)
             | Event::RingChanged
             | Event::PeerChanged(_)
             | Event::RoleChanged(_)

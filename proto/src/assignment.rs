@@ -114,6 +114,7 @@ impl From<&model::Assigned> for v1::CompleteAssignment {
             endpoints: assigned.endpoints.values().map(Into::into).collect(),
             peers: assigned.peers.values().map(Into::into).collect(),
             members: assigned.members.values().map(Into::into).collect(),
+            pairs: assigned.pairs.values().map(Into::into).collect(),
             role: assigned.role.map_or(v1::Role::Unspecified, v1::Role::from).into(),
         }
     }
@@ -127,6 +128,7 @@ impl TryFrom<v1::CompleteAssignment> for model::Assigned {
         let endpoints: Vec<model::Endpoint> = each("endpoints", whole.endpoints)?;
         let peers: Vec<model::Peer> = each("peers", whole.peers)?;
         let members: Vec<model::Member> = each("members", whole.members)?;
+        let pairs: Vec<model::Pair> = each("pairs", whole.pairs)?;
         Ok(Self {
             revision: whole.revision,
             defaults: inner("defaults", whole.defaults)?,
@@ -136,6 +138,7 @@ impl TryFrom<v1::CompleteAssignment> for model::Assigned {
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
             peers: peers.into_iter().map(|p| (p.node, p)).collect(),
             members: members.into_iter().map(|m| (m.node, m)).collect(),
+            pairs: pairs.into_iter().map(|p| (p.node, p)).collect(),
         })
     }
 }
@@ -157,6 +160,8 @@ impl From<&model::Change> for v1::Change {
             Change::Role(role) => Wire::Role(v1::Role::from(*role).into()),
             Change::PutMember(member) => Wire::PutMember(member.into()),
             Change::DropMember(id) => Wire::DropMember(id.to_string()),
+            Change::PutPair(pair) => Wire::PutPair(pair.into()),
+            Change::DropPair(id) => Wire::DropPair(id.to_string()),
         };
         Self { change: Some(change) }
     }
@@ -179,6 +184,8 @@ impl TryFrom<v1::Change> for model::Change {
             Wire::Role(role) => Self::Role(word("role", role)?),
             Wire::PutMember(member) => Self::PutMember(inner("put_member", Some(member))?),
             Wire::DropMember(id) => Self::DropMember(parse("drop_member", &id, ID)?),
+            Wire::PutPair(pair) => Self::PutPair(inner("put_pair", Some(pair))?),
+            Wire::DropPair(id) => Self::DropPair(parse("drop_pair", &id, ID)?),
         })
     }
 }

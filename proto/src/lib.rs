@@ -15,12 +15,14 @@ mod endpoint;
 mod enums;
 mod network;
 mod node;
+mod pair;
 mod secret;
 
 pub use cluster::{lineage, past};
 pub use convert::{ConvertError, optional, parse, parse_all, required};
 pub use descriptors::methods_on_2377;
 pub use enums::{word, word_or, word_or_none};
+pub use pair::incarnation;
 
 /// Generated from `proto/swarm/v1/*.proto`.
 #[allow(clippy::all, clippy::pedantic)]

@@ -47,6 +47,8 @@ impl TryFrom<v1::Node> for model::Node {
             joined_ms: node.joined_ms,
             revision: node.revision,
             features: node.features,
+            // Nobody is shown it.
+            incarnation: None,
         })
     }
 }

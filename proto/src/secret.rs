@@ -31,6 +31,7 @@ without_secrets! {
     RotateRootRequest shows ca_cert, cert_expiry_ms, request_id;
     SetLockRequest shows lock, request_id;
     GossipKey shows generation;
+    PairSecret shows generation;
 }
 
 #[cfg(test)]
@@ -95,6 +96,10 @@ mod tests {
                 format!("{:?}", v1::SetLockRequest { key: text(), ..Default::default() }),
                 format!("{:?}", v1::DriverDefaults {
                     gossip_keys: vec![v1::GossipKey { generation: 1, secret: text().into() }],
+                    ..Default::default()
+                }),
+                format!("{:?}", v1::Pair {
+                    generations: vec![v1::PairSecret { generation: 1, secret: text().into() }],
                     ..Default::default()
                 }),
                 format!("{:?}", v1::InitResponse { join_token_worker: text(), ..Default::default() }),

@@ -61,7 +61,7 @@ prop_compose! {
         let (revision, features) = set;
         Node {
             id, hostname, role, availability, labels, addr, data_path_addr, version, status, manager, joined_ms,
-            revision, features,
+            revision, features, incarnation: None,
         }
     }
 }
@@ -143,6 +143,13 @@ fn role() -> impl Strategy<Value = Role> {
 fn member() -> impl Strategy<Value = Member> {
     (id(), socket()).prop_map(|(node, addr)| Member { node, addr })
 }
+prop_compose! {
+    fn pair()(node in id(), incarnation in option::of(any::<[u8; 16]>()), current: u64,
+        secrets in proptest::collection::btree_map(any::<u64>(), any::<[u8; 32]>(), 0..3)) -> Pair {
+        let secrets = secrets.into_iter().map(|(generation, secret)| (generation, PairSecret(secret))).collect();
+        Pair { node, incarnation: incarnation.map(Incarnation), ring: PairRing { current, secrets } }
+    }
+}
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         network().prop_map(Change::PutNetwork),
@@ -156,18 +163,21 @@ fn change() -> impl Strategy<Value = Change> {
         role().prop_map(Change::Role),
         member().prop_map(Change::PutMember),
         id().prop_map(Change::DropMember),
+        pair().prop_map(Change::PutPair),
+        id().prop_map(Change::DropPair),
     ]
 }
 prop_compose! {
     fn assigned()(revision: u64, defaults in defaults(), managers in vec(manager_peer(), 0..3),
         networks in vec(network(), 0..3), endpoints in vec(endpoint(), 0..3), peers in vec(peer(), 0..3),
-        members in vec(member(), 0..3), role in option::of(role())) -> Assigned {
+        members in vec(member(), 0..3), pairs in vec(pair(), 0..3), role in option::of(role())) -> Assigned {
         Assigned {
             revision, defaults, managers, role,
             networks: networks.into_iter().map(|n| (n.id, n)).collect(),
             endpoints: endpoints.into_iter().map(|e| (e.id, e)).collect(),
             peers: peers.into_iter().map(|p| (p.node, p)).collect(),
             members: members.into_iter().map(|m| (m.node, m)).collect(),
+            pairs: pairs.into_iter().map(|p| (p.node, p)).collect(),
         }
     }
 }

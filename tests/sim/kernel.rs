@@ -37,8 +37,7 @@ impl Kernel {
             }
             Act::DeleteRules => self.segment(op.scope).delete_rules(),
             Act::LoadGuard(guard) => {
-                let gateway = self.segment(Scope::Gateway).0;
-                (gateway.namespace, gateway.guard) = (true, Some(guard.clone()));
+                self.segment(Scope::Gateway).0.guard = Some(guard.clone());
                 Ok(())
             }
             Act::DeleteGuard => {

@@ -48,6 +48,7 @@ impl Ledger {
                 | Event::LockChanged
                 | Event::RingChanged
                 | Event::MemberChanged(_)
+                | Event::IncarnationChanged(_)
                 | Event::NodeChanged(_)
                 | Event::NodeRemoved(_)
                 | Event::RoleChanged(_)

@@ -7,7 +7,7 @@ use crate::world::World;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use swarm_model::{Assigned, EndpointId, Id, MacAddr, NetworkId, NodeId};
+use swarm_model::{Assigned, EndpointId, Id, MacAddr, NetworkId, NodeId, Vni};
 use swarm_overlay::{OverlayNs, Scope};
 use swarm_state::{Command, CreateEndpoints, Entry, NewEndpoint, REST_MS, Refusal, Reply, State, apply};
 
@@ -175,8 +175,14 @@ fn check_kernel(worker: &Worker, truth: &State) -> Result<(), String> {
         truth.endpoints_of(&worker.node).map(|endpoint| endpoint.network).collect();
     let segments = &worker.kernel.observed.segments;
     let scopes: BTreeSet<Scope> = own.iter().map(|network| Scope::Overlay(OverlayNs::of(*network))).collect();
-    if segments.keys().copied().collect::<BTreeSet<_>>() != scopes {
+    if segments.keys().copied().filter(|scope| *scope != Scope::Gateway).collect::<BTreeSet<_>>() != scopes {
         return Err(format!("has {:?} where {scopes:?} should be", segments.keys()));
+    }
+    let guard = segments.get(&Scope::Gateway).and_then(|segment| segment.guard.as_deref());
+    let guarded: BTreeSet<Vni> =
+        guard.into_iter().flat_map(|guard| guard.plain.union(&guard.encrypted)).copied().collect();
+    if guarded != own.iter().filter_map(|id| Some(truth.network(id)?.vni)).collect() {
+        return Err(format!("guards {guarded:?} where its networks are {own:?}"));
     }
     for network in own {
         let Some(segment) = segments.get(&Scope::Overlay(OverlayNs::of(network))) else { continue };

@@ -94,10 +94,9 @@ check "two arrived here from a stranger" test "$(seen 'udp port 4789')" = 2
 check "and were dropped" on 2 'nft list chain inet wire arriving | grep -q "saddr.*packets 2 "'
 # in clear from a member's address: this side takes machine 1's address for a moment
 on 1 'ip link set eth0 down'; ip addr add 10.99.0.1/24 dev wire; ip route replace 10.99.0.2 dev wire src 10.99.0.1; on 2 'ip neigh flush all' || true
-capture; for n in 1 2 3; do eval "$FRAME"; done; captured
+for n in 1 2 3; do eval "$FRAME"; done; sleep 0.5
 ip route del 10.99.0.2; ip addr del 10.99.0.1/24 dev wire; on 1 'ip link set eth0 up; ip route add default via 10.99.0.254' || true; on 2 'ip neigh flush all' || true
-check "three forged in clear with a member's address arrived" test "$(seen 'udp port 4789 and src 10.99.0.1')" = 3
-check "and were dropped" on 2 'nft list chain inet wire arriving | grep -q "missing counter packets 3 "'
+check "three forged in clear with a member's address arrived and were dropped" on 2 'nft list chain inet wire arriving | grep -q "missing counter packets 3 "'
 check "after all that it works" ping4097
 # MTU: of an underlay of 1500, 1416 fits and 1418 is sent in two pieces (core/overlay/src/mtu.rs)
 size() { for id in 1 2; do on $id "for d in vx p0 br0; do ip -n ov4097 link set \$d mtu $1; done; ip -n sb4097 link set eth0 mtu $1"; done

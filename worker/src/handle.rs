@@ -1,14 +1,15 @@
 //! What the daemon asks of the worker on this host. Knows: who does what. Must not know: how it is done.
 
+use crate::esp;
 use crate::farewell::{self, Left};
 use crate::host::Host;
 use crate::sandbox::{self, view, view_all};
 use crate::start::Tasks;
-use crate::{Here, WorkerError, WorkerStatus};
+use crate::{Here, Tunnel, WorkerError, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_gossip::Verdict;
-use swarm_model::{Lineage, Peer, Role, SandboxId};
+use swarm_model::{Lineage, NodeId, Peer, Role, SandboxId};
 use swarm_overlay::out_of_reach;
 use swarm_proto::v1;
 use tokio::sync::watch;
@@ -119,6 +120,7 @@ impl WorkerHandle {
             suspects: of(Verdict::Suspect),
             down: of(Verdict::Down),
             gossip_dropped: self.host.liveness.frames_dropped(),
+            tunnels: self.tunnels(),
             revision: self.host.assignments.revision().unwrap_or_default(),
             lineage: self.host.assignments.lineage(),
             managers,
@@ -133,8 +135,18 @@ impl WorkerHandle {
             names_answered,
             names_forwarded,
             out_of_reach,
-            last_error: counters.last_error.unwrap_or_default(),
+            last_error: counters.last_error.unwrap_or_else(|| self.host.esp.status.borrow().trouble.clone()),
         }
+    }
+
+    /// How far encryption with each peer is, with its host name.
+    fn tunnels(&self) -> Vec<Tunnel> {
+        let status = self.host.esp.status.borrow().clone();
+        let name = |node: &NodeId| {
+            self.host.assignments.read(|a| a.peers.get(node).map(|peer| peer.hostname.clone()))
+        };
+        let tunnel = |(node, state)| Tunnel { hostname: name(&node).unwrap_or_default(), node, state };
+        status.peers.into_iter().map(tunnel).collect()
     }
 
     /// The cluster goes on in this epoch: managers of an earlier one, or of another branch, are turned down from now on.
@@ -198,6 +210,7 @@ impl WorkerHandle {
     /// every kernel object and file of the worker. The handle is of no use afterwards.
     pub async fn leave(&self) -> Result<Left, WorkerError> {
         let (host, tasks) = (self.host.clone(), self.tasks.clone());
+        let port = self.status().data_path_port;
         let leaving = async move {
             let sandboxes = sandbox::end_all(&host).await;
             tasks.session.cancel();
@@ -207,6 +220,7 @@ impl WorkerHandle {
             }
             let torn = host.reconciler.teardown_all().await;
             tasks.stop(&host).await;
+            esp::forget(port).await;
             crate::start::remove_files(&host.config);
             let left = Left { sandboxes, farewell, reason };
             torn.map(|_| left).map_err(|e| WorkerError::Internal(e.to_string()))

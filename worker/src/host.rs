@@ -5,6 +5,7 @@ use crate::assignment::Assignments;
 use crate::calls::Calls;
 use crate::config::Here;
 use crate::dns::{Forwarder, Queries};
+use crate::esp::{Aim, Esp};
 use crate::gossip::Liveness;
 use crate::kernel::FactsWatch;
 use crate::reconcile::{ReconcilerHandle, Submitted};
@@ -41,6 +42,9 @@ pub(crate) struct Host {
     pub(crate) reconciler: ReconcilerHandle,
     pub(crate) facts: FactsWatch,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) esp: Esp,
+    /// What is to be encrypted; `None`: nothing is known of it yet, and all stays as it is.
+    pub(crate) aims: watch::Sender<Option<Arc<Aim>>>,
     /// Where this node is found now.
     pub(crate) here: watch::Sender<Here>,
     /// The root whose certificate this node uses, to be told to its manager.
@@ -78,7 +82,16 @@ impl Host {
             desired.map(|sandbox| self.local(sandbox)).collect::<Vec<_>>()
         });
         let facts = self.facts.facts.borrow().clone();
-        let desired = self.assignments.read(|assigned| Desired::derive(assigned, &sandboxes, &facts));
+        let (desired, aim) = self
+            .assignments
+            .read(|assigned| (Desired::derive(assigned, &sandboxes, &facts), Aim::of(assigned, &facts)));
+        self.aims.send_if_modified(|held| {
+            let news = held.as_deref() != Some(&aim);
+            if news {
+                *held = Some(Arc::new(aim));
+            }
+            news
+        });
         Some(self.reconciler.submit(Arc::new(desired)))
     }
 

@@ -36,4 +36,4 @@ pub use error::WorkerError;
 pub use farewell::Left;
 pub use handle::{PendingRun, WorkerHandle};
 pub use start::Worker;
-pub use status::WorkerStatus;
+pub use status::{Tunnel, WorkerStatus};

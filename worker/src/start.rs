@@ -5,6 +5,7 @@ use crate::calls::Calls;
 use crate::config::Here;
 use crate::dial::Dial;
 use crate::dns::Forwarder;
+use crate::esp::Esp;
 use crate::handle::WorkerHandle;
 use crate::host::{Host, TURNS};
 use crate::kernel::FactsWatch;
@@ -47,7 +48,10 @@ impl Worker {
         let assignments = Arc::new(Assignments::new(assigned));
         let managers = Arc::new(Managers::new(&config, dial, assignments.clone()));
         let facts = FactsWatch::start(config.node, config.data_path_addr).await;
+        let (stop, aims) = (CancellationToken::new(), watch::Sender::new(None));
         let host = Arc::new(Host {
+            esp: Esp::start(aims.subscribe(), stop.clone()),
+            aims,
             assignments,
             calls: Calls::new(managers.clone()),
             managers,
@@ -63,7 +67,7 @@ impl Worker {
             forwarder: Forwarder::new(config.resolv_conf.clone()),
             own_netns: NetNs::current()?.id(),
             programmed: watch::Sender::new(0),
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
             runtime: tokio::runtime::Handle::current(),
             turns: Semaphore::new(TURNS),
@@ -91,6 +95,7 @@ fn begin_loops(host: &Arc<Host>, tasks: &Tasks) {
         trusted: host.trusted.subscribe(),
         trouble: host.trouble.subscribe(),
         unanswered: host.liveness.watch_unanswered(),
+        incarnation: host.esp.incarnation.clone(),
     };
     let stop = tasks.session.clone();
     host.tasks.spawn(session::follow(host.managers.clone(), host.assignments.clone(), registration, stop));

@@ -1,6 +1,15 @@
 //! What `info` shows of the worker.
 
 use swarm_model::{Lineage, ManagerPeer, NodeId, Revision};
+use swarm_overlay::esp::PeerState;
+
+/// How far encryption with one peer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    pub node: NodeId,
+    pub hostname: String,
+    pub state: PeerState,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerStatus {
@@ -33,6 +42,8 @@ pub struct WorkerStatus {
     pub down: Vec<NodeId>,
     /// Gossip's frames that were dropped before they were read.
     pub gossip_dropped: u64,
+    /// To those that encrypted networks are shared with.
+    pub tunnels: Vec<Tunnel>,
     /// The last error of the reconciler, empty while the kernel matches.
     pub last_error: String,
 }

@@ -48,10 +48,25 @@ pub struct InfoObject {
     gossip_down: Vec<String>,
     /// What came from strangers, was forged or came twice.
     gossip_dropped: u64,
+    /// To the nodes that this one shares encrypted networks with.
+    encryption: Vec<EncryptedTo>,
     /// On managers that can say.
     cluster: Option<ClusterView>,
     /// On managers that cannot.
     cluster_error: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EncryptedTo {
+    #[serde(rename = "NodeID")]
+    node_id: String,
+    hostname: String,
+    /// verified, moving, pending or refused.
+    state: String,
+    reason: String,
+    /// Of the cluster's secrets.
+    generation: u64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -162,10 +177,16 @@ impl InfoObject {
             gossip_suspects: info.gossip_suspects,
             gossip_down: info.gossip_down,
             gossip_dropped: info.gossip_dropped,
+            encryption: info.tunnels.into_iter().map(encrypted_to).collect(),
             cluster,
             cluster_error,
         }
     }
+}
+
+fn encrypted_to(tunnel: v1::Tunnel) -> EncryptedTo {
+    let v1::Tunnel { node, hostname, state, reason, generation } = tunnel;
+    EncryptedTo { node_id: node, hostname, state, reason, generation }
 }
 
 /// Whether the node answers for the cluster.
@@ -218,7 +239,8 @@ fn rotation_view(rotation: v1::RootRotation) -> RotationView {
 impl View for InfoObject {
     fn example() -> Self {
         let root_rotation = Some(RotationView::default());
-        Self { cluster: Some(ClusterView { root_rotation, ..ClusterView::default() }), ..Self::default() }
+        let cluster = Some(ClusterView { root_rotation, ..ClusterView::default() });
+        Self { cluster, encryption: vec![EncryptedTo::default()], ..Self::default() }
     }
 }
 
@@ -272,6 +294,10 @@ impl InfoObject {
         lines.put("Sandboxes", self.sandboxes).put("Repairs", self.repairs);
         lines.put("Certificate", self.certificate());
         lines.put("Suspects", self.gossip_suspects.join(", ")).put("Not alive", self.gossip_down.join(", "));
+        for to in &self.encryption {
+            let name = if to.hostname.is_empty() { &to.node_id } else { &to.hostname };
+            lines.put("Encryption", format!("{name}: {}", words::encryption(&to.state, &to.reason)));
+        }
         lines.put("Reconcile error", &self.reconcile_error);
         for warning in &self.warnings {
             lines.put("Warning", warning);

@@ -137,6 +137,9 @@ struct Peer {
     ip: String,
     #[serde(rename = "NodeID")]
     node_id: String,
+    /// On an encrypted network that this node is on: how far it is with this peer.
+    #[serde(rename = "Encryption", skip_serializing_if = "String::is_empty")]
+    encryption: String,
 }
 
 impl NetworkObject {
@@ -172,6 +175,16 @@ impl NetworkObject {
         }
     }
 
+    /// How far this node is with the peers of an encrypted network.
+    pub fn with_tunnels(mut self, tunnels: &[v1::Tunnel]) -> Self {
+        for peer in self.peers.iter_mut().filter(|_| self.encrypted) {
+            if let Some(tunnel) = tunnels.iter().find(|tunnel| tunnel.node == peer.node_id) {
+                peer.encryption = words::encryption(&tunnel.state, &tunnel.reason);
+            }
+        }
+        self
+    }
+
     /// A network of this host alone.
     pub fn of_host(network: v1::LocalNetwork) -> Self {
         let v1::LocalNetwork { id, name, driver, scope, .. } = network;
@@ -200,7 +213,8 @@ fn container(endpoint: v1::Endpoint, node: String) -> Container {
 }
 
 fn peer(peer: &v1::Peer) -> Peer {
-    Peer { name: peer.hostname.clone(), ip: peer.data_path_addr.clone(), node_id: peer.node.clone() }
+    let (name, ip) = (peer.hostname.clone(), peer.data_path_addr.clone());
+    Peer { name, ip, node_id: peer.node.clone(), encryption: String::new() }
 }
 
 impl View for NetworkObject {
@@ -242,7 +256,11 @@ impl Object for NetworkObject {
             lines.heading("Nodes");
         }
         for peer in &self.peers {
-            lines.indented(1, &peer.name, &peer.ip);
+            let encryption = match peer.encryption.as_str() {
+                "" => String::new(),
+                said => format!(", {said}"),
+            };
+            lines.indented(1, &peer.name, format!("{}{encryption}", peer.ip));
         }
         lines.finish()
     }

@@ -40,6 +40,16 @@ pub fn tls_status(number: i32) -> &'static str {
     }
 }
 
+/// How far encryption with one peer is, with the reason.
+pub fn encryption(state: &str, reason: &str) -> String {
+    match (state, reason) {
+        ("verified", _) => "encrypted and verified".to_owned(),
+        ("moving", reason) => format!("encrypted, {reason}"),
+        (state, "") => state.to_owned(),
+        (state, reason) => format!("{state}: {reason}"),
+    }
+}
+
 pub fn driver(number: i32) -> &'static str {
     swarm_proto::word::<Driver>("driver", number).map_or(UNKNOWN, Driver::as_str)
 }

@@ -4,7 +4,7 @@
 //! the one they result in. A revision is the Raft index the assignment was derived at, so it means the same on
 //! every manager.
 
-use crate::{Endpoint, EndpointId, GossipKey, Lineage, Network, NetworkId, NodeId, Role};
+use crate::{Endpoint, EndpointId, GossipKey, Lineage, Network, NetworkId, NodeId, Pair, Role};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,6 +32,9 @@ pub struct Assigned {
     /// Everybody who gossips, the node itself too. Empty from a manager too old to say.
     #[serde(default)]
     pub members: BTreeMap<NodeId, Member>,
+    /// Those that the node shares an encrypted network with. Never on a disk of a worker.
+    #[serde(default)]
+    pub pairs: BTreeMap<NodeId, Pair>,
 }
 
 /// Cluster settings that reach the kernel or the session.
@@ -94,13 +97,15 @@ pub enum Change {
     /// Since feature level 4, as the next: a node of an earlier one could not read it.
     PutMember(Member),
     DropMember(NodeId),
+    PutPair(Pair),
+    DropPair(NodeId),
 }
 
 impl Change {
     /// The feature level of the first `swarmd` that can read this.
     pub fn since(&self) -> u32 {
         match self {
-            Self::PutMember(_) | Self::DropMember(_) => 4,
+            Self::PutMember(_) | Self::DropMember(_) | Self::PutPair(_) | Self::DropPair(_) => 4,
             Self::PutNetwork(_)
             | Self::DropNetwork(_)
             | Self::PutEndpoint(_)
@@ -114,6 +119,7 @@ impl Change {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a message on its way: never many of them")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Assignment {
     Complete(Assigned),
@@ -169,6 +175,8 @@ impl Assigned {
             Change::Role(role) => self.role = Some(role),
             Change::PutMember(member) => drop(self.members.insert(member.node, member)),
             Change::DropMember(id) => drop(self.members.remove(&id)),
+            Change::PutPair(pair) => drop(self.pairs.insert(pair.node, pair)),
+            Change::DropPair(id) => drop(self.pairs.remove(&id)),
         }
     }
 

@@ -52,6 +52,9 @@ impl Cluster {
 /// below the cluster's level could not read it.
 pub const FEATURE_LEVEL: u32 = 4;
 
+/// From this level on there are encrypted networks: a node below it would build one in clear.
+pub const ENCRYPTION_LEVEL: u32 = 4;
+
 fn first_level() -> u32 {
     1
 }

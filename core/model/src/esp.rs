@@ -1,5 +1,6 @@
 //! What two nodes make their ESP keys from.
 
+use crate::NodeId;
 use alloc::collections::BTreeMap;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -30,10 +31,21 @@ impl fmt::Debug for PairSecret {
     }
 }
 
-/// The pair secrets that count: up to three generations. What is sent goes by `current`, the one before the newest; so
-/// who has not heard of the last rotation still has the key.
+/// The pair secrets that count: up to three generations. What is sent is to go by `current`, as soon as the other end is
+/// seen to have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRing {
     pub current: GenerationNumber,
     pub secrets: BTreeMap<GenerationNumber, PairSecret>,
+}
+
+/// What a node gets to encrypt with one other that it shares an encrypted network with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The other.
+    pub node: NodeId,
+    /// The last one that it told. `None`: it has told none, because it is too old, cannot encrypt or has yet to begin.
+    pub incarnation: Option<Incarnation>,
+    /// Empty until whoever sends it puts the secrets in, and where there are none.
+    pub ring: PairRing,
 }

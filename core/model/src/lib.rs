@@ -35,10 +35,10 @@ pub use assignment::{
     Peer, Revision,
 };
 pub use ca::{Issuer, RootRotation};
-pub use cluster::{Cluster, ClusterSettings, FEATURE_LEVEL, JoinSecrets, SettingsError};
+pub use cluster::{Cluster, ClusterSettings, ENCRYPTION_LEVEL, FEATURE_LEVEL, JoinSecrets, SettingsError};
 pub use endpoint::Endpoint;
 pub use epoch::{Epoch, Kin, Lineage, MOST_PAST, WAY_OUT};
-pub use esp::{GenerationNumber, Incarnation, PairRing, PairSecret};
+pub use esp::{GenerationNumber, Incarnation, Pair, PairRing, PairSecret};
 pub use id::{
     ClusterId, EndpointId, Id, IdParseError, NetworkId, NodeId, RequestId, SandboxId, SessionId, TokenId,
     UserId,

@@ -1,6 +1,6 @@
 //! A node: a host that belongs to the cluster. Each field's doc names its one writer.
 
-use crate::{Labels, NodeId};
+use crate::{Incarnation, Labels, NodeId};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -39,6 +39,9 @@ pub struct Node {
     /// The highest feature level its `swarmd` knows. Written by the node's own registration.
     #[serde(default)]
     pub features: u32,
+    /// What its keys of encrypted networks are made with, once it has one. Written by its dispatcher.
+    #[serde(default)]
+    pub incarnation: Option<Incarnation>,
 }
 
 impl Node {

@@ -3,6 +3,7 @@
 //! A node is assigned the networks it has endpoints on, every endpoint on these, and the nodes those are on; and
 //! the predefined networks, which every node shows.
 
+use crate::pairs::{may_be_encrypted, pair, partners};
 use crate::state::member;
 use crate::{Event, State};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ impl State {
             endpoints: endpoints().map(|endpoint| (endpoint.id, endpoint.clone())).collect(),
             peers: peers.iter().filter_map(|id| Some((*id, self.peer(id)?))).collect(),
             members: self.nodes().filter_map(member).map(|member| (member.node, member)).collect(),
+            pairs: peers.iter().filter_map(|id| Some((*id, pair(self, node, id)?))).collect(),
         }
     }
 
@@ -65,7 +67,7 @@ impl State {
                 | Event::NetworkCreated(_)
                 | Event::NetworkRemoved(_) => {}
                 Event::RoleChanged(node) => drop(nodes.insert(*node)),
-                Event::PeerChanged(peer) => {
+                Event::PeerChanged(peer) | Event::IncarnationChanged(peer) => {
                     let networks = self.indices.networks_of.get(peer).into_iter().flatten();
                     networks.for_each(|network| nodes.extend(self.nodes_on(network)));
                 }
@@ -133,6 +135,7 @@ struct Seen {
     endpoints: BTreeSet<EndpointId>,
     peers: BTreeSet<NodeId>,
     members: BTreeSet<NodeId>,
+    pairs: BTreeSet<NodeId>,
 }
 
 impl Seen {
@@ -145,6 +148,9 @@ impl Seen {
         };
         if self.networks.insert(network) {
             self.peers.extend(state.nodes_on(&network));
+            if may_be_encrypted(state, &network) {
+                self.pairs.extend(state.nodes_on(&network));
+            }
             if state.is_interested(node, &network) {
                 self.endpoints.extend(state.endpoints_on(&network).map(|endpoint| endpoint.id));
             }
@@ -153,7 +159,16 @@ impl Seen {
 
     fn note_others(&mut self, state: &State, node: &NodeId, event: &Event) {
         match event {
-            Event::DefaultsChanged | Event::RingChanged => self.defaults = true,
+            Event::DefaultsChanged => self.defaults = true,
+            Event::RingChanged => {
+                self.defaults = true;
+                self.pairs.extend(partners(state, node));
+            }
+            Event::IncarnationChanged(who) => {
+                if pair(state, node, who).is_some() {
+                    self.pairs.insert(*who);
+                }
+            }
             Event::MemberChanged(who) => drop(self.members.insert(*who)),
             Event::ManagersChanged => self.managers = true,
             Event::RoleChanged(who) => self.role |= who == node,
@@ -178,6 +193,9 @@ impl Seen {
                 // Also on a network the node has left: it may not see `who` any more.
                 if state.is_interested(node, network) || self.networks.contains(network) {
                     self.peers.insert(*who);
+                    if may_be_encrypted(state, network) {
+                        self.pairs.insert(*who);
+                    }
                 }
             }
         }
@@ -211,6 +229,10 @@ impl Seen {
         changes.extend(self.members.iter().map(|id| match state.node(id).and_then(member) {
             Some(member) => Change::PutMember(member),
             None => Change::DropMember(*id),
+        }));
+        changes.extend(self.pairs.iter().filter(|id| *id != node).map(|id| match pair(state, node, id) {
+            Some(pair) => Change::PutPair(pair),
+            None => Change::DropPair(*id),
         }));
         changes
     }

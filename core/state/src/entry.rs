@@ -14,9 +14,10 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarm_model::{
-    Availability, ClusterId, ClusterSettings, DnsName, EndpointId, Epoch, JoinSecrets, Labels, MacAddr,
-    ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate, RequestId, Revision, Role, SandboxId,
-    SecretBytes, SessionId, SettingsChange, TokenId, UnlockSecret, UserId,
+    Availability, ClusterId, ClusterSettings, DnsName, ENCRYPTION_LEVEL, EndpointId, Epoch, Incarnation,
+    JoinSecrets, Labels, MacAddr, ManagerInfo, NetworkId, NetworkSpec, NodeId, NodeState, NodeUpdate,
+    RequestId, Revision, Role, SandboxId, SecretBytes, SessionId, SettingsChange, TokenId, UnlockSecret,
+    UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,16 @@ pub enum Command {
     },
     /// From the leader: another generation of the cluster's secrets. → `Done`.
     TurnRing(TurnRing),
+    /// From the dispatcher: what the node's keys of encrypted networks are made with from here on. → `Done`.
+    NoteIncarnation(NoteIncarnation),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteIncarnation {
+    pub node: NodeId,
+    /// By which it was told: one that came after it knows better.
+    pub session: SessionId,
+    pub incarnation: Incarnation,
 }
 
 /// The next generation, drawn by the proposer. Secret.
@@ -299,12 +310,15 @@ pub enum Verb {
     CreateUser,
     RemoveUser,
     TurnRing,
+    NoteIncarnation,
 }
 
 impl Command {
     /// The feature level the cluster must have before this may be proposed: whoever is below cannot read it.
     pub fn level(&self) -> u32 {
         match self {
+            // A node of a level below would build it in clear.
+            Self::CreateNetwork(create) if create.spec.encrypted => ENCRYPTION_LEVEL,
             Self::NoOp
             | Self::CreateCluster(_)
             | Self::RotateJoinSecret(_)
@@ -333,7 +347,7 @@ impl Command {
             | Self::AdmitByToken(_)
             | Self::CreateUser(_)
             | Self::RemoveUser { .. } => 3,
-            Self::TurnRing(_) => 4,
+            Self::TurnRing(_) | Self::NoteIncarnation(_) => 4,
         }
     }
 
@@ -375,6 +389,7 @@ impl Command {
             Self::CreateUser(_) => Verb::CreateUser,
             Self::RemoveUser { .. } => Verb::RemoveUser,
             Self::TurnRing(_) => Verb::TurnRing,
+            Self::NoteIncarnation(_) => Verb::NoteIncarnation,
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Event {
     NodeChanged(NodeId),
     /// A node's host name or data-path address: concerns those that share a network with it.
     PeerChanged(NodeId),
+    /// What a node's keys are made with: concerns those that share an encrypted network with it.
+    IncarnationChanged(NodeId),
     /// A node came, left or changed its address: concerns everybody who gossips.
     MemberChanged(NodeId),
     /// The role wanted for a node: concerns itself.

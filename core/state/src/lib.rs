@@ -20,6 +20,7 @@ mod indices;
 mod invariants;
 mod limits;
 pub mod losses;
+mod pairs;
 mod pool;
 mod query;
 mod refusal;
@@ -37,8 +38,8 @@ pub use access::{AdmitByToken, CreateToken, CreateUser};
 pub use apply::apply;
 pub use assigned::Touched;
 pub use entry::{
-    AdmitNode, Command, CreateCluster, CreateEndpoints, CreateNetwork, Entry, NewEndpoint, RegisterNode,
-    ReplaceManagers, RotateJoinSecret, SetLock, Settled, TurnRing, UpdateNode, Verb,
+    AdmitNode, Command, CreateCluster, CreateEndpoints, CreateNetwork, Entry, NewEndpoint, NoteIncarnation,
+    RegisterNode, ReplaceManagers, RotateJoinSecret, SetLock, Settled, TurnRing, UpdateNode, Verb,
 };
 pub use event::Event;
 pub use limits::{

@@ -191,6 +191,11 @@ pub enum Refusal {
     RingTurned { newest: u64 },
     #[error("the old root CA is still needed: {} have no certificate of the new one yet", .0.join(", "))]
     NotRenewed(Vec<String>),
+    #[error(
+        "network {network} is encrypted, and the swarmd on {host} is too old to encrypt (feature level {features}, needed {}): upgrade it first",
+        swarm_model::ENCRYPTION_LEVEL
+    )]
+    NoEncryption { network: DnsName, host: String, features: u32 },
     #[error("join token {0} not found")]
     TokenNotFound(String),
     #[error("join token {0} exists already")]
@@ -293,6 +298,7 @@ impl Refusal {
             | Self::RootReplaced
             | Self::RotationOver
             | Self::RingTurned { .. }
+            | Self::NoEncryption { .. }
             | Self::NotRenewed(_)
             | Self::NodeUnavailable { .. }
             | Self::SubnetOverlap { .. }

@@ -43,6 +43,7 @@ impl State {
         let before = self.tables.nodes.get(&id);
         let peer_changed = before
             .is_some_and(|old| old.hostname != node.hostname || old.data_path_addr != node.data_path_addr);
+        let keys_changed = before.is_some_and(|old| old.incarnation != node.incarnation);
         let managers_changed = before.and_then(|old| old.manager.as_ref()) != node.manager.as_ref();
         let role_changed = before.is_none_or(|old| old.role != node.role);
         let member_changed = before.and_then(|old| member(old)) != member(&node);
@@ -53,6 +54,9 @@ impl State {
         }
         if peer_changed {
             events.push(Event::PeerChanged(id));
+        }
+        if keys_changed {
+            events.push(Event::IncarnationChanged(id));
         }
         if managers_changed {
             events.push(Event::ManagersChanged);

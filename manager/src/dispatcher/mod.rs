@@ -3,6 +3,8 @@
 
 mod farewell;
 pub mod hub;
+mod incarnation;
+mod pairs;
 mod queue;
 mod registration;
 mod session;
@@ -107,7 +109,8 @@ async fn first_message(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<v1:
             | Message::Programmed(_)
             | Message::Trust(_)
             | Message::Trouble(_)
-            | Message::Doubts(_),
+            | Message::Doubts(_)
+            | Message::Incarnation(_),
         )
         | None => Err(expected()),
     }

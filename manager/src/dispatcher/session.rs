@@ -2,6 +2,8 @@
 //! Knows: heartbeats, the order of messages. Must not know: how assignments are derived, who else is served.
 
 use super::hub::{Ended, Outbox};
+use super::incarnation::Told;
+use super::pairs;
 use super::queue::Next;
 use super::registration::{Registration, Verdict, judge};
 use super::trouble::Trouble;
@@ -16,7 +18,7 @@ use swarm_identity::CaDigest;
 use swarm_model::{Assignment, MOST_DOUBTS, NodeState, SessionId};
 use swarm_proto::v1::manager_message::Message;
 use swarm_proto::v1::{self, worker_message};
-use swarm_state::Command;
+use swarm_state::{Command, NoteIncarnation};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -40,6 +42,7 @@ pub struct Live {
     trusted: Option<CaDigest>,
     noting: Option<JoinHandle<()>>,
     trouble: Trouble,
+    told: Told,
 }
 
 /// How a session ended.
@@ -99,10 +102,17 @@ impl Live {
             trusted: None,
             noting: None,
             trouble: Trouble::default(),
+            told: Told::default(),
         };
         live.send_now(v1::ManagerMessage { message: Some(Message::Welcome(welcome)) })?;
-        live.send_now((&Assignment::Complete(whole)).into())?;
+        live.send_now(live.complete(Assignment::Complete(whole)))?;
         Ok(live)
+    }
+
+    fn complete(&self, mut assignment: Assignment) -> v1::ManagerMessage {
+        let ring = self.seat.applied.read(|state| state.cluster().map(|cluster| cluster.ring.clone()));
+        pairs::complete(&mut assignment, self.registration.node, &ring.unwrap_or_default());
+        (&assignment).into()
     }
 
     fn send_now(&self, message: v1::ManagerMessage) -> Result<(), Status> {
@@ -170,6 +180,13 @@ impl Live {
                 }
                 self.note_renewed();
                 self.note_trouble();
+                self.note_incarnation();
+            }
+            Some(worker_message::Message::Incarnation(told)) => {
+                if let Ok(drawn) = swarm_proto::incarnation(&told.drawn) {
+                    self.told.hear(drawn);
+                    self.note_incarnation();
+                }
             }
             Some(worker_message::Message::Trouble(trouble)) => {
                 self.trouble.hear(&trouble.sentence);
@@ -221,15 +238,30 @@ impl Live {
         self.trouble.noting(noted, Instant::now());
     }
 
+    /// Beside the session, as above.
+    fn note_incarnation(&mut self) {
+        let (node, session) = (self.registration.node, self.outbox.session);
+        let due = self.seat.applied.read(|state| self.told.due(state.node(&node), Instant::now()));
+        let Some(incarnation) = due else { return };
+        let seat = self.seat.clone();
+        let noted = self.seat.tasks.spawn(async move {
+            let command = Command::NoteIncarnation(NoteIncarnation { node, session, incarnation });
+            if let Err(e) = seat.propose_own(command).await {
+                tracing::debug!(%node, reason = %e, "what a node makes its keys with was not recorded yet");
+            }
+        });
+        self.told.noting(noted, Instant::now());
+    }
+
     fn next(&self) -> Option<v1::ManagerMessage> {
         match self.outbox.take() {
             Next::Nothing => None,
             Next::Incremental(assignment) => {
-                Some((&readable(*assignment, self.registration.features)).into())
+                Some(self.complete(readable(*assignment, self.registration.features)))
             }
             Next::StartOver => {
                 let whole = self.seat.applied.start_over(self.registration.node, &self.outbox);
-                Some((&Assignment::Complete(whole)).into())
+                Some(self.complete(Assignment::Complete(whole)))
             }
         }
     }

@@ -33,6 +33,7 @@ pub fn worker(number: u8, state: NodeState) -> Node {
         joined_ms: 0,
         revision: 0,
         features: 0,
+        incarnation: None,
     }
 }
 

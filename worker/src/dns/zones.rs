@@ -54,7 +54,9 @@ impl Zones {
                 | Change::Defaults(_)
                 | Change::Role(_)
                 | Change::PutMember(_)
-                | Change::DropMember(_) => {}
+                | Change::DropMember(_)
+                | Change::PutPair(_)
+                | Change::DropPair(_) => {}
             }
         }
     }

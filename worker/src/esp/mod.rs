@@ -8,15 +8,19 @@ mod keys;
 mod pass;
 
 use crate::kernel::probe::{Nonce, ProbeSocket};
-use pass::{Hands, Passed, pass};
+use crate::kernel::xfrm::{self, Context};
+use crate::kernel::{KernelError, NetlinkSocket};
+use pass::{Hands, IDLE, Passed, pass};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_identity::random;
-use swarm_model::{Incarnation, NodeId};
-use swarm_overlay::esp::{Memory, PeerState, SaId, Wanted};
+use swarm_model::{Assigned, Incarnation, NodeId};
+use swarm_overlay::HostFacts;
+pub use swarm_overlay::esp::PeerState;
+use swarm_overlay::esp::{Memory, SaId, Step, Wanted};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
@@ -35,6 +39,13 @@ pub struct Aim {
     pub port: u16,
 }
 
+impl Aim {
+    pub(crate) fn of(assigned: &Assigned, facts: &HostFacts) -> Self {
+        let wanted = Wanted::derive(assigned, facts.node, facts.data_path_addr);
+        Self { wanted, port: assigned.defaults.data_path_port }
+    }
+}
+
 /// How far it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EspStatus {
@@ -46,16 +57,17 @@ pub struct EspStatus {
 /// What others see of it.
 pub struct Esp {
     pub status: watch::Receiver<EspStatus>,
-    /// Told to the managers: with a session, and when it changes.
-    pub incarnation: watch::Receiver<Incarnation>,
+    /// Told to the managers: with a session, and when it changes. `None` until something is to be encrypted here and can be.
+    pub incarnation: watch::Receiver<Option<Incarnation>>,
 }
 
 impl Esp {
-    /// Must be called in a tokio runtime whose threads are in the host's namespace. Ends with `stop`.
-    pub fn start(aims: watch::Receiver<Arc<Aim>>, stop: CancellationToken) -> Self {
+    /// Must be called in a tokio runtime whose threads are in the host's namespace. Touches nothing before the first aim.
+    /// Ends with `stop`.
+    pub fn start(aims: watch::Receiver<Option<Arc<Aim>>>, stop: CancellationToken) -> Self {
         let memory = Memory::new(draw());
         let (status, status_seen) = watch::channel(EspStatus::default());
-        let (incarnations, incarnation) = watch::channel(memory.own());
+        let (incarnations, incarnation) = watch::channel(None);
         let task = Task {
             aims,
             status,
@@ -77,7 +89,24 @@ impl Esp {
 
 /// What this kernel lacks for encryption, as a sentence; `None` when it has all.
 pub fn lacks(ipv4: bool) -> Option<String> {
-    crate::kernel::xfrm::detect(ipv4).err()
+    xfrm::detect(ipv4).err()
+}
+
+/// Takes everything of ours out of the kernel: for a host that leaves.
+pub(crate) async fn forget(port: u16) {
+    let cleared = tokio::task::spawn_blocking(move || clear(port)).await;
+    if let Ok(Err(error)) = cleared {
+        tracing::warn!("keys of encrypted networks may still be in the kernel: {error}");
+    }
+}
+
+fn clear(port: u16) -> Result<(), KernelError> {
+    let Ok(mut kernel) = NetlinkSocket::xfrm() else { return Ok(()) };
+    let observed = xfrm::observe(&mut kernel, port)?;
+    let policies = observed.policies.into_keys().map(Step::DeletePolicy);
+    let steps: Vec<Step> = policies.chain(observed.sas.into_keys().map(Step::DeleteSa)).collect();
+    let undone = xfrm::execute(&mut kernel, &steps, Context { port, extended: true }, &|_| None)?;
+    undone.into_iter().next().map_or(Ok(()), |undone| Err(undone.error))
 }
 
 fn draw() -> Incarnation {
@@ -85,9 +114,9 @@ fn draw() -> Incarnation {
 }
 
 struct Task {
-    aims: watch::Receiver<Arc<Aim>>,
+    aims: watch::Receiver<Option<Arc<Aim>>>,
     status: watch::Sender<EspStatus>,
-    incarnations: watch::Sender<Incarnation>,
+    incarnations: watch::Sender<Option<Incarnation>>,
     begun: Instant,
     /// Away while a pass is at work.
     hands: Option<Hands>,
@@ -112,7 +141,10 @@ impl Task {
     async fn run(mut self) {
         loop {
             let aim = self.aims.borrow_and_update().clone();
-            let again = self.pass(aim).await;
+            let again = match aim {
+                Some(aim) => self.pass(aim).await,
+                None => IDLE,
+            };
             let until = Instant::now() + again;
             if !self.wait(until).await {
                 return;
@@ -133,16 +165,16 @@ impl Task {
         let Some(hands) = self.hands.take() else { return RETRY };
         let socket = self.socket_for(aim.wanted.vtep);
         let now_ms = self.now_ms();
-        let own = hands.memory.own();
         let passed = tokio::task::spawn_blocking(move || pass(hands, &aim, socket.as_deref(), now_ms)).await;
         // A pass that was lost took what it knew along: as after a restart.
         let Passed { hands, peers, trouble, sent, again } = passed.unwrap_or_else(|error| Passed {
             trouble: format!("the work on encryption was lost: {error}"),
             ..Passed::nothing(Hands::new(Memory::new(draw())))
         });
-        if own != hands.memory.own() {
-            self.incarnations.send_replace(hands.memory.own());
-        }
+        self.incarnations.send_if_modified(|told| {
+            let own = hands.told().or(*told);
+            std::mem::replace(told, own) != own
+        });
         self.hands = Some(hands);
         if self.waiting.len() + sent.len() > MOST_WAITING {
             self.waiting.clear();

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use swarm_identity::random;
-use swarm_model::NodeId;
+use swarm_model::{Incarnation, NodeId};
 use swarm_overlay::esp::{Memory, PeerState, Policy, Purpose, SaId, Step, Turn, plan};
 
 /// What a pass needs and leaves behind.
@@ -19,12 +19,19 @@ pub struct Hands {
     can: Option<Context>,
     /// Something of ours was seen or made: only then is there anything to look at.
     used: bool,
+    /// Something is to be encrypted here: peers have to know with what.
+    wanted: bool,
 }
 
 impl Hands {
     pub fn new(memory: Memory) -> Self {
         // The first look finds what an earlier daemon left.
-        Self { memory, can: None, used: true }
+        Self { memory, can: None, used: true, wanted: false }
+    }
+
+    /// What others have to know, if they do.
+    pub fn told(&self) -> Option<Incarnation> {
+        (self.wanted && self.can.is_some()).then(|| self.memory.own())
     }
 }
 
@@ -44,7 +51,7 @@ impl Passed {
 }
 
 /// So long nothing is looked at where nothing is encrypted.
-const IDLE: Duration = Duration::from_secs(3600);
+pub const IDLE: Duration = Duration::from_secs(3600);
 
 pub fn pass(mut hands: Hands, aim: &Aim, socket: Option<&ProbeSocket>, now_ms: u64) -> Passed {
     if !aim.wanted.any && !hands.used {
@@ -64,7 +71,7 @@ pub fn pass(mut hands: Hands, aim: &Aim, socket: Option<&ProbeSocket>, now_ms: u
             return Passed { peers, trouble: lacks, ..Passed::nothing(hands) };
         }
     };
-    hands.can = Some(context);
+    (hands.can, hands.wanted) = (Some(context), aim.wanted.any);
     match work(&mut hands, aim, context, socket, now_ms) {
         Ok((turn, trouble, sent)) => {
             let again = if trouble.is_empty() { Duration::from_millis(turn.again_ms) } else { RETRY };

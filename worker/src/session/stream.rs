@@ -11,7 +11,7 @@ use crate::config::Here;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarm_model::{Assigned, Assignment, EndpointId, MOST_DOUBTS, NodeId, Revision};
+use swarm_model::{Assigned, Assignment, EndpointId, Incarnation, MOST_DOUBTS, NodeId, Revision};
 use swarm_proto::v1::dispatcher_client::DispatcherClient;
 use swarm_proto::v1::{self, manager_message::Message, worker_message};
 use tokio::sync::{mpsc, watch};
@@ -46,6 +46,8 @@ pub(crate) struct Registration {
     pub(crate) trouble: watch::Receiver<String>,
     /// Nodes that gossip asked from here, in vain.
     pub(crate) unanswered: watch::Receiver<BTreeSet<NodeId>>,
+    /// What this node's keys are made with; `None`: it needs none.
+    pub(crate) incarnation: watch::Receiver<Option<Incarnation>>,
 }
 
 /// Holds sessions, one at a time, until stopped.
@@ -202,6 +204,8 @@ impl Session<'_> {
         trouble.mark_changed();
         let mut unanswered = self.registration.unanswered.clone();
         unanswered.mark_changed();
+        let mut incarnation = self.registration.incarnation.clone();
+        incarnation.mark_changed();
         outgoing.try_send(self.register()).map_err(|e| ended(Weight::NotNow, e.to_string()))?;
         let mut client = DispatcherClient::new(channel.clone()).max_decoding_message_size(MOST_BYTES);
         let opening = async {
@@ -227,7 +231,7 @@ impl Session<'_> {
         self.managers.opened(Current { addr: addr.to_owned(), node, channel });
         tracing::info!("session {} with manager {addr}", welcome.session);
         let beat = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000));
-        Ok(Open { outgoing, incoming, programmed, trusted, trouble, unanswered, beat })
+        Ok(Open { outgoing, incoming, programmed, trusted, trouble, unanswered, incarnation, beat })
     }
 
     fn register(&self) -> v1::WorkerMessage {
@@ -271,6 +275,7 @@ impl Session<'_> {
                 Ok(()) = open.trusted.changed() => open.tell_trust(),
                 Ok(()) = open.trouble.changed() => open.tell_trouble(),
                 Ok(()) = open.unanswered.changed() => open.tell_doubts(),
+                Ok(()) = open.incarnation.changed() => open.tell_incarnation(),
                 () = tokio::time::sleep_until(silent) => {
                     Err(ended(Weight::Unreachable, format!("silent for {SILENT_BEATS} heartbeats")))
                 }
@@ -331,6 +336,7 @@ struct Open {
     trusted: watch::Receiver<Option<[u8; 32]>>,
     trouble: watch::Receiver<String>,
     unanswered: watch::Receiver<BTreeSet<NodeId>>,
+    incarnation: watch::Receiver<Option<Incarnation>>,
     beat: Duration,
 }
 
@@ -360,6 +366,16 @@ impl Open {
         let unanswered = self.unanswered.borrow_and_update().clone();
         let nodes = unanswered.iter().take(MOST_DOUBTS).map(ToString::to_string).collect();
         self.say(worker_message::Message::Doubts(v1::Doubts { nodes }))
+    }
+
+    fn tell_incarnation(&mut self) -> Result<(), Ended> {
+        let drawn = *self.incarnation.borrow_and_update();
+        match drawn {
+            None => Ok(()),
+            Some(Incarnation(drawn)) => {
+                self.say(worker_message::Message::Incarnation(v1::Incarnation { drawn: drawn.to_vec() }))
+            }
+        }
     }
 
     fn say(&self, message: worker_message::Message) -> Result<(), Ended> {

@@ -351,7 +351,8 @@ impl Manager {
                 worker_message::Message::Register(_)
                 | worker_message::Message::Trust(_)
                 | worker_message::Message::Trouble(_)
-                | worker_message::Message::Doubts(_),
+                | worker_message::Message::Doubts(_)
+                | worker_message::Message::Incarnation(_),
             )
             | None => {}
         }

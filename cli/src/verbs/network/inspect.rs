@@ -45,8 +45,9 @@ async fn get(client: &Client, reference: String, verbose: bool) -> Result<Networ
             Meant::Other => {}
         }
     }
+    let tunnels = info.as_ref().map(|info| info.tunnels.clone()).unwrap_or_default();
     let seen_from = if verbose { None } else { Some(info?.node) };
-    network.map(|answer| NetworkObject::of_cluster(answer, seen_from.as_deref()))
+    network.map(|answer| NetworkObject::of_cluster(answer, seen_from.as_deref()).with_tunnels(&tunnels))
 }
 
 /// Managers do not know the networks of this host alone: one of those may be meant unless the cluster has a network of

@@ -20,6 +20,9 @@ use swarm_model::Vni;
 /// Its name; not that of the tables of a place, which come and go with their bridge.
 pub const GUARD_TABLE: &str = "swarmd-wire";
 
+/// The protocol's number.
+const ESP: u8 = 50;
+
 /// What the table is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
@@ -69,7 +72,9 @@ impl Guard {
             let encrypted = format!("udp dport {port} @th,96,24 {}", list(self.encrypted.iter()));
             rules.push(("marking", format!("{encrypted} meta mark set {:#x}", Mark::DATA.0)));
             rules.push(("leaving", format!("{encrypted} rt ipsec missing drop")));
-            rules.push(("leaving", format!("meta mark {:#x} rt ipsec missing drop", Mark::PROBE.0)));
+            // The mark stays on what IPsec makes of a packet, which has none left to go through.
+            let probe = format!("meta l4proto != {ESP} meta mark {:#x}", Mark::PROBE.0);
+            rules.push(("leaving", format!("{probe} rt ipsec missing drop")));
         }
         // Made elsewhere and given this host's address on the way out, which would be a member's.
         rules.push(("translated", format!("udp dport {port} {family} saddr {vtep} ct status snat drop")));

@@ -13,6 +13,7 @@ mod name;
 mod peer;
 mod plan;
 mod sa;
+mod wanted;
 
 pub use guard::{GUARD_TABLE, Guard};
 pub use name::{End, Spi, Tunnel};

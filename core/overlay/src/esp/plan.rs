@@ -197,11 +197,11 @@ impl Planner<'_> {
     }
 
     fn peer(&mut self, node: NodeId, peer: &WantedPeer) -> PeerState {
-        let Some(incarnation) = peer.incarnation else {
-            return self.waiting(peer, "it has not said yet that it can encrypt");
-        };
         let Some(ring) = &peer.ring else {
             return self.waiting(peer, "no manager has sent the secrets for it yet");
+        };
+        let Some(incarnation) = peer.incarnation else {
+            return self.waiting(peer, "it has not said yet that it can encrypt");
         };
         let own = End { node: self.wanted.node, incarnation: self.memory.own, vtep: self.wanted.vtep };
         let other = End { node, incarnation, vtep: peer.vtep };

@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use ipnet::IpNet;
 use swarm_model::{
-    Availability, Endpoint, EndpointId, MacAddr, Network, NodeId, NodeState, Subnet, mac_for_ip,
+    Availability, ENCRYPTION_LEVEL, Endpoint, EndpointId, MacAddr, Network, Node, NodeId, NodeState, Subnet,
+    mac_for_ip,
 };
 
 /// One endpoint of a command, in the order asked for.
@@ -97,6 +98,7 @@ fn plan(step: &Step<'_>, node: NodeId, new: &NewEndpoint, before: &[Planned]) ->
     size::check_object("the endpoint", size::of_endpoint(new))?;
     let place = Place { step, network, node, before };
     place.check_node()?;
+    place.check_encryption()?;
     place.check_free(new)?;
     let (addresses, found) = place.addresses(new)?;
     let mac = place.mac(new, &addresses)?;
@@ -126,6 +128,19 @@ impl Place<'_> {
     /// Endpoints of this network planned by this command.
     fn planned(&self) -> impl Iterator<Item = &Endpoint> {
         self.before.iter().filter_map(Planned::new_one).filter(|planned| planned.network == self.network.id)
+    }
+
+    /// A node that knows no encrypted networks would build this one in clear.
+    fn check_encryption(&self) -> Result<(), Refusal> {
+        let able = |node: &Node| !self.network.spec.encrypted || node.features >= ENCRYPTION_LEVEL;
+        match self.step.state.node(&self.node).filter(|node| !able(node)) {
+            None => Ok(()),
+            Some(node) => Err(Refusal::NoEncryption {
+                network: self.network.name().clone(),
+                host: node.hostname.clone(),
+                features: node.features,
+            }),
+        }
     }
 
     fn check_node(&self) -> Result<(), Refusal> {

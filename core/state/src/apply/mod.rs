@@ -91,6 +91,7 @@ impl Step<'_> {
             Command::CreateUser(create) => access::create_user(self, create),
             Command::RemoveUser { user } => access::remove_user(self, *user),
             Command::TurnRing(turn) => ring::turn(self, turn),
+            Command::NoteIncarnation(note) => node::note_incarnation(self, note),
         }
     }
 

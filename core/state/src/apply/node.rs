@@ -3,7 +3,7 @@
 use super::{Step, ring, size};
 use crate::limits::{MAX_HOSTNAME_BYTES, MAX_MESSAGE_BYTES, MAX_NODES, MAX_VERSION_BYTES};
 use crate::tables::Session;
-use crate::{AdmitNode, Refusal, RegisterNode, Reply};
+use crate::{AdmitNode, NoteIncarnation, Refusal, RegisterNode, Reply};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use swarm_model::{ManagerInfo, Node, NodeId, NodeState, NodeStatus, Role, SessionId, check_labels};
@@ -60,6 +60,7 @@ pub fn insert(step: &mut Step<'_>, admit: &AdmitNode, manager: Option<ManagerInf
         joined_ms: step.wall_ms,
         revision: step.index,
         features: admit.features,
+        incarnation: None,
     };
     put(step, node)
 }
@@ -97,6 +98,18 @@ pub fn register(step: &mut Step<'_>, register: &RegisterNode) -> Result<Reply, R
     let session = Session { id: register.session, manager: register.manager };
     step.state.tables.sessions.insert(node.id, session);
     Ok(put(step, node))
+}
+
+/// Not from a session that another has taken the place of: the node has begun again since.
+pub fn note_incarnation(step: &mut Step<'_>, note: &NoteIncarnation) -> Result<Reply, Refusal> {
+    let mut node = member(step, note.node)?;
+    if step.state.tables.sessions.get(&note.node).map(|session| session.id) != Some(note.session) {
+        return Err(Refusal::SessionSuperseded(note.node));
+    }
+    if node.incarnation.replace(note.incarnation) != Some(note.incarnation) {
+        put(step, node);
+    }
+    Ok(Reply::Done)
 }
 
 pub fn set_status(

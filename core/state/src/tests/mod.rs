@@ -10,6 +10,7 @@ mod endpoints;
 mod losses;
 mod networks;
 mod nodes;
+mod pairs;
 mod properties;
 mod ring;
 mod roles;

@@ -103,6 +103,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (0..NODES, 0u64..60).prop_map(|(n, rotation)| Command::NoteRenewed { node: id(n), rotation }),
         1 => (0u64..60).prop_map(|rotation| Command::FinishRotation { rotation }),
         1 => (0u64..4).prop_map(super::ring::turn),
+        3 => (0..NODES, 0u64..3, 0u8..3).prop_map(|(n, session, drawn)| super::pairs::note(n, session, drawn)),
         1 => (0u64..3, option::of(0u32..3), option::of(1_000_000u64..1_030_000))
             .prop_map(|(n, uses, end)| access::token(n, uses, end)),
         2 => (0..NODES, 0u64..3).prop_map(|(n, token)| access::join(n, token)),
@@ -186,12 +187,14 @@ const SUBNETS: &[&[&str]] = &[
 
 fn new_network() -> impl Strategy<Value = Command> {
     let subnets = select(SUBNETS);
-    let flags = (any::<bool>(), prop::bool::weighted(0.9), option::weighted(0.2, 4096u32..4099));
+    let flags =
+        (any::<bool>(), prop::bool::weighted(0.9), option::weighted(0.2, 4096u32..4099), any::<bool>());
     (0..NETWORKS, 0u8..6, subnets, flags, prop::bool::weighted(0.2)).prop_map(
-        |(n, text, subnets, (ipv6, attachable, vni), avoid)| {
+        |(n, text, subnets, (ipv6, attachable, vni, encrypted), avoid)| {
             let mut spec = spec(&format!("n{text}"));
             spec.ipam = subnets.iter().map(|subnet| ipam(subnet)).collect();
             (spec.ipv6, spec.attachable, spec.vni) = (ipv6, attachable, vni.and_then(Vni::new));
+            spec.encrypted = encrypted;
             let avoid = if avoid { ["10.9.0.0/27".parse().unwrap()].into() } else { Vec::new() };
             Command::CreateNetwork(CreateNetwork { id: id(n), spec, avoid })
         },
