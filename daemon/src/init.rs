@@ -5,7 +5,7 @@ use crate::address::{self, Chosen, Typed, Wishes};
 use crate::daemon::Daemon;
 use crate::host;
 use crate::member::Member;
-use crate::running::{self, Snapshots, Start};
+use crate::running::{self, Start};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -95,13 +95,12 @@ async fn make(
         data_path_addr: chosen.data_path,
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let snapshots = Snapshots { interval: settings.snapshot_interval, keep: settings.max_snapshots };
     let data_path_port = settings.data_path_port;
     daemon.state.begin().map_err(|e| internal(e.to_string()))?;
     let stored = daemon.state.set_identity(&identity);
     stored.map_err(|e| internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| internal(e.to_string()))?;
-    let start = Start { member, credentials, data_path_port, snapshots };
+    let start = Start { member, credentials, data_path_port };
     running::bootstrap(daemon, start, NewCluster { id: cluster, ca, settings, first }).await
 }
 

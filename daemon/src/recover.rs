@@ -5,7 +5,7 @@ use crate::address::{self, Typed};
 use crate::daemon::{Daemon, Phase};
 use crate::host;
 use crate::member::Member;
-use crate::running::{self, Running, Snapshots, Start};
+use crate::running::{self, Running, Start};
 use crate::serving::Serving;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,8 +76,7 @@ async fn go_on_alone(
     (member, others): (Member, Others),
 ) -> Result<(), Status> {
     let internal = |e: String| Status::internal(e);
-    let snapshots = Snapshots::of(&pb::ClusterSettings::default());
-    let config = running::manager_config(daemon, &member, snapshots)?;
+    let config = running::manager_config(daemon, &member)?;
     let survivor = Successor {
         node: member.node,
         hostname: daemon.config.hostname.clone(),
@@ -110,12 +109,8 @@ async fn start(daemon: &Arc<Daemon>, running: &Running) -> Result<Arc<Serving>, 
     if let Some(identity) = identity {
         running.credentials.replace(identity).map_err(|e| internal(e.to_string()))?;
     }
-    let start = Start {
-        member: running.member(),
-        credentials: running.credentials.clone(),
-        data_path_port: 0,
-        snapshots: Snapshots::of(&pb::ClusterSettings::default()),
-    };
+    let start =
+        Start { member: running.member(), credentials: running.credentials.clone(), data_path_port: 0 };
     let serving = Arc::new(running::serve(daemon, &start).await?);
     running.set_serving(Some(serving.clone()));
     Ok(serving)

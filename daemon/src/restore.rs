@@ -7,7 +7,7 @@ use crate::daemon::Daemon;
 use crate::host;
 use crate::local_audit::Told;
 use crate::member::Member;
-use crate::running::{self, Running, Snapshots, Start};
+use crate::running::{self, Running, Start};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,12 +121,10 @@ async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Res
     let internal = |e: String| Status::internal(e);
     let cluster = backup.state.cluster().cloned();
     let cluster = cluster.ok_or_else(|| Status::invalid_argument("there is no cluster in this backup"))?;
-    let snapshots =
-        Snapshots { interval: cluster.settings.snapshot_interval, keep: cluster.settings.max_snapshots };
     let member = newcomer.member(&cluster);
     let made_by = backup.made.version.clone();
     daemon.state.begin().map_err(|e| internal(e.to_string()))?;
-    let config = running::manager_config(daemon, &member, snapshots)?;
+    let config = running::manager_config(daemon, &member)?;
     let recovered = restored(&config, backup, &newcomer.successor).await;
     let recovered: Recovered = recovered.map_err(|e| internal(e.to_string()))?;
     daemon.state.set_identity(&recovered.identity).map_err(|e| internal(e.to_string()))?;
@@ -135,7 +133,7 @@ async fn make(daemon: &Arc<Daemon>, newcomer: Newcomer, backup: Restored) -> Res
     recovered.install().await.map_err(|e| internal(e.to_string()))?;
     tracing::warn!(%epoch, cluster = %cluster.id, made_by, "this host goes on with a cluster from a backup");
     let data_path_port = cluster.settings.data_path_port;
-    running::restored(daemon, Start { member, credentials, data_path_port, snapshots }).await
+    running::restored(daemon, Start { member, credentials, data_path_port }).await
 }
 
 async fn answer(

@@ -9,7 +9,7 @@ pub mod certificate;
 
 use crate::daemon::Daemon;
 use crate::member::Member;
-use crate::running::{self, Running, Snapshots, Start};
+use crate::running::{self, Running, Start};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,14 +175,12 @@ impl Follower {
         if answer.role() != Role::Manager {
             return Err(Status::aborted("the cluster has changed its mind"));
         }
-        let settings = answer.settings.clone();
         self.running.take_identity(&self.daemon.state, answer.identity)?;
         let member = Member { role: Role::Manager, ..self.running.member() };
         self.remember(member.clone())?;
         if !self.running.is_manager() {
             let credentials = self.running.credentials.clone();
-            let snapshots = Snapshots::of(&settings);
-            let start = Start { member, credentials, data_path_port: 0, snapshots };
+            let start = Start { member, credentials, data_path_port: 0 };
             let serving = running::serve(&self.daemon, &start).await?;
             self.running.set_serving(Some(Arc::new(serving)));
         }

@@ -17,8 +17,7 @@ use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{
     BackupStream, EventStream, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin,
 };
-use swarm_model::{Availability, ClusterSettings, Kin, Lineage, ManagerPeer, Role};
-use swarm_proto::v1 as pb;
+use swarm_model::{Availability, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1::control_server::Control;
 use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;
@@ -45,24 +44,6 @@ pub struct Start {
     pub member: Member,
     pub credentials: Credentials,
     pub data_path_port: u16,
-    pub snapshots: Snapshots,
-}
-
-/// Raft snapshots, as the cluster's settings say.
-#[derive(Debug, Clone, Copy)]
-pub struct Snapshots {
-    pub interval: u64,
-    pub keep: u32,
-}
-
-impl Snapshots {
-    pub fn of(settings: &pb::ClusterSettings) -> Self {
-        let interval = match settings.snapshot_interval {
-            0 => ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
-            given => given,
-        };
-        Self { interval, keep: settings.max_snapshots }
-    }
 }
 
 /// Starts the first manager of a new cluster.
@@ -151,8 +132,7 @@ pub async fn resume(daemon: &Arc<Daemon>, member: Member) -> anyhow::Result<Arc<
     if member != before {
         daemon.state.set_member(&member)?;
     }
-    let snapshots = Snapshots { interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL, keep: 0 };
-    let start = Start { member, credentials, data_path_port: 0, snapshots };
+    let start = Start { member, credentials, data_path_port: 0 };
     let serving = match (start.member.role, start.credentials.peer().role) {
         // With a worker's certificate it first needs another one: that is for those who follow its role.
         (Role::Worker, _) | (_, Role::Worker) => None,
@@ -247,7 +227,7 @@ pub fn own_manager(member: &Member) -> SocketAddr {
 }
 
 pub async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Status> {
-    let config = manager_config(daemon, &start.member, start.snapshots)?;
+    let config = manager_config(daemon, &start.member)?;
     let serving =
         Serving::start(daemon.clone(), start.member.listen, config, start.credentials.clone()).await?;
     serving.manager.look_at(start.member.seeds());
@@ -255,15 +235,9 @@ pub async fn serve(daemon: &Arc<Daemon>, start: &Start) -> Result<Serving, Statu
 }
 
 /// What a manager on this host is started with.
-pub fn manager_config(
-    daemon: &Daemon,
-    member: &Member,
-    snapshots: Snapshots,
-) -> Result<ManagerConfig, Status> {
+pub fn manager_config(daemon: &Daemon, member: &Member) -> Result<ManagerConfig, Status> {
     let key = raft_key(&daemon.state).map_err(|e| Status::internal(format!("{e:#}")))?;
     Ok(ManagerConfig {
-        snapshot_interval: snapshots.interval,
-        keep_snapshots: usize::try_from(snapshots.keep).unwrap_or(0),
         host_routes: Arc::new(crate::host::routes),
         moves: member.moves,
         former: member.former.clone(),

@@ -6,11 +6,10 @@ use crate::daemon::Daemon;
 use crate::host;
 use crate::member::Member;
 use crate::remembered::remember;
-use crate::running::{self, Running, Snapshots, Start};
+use crate::running::{self, Running, Start};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use swarm_proto::v1 as pb;
 use swarm_worker::Here;
 use tonic::Status;
 
@@ -107,12 +106,7 @@ pub async fn settle(daemon: &Arc<Daemon>, running: &Arc<Running>, member: Member
 
 /// What fails here is tried again by those who follow the role.
 async fn listen_anew(daemon: &Arc<Daemon>, running: &Running, member: &Member) -> Result<(), Status> {
-    let start = Start {
-        member: member.clone(),
-        credentials: running.credentials.clone(),
-        data_path_port: 0,
-        snapshots: Snapshots::of(&pb::ClusterSettings::default()),
-    };
+    let start = Start { member: member.clone(), credentials: running.credentials.clone(), data_path_port: 0 };
     let serving = running::serve(daemon, &start).await?;
     running.set_serving(Some(Arc::new(serving)));
     Ok(())

@@ -6,7 +6,8 @@ use crate::dispatcher::hub::{Hub, Outbox};
 use crate::news::{News, Watcher};
 use parking_lot::RwLock;
 use std::sync::Arc;
-use swarm_model::{Assigned, ClusterId, Node, NodeId, SessionId, User, UserId};
+use swarm_model::{Assigned, ClusterId, ClusterSettings, Node, NodeId, SessionId, User, UserId};
+use swarm_raft::Cadence;
 use swarm_state::{Entry, Event, Reply, State};
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub struct AppliedState {
     roles: watch::Sender<u64>,
     /// Counts changes of the lock of the managers' files.
     locks: watch::Sender<u64>,
+    /// Of snapshots, as the cluster's settings say.
+    cadence: watch::Sender<Cadence>,
 }
 
 impl AppliedState {
@@ -53,6 +56,9 @@ impl AppliedState {
         if applied.events.contains(&Event::LockChanged) {
             self.locks.send_modify(|count| *count += 1);
         }
+        if applied.events.contains(&Event::DefaultsChanged) {
+            self.set_cadence(&state);
+        }
         applied.reply
     }
 
@@ -64,6 +70,19 @@ impl AppliedState {
         self.news.start_over(&current);
         self.roles.send_modify(|count| *count += 1);
         self.locks.send_modify(|count| *count += 1);
+        self.set_cadence(&current);
+    }
+
+    fn set_cadence(&self, state: &State) {
+        let Some(cluster) = state.cluster() else { return };
+        let ClusterSettings { snapshot_interval: interval, max_snapshots, .. } = cluster.settings;
+        let keep = usize::try_from(max_snapshots).unwrap_or(usize::MAX);
+        self.cadence.send_replace(Cadence { interval, keep });
+    }
+
+    /// Of snapshots; until the settings are known, the one Raft starts with.
+    pub fn cadence(&self) -> watch::Receiver<Cadence> {
+        self.cadence.subscribe()
     }
 
     /// Changes whenever the lock of the managers' files may have changed.

@@ -23,16 +23,13 @@ pub struct ManagerConfig {
     /// Where those were found whom this manager went on without, if it did.
     pub former: Vec<SocketAddr>,
     pub timing: Timing,
-    /// Log entries between two snapshots, and older snapshots kept: as the cluster's settings say.
-    pub snapshot_interval: u64,
-    pub keep_snapshots: usize,
     pub host_routes: HostRoutes,
     /// The feature level this manager announces and keeps to.
     pub features: u32,
 }
 
 impl ManagerConfig {
-    /// With default times, a snapshot every 10,000 entries, and no routes of the host to keep clear of.
+    /// With default times, and no routes of the host to keep clear of.
     pub fn new(dir: PathBuf, key: StoreKey, advertise: SocketAddr) -> Self {
         Self {
             audit: dir.with_file_name("audit"),
@@ -42,8 +39,6 @@ impl ManagerConfig {
             moves: 0,
             former: Vec::new(),
             timing: Timing::default(),
-            snapshot_interval: ClusterSettings::DEFAULT_SNAPSHOT_INTERVAL,
-            keep_snapshots: 0,
             host_routes: Arc::new(Vec::<IpNet>::new),
             features: FEATURE_LEVEL,
         }

@@ -91,8 +91,7 @@ impl Manager {
         let raft = RaftNode::start(
             RaftConfig {
                 timing: config.timing,
-                snapshot_interval: config.snapshot_interval,
-                keep_snapshots: config.keep_snapshots,
+                cadence: applied.cadence(),
                 ..RaftConfig::new(load_or_make(&config.dir)?, config.dir, config.key)
             },
             StateMachine { applied: applied.clone(), features: config.features },

@@ -34,6 +34,7 @@ mod repair;
 mod roles;
 mod secrets;
 mod skew;
+mod snapshots;
 mod spoof;
 mod subnets;
 mod tokens;

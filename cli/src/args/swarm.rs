@@ -240,6 +240,12 @@ pub struct UpdateArgs {
     /// How often the keys that nodes' own talk is sealed with are renewed, 10s to 30 days
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub key_rotation: Option<u64>,
+    /// Log entries between two Raft snapshots, on each manager from now on
+    #[arg(long, value_name = "N")]
+    pub snapshot_interval: Option<u64>,
+    /// Old Raft snapshots kept on each manager
+    #[arg(long, value_name = "N")]
+    pub max_snapshots: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -337,7 +337,7 @@ impl Command {
             Self::UpdateNode(_) | Self::RemoveNode { .. } => 2,
             Self::SetLock(_) => 3,
             // A manager of level 3 would lose this part of it.
-            Self::UpdateSettings(change) if change.key_rotation_ms.is_some() => 4,
+            Self::UpdateSettings(change) if change.is_new() => 4,
             Self::UpdateSettings(_)
             | Self::RotateRoot(_)
             | Self::NoteRenewed { .. }

@@ -215,10 +215,7 @@ fn accept(
     daemon.state.set_identity(&identity).map_err(|e| Status::internal(e.to_string()))?;
     let credentials = Credentials::new(identity).map_err(|e| Status::internal(e.to_string()))?;
     let port = u16::try_from(settings.data_path_port).unwrap_or(0);
-    Ok((
-        Start { member, credentials, data_path_port: port, snapshots: running::Snapshots::of(&settings) },
-        managers,
-    ))
+    Ok((Start { member, credentials, data_path_port: port }, managers))
 }
 
 /// The cluster let this node in and this node did not come: it should not be listed for ever.

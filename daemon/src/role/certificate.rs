@@ -16,7 +16,6 @@ pub struct Renewed {
     pub identity: NodeIdentity,
     /// As of the answer, not of what this host knew before.
     pub managers: Vec<ManagerPeer>,
-    pub settings: pb::ClusterSettings,
 }
 
 impl Renewed {
@@ -128,6 +127,5 @@ fn read(key: NodeKey, running: &Running, answer: pb::IssueResponse) -> Result<Re
     Ok(Renewed {
         identity,
         managers: managers.map_err(|e: swarm_proto::ConvertError| refuse(e.to_string()))?,
-        settings: answer.settings.unwrap_or_default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::space::FreeSpace;
@@ -73,6 +74,29 @@ impl Default for Timing {
     }
 }
 
+/// How often a snapshot is made, and what becomes of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cadence {
+    /// Entries between two snapshots.
+    pub interval: u64,
+    /// Older snapshot files kept beside the newest.
+    pub keep: usize,
+}
+
+impl Default for Cadence {
+    /// What holds until the cluster's settings are known: none is removed for now.
+    fn default() -> Self {
+        Self { interval: 10_000, keep: usize::MAX }
+    }
+}
+
+impl Cadence {
+    /// One that never changes.
+    pub fn for_good(self) -> watch::Receiver<Self> {
+        watch::Sender::new(self).subscribe()
+    }
+}
+
 /// Everything a Raft node needs to start.
 #[derive(Debug, Clone)]
 pub struct RaftConfig {
@@ -82,10 +106,8 @@ pub struct RaftConfig {
     pub dir: PathBuf,
     pub key: StoreKey,
     pub timing: Timing,
-    /// Entries between two snapshots.
-    pub snapshot_interval: u64,
-    /// Older snapshot files kept beside the newest.
-    pub keep_snapshots: usize,
+    /// May change while the node runs.
+    pub cadence: watch::Receiver<Cadence>,
     /// With less than this free on its disk (and room for two snapshots), a manager takes no changes; 0 for no reserve.
     pub reserve_bytes: u64,
     pub free_space: FreeSpace,
@@ -95,15 +117,14 @@ pub struct RaftConfig {
 pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 impl RaftConfig {
-    /// A configuration with the default times, a snapshot every 10,000 entries and no older one kept.
+    /// A configuration with the default times and the default cadence of snapshots.
     pub fn new(id: u64, dir: PathBuf, key: StoreKey) -> Self {
         Self {
             id,
             dir,
             key,
             timing: Timing::default(),
-            snapshot_interval: 10_000,
-            keep_snapshots: 0,
+            cadence: Cadence::default().for_good(),
             reserve_bytes: RESERVE_BYTES,
             free_space: FreeSpace::default(),
         }

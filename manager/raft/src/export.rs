@@ -81,7 +81,7 @@ fn read<M: Machine>(config: &RaftConfig, machine: M) -> Result<Export, String> {
 
 impl<M: Machine> Replay<M> {
     fn restore(&mut self, config: &RaftConfig) -> Result<(), String> {
-        let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.keep_snapshots);
+        let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.cadence.clone());
         let newest = snapshots.and_then(|snapshots| snapshots.newest()).map_err(|e| e.to_string())?;
         let Some(newest) = newest else { return Ok(()) };
         let index = newest.meta.last_log_id.map_or(0, |id| id.index);

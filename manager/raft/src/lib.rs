@@ -27,7 +27,7 @@ mod vault;
 mod wire;
 
 pub use api::{Committed, Dial, Machine, MachineError, Member, Role, SenderCheck, Status};
-pub use config::{RaftConfig, StoreKey, Timing};
+pub use config::{Cadence, RaftConfig, StoreKey, Timing};
 pub use error::{MemberError, ProposeError, ReadError, SeedError, StartError, WaitError};
 pub use export::{Export, export};
 pub use node::{MAX_COMMAND_BYTES, RaftNode};

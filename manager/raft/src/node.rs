@@ -3,6 +3,7 @@
 //! Knows: what can be asked of Raft, and the deadline of each question. Must not know: what a command means.
 
 mod answers;
+mod cadence;
 mod distance;
 mod members;
 mod reads;

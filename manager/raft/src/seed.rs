@@ -108,7 +108,8 @@ fn write(config: &RaftConfig, seed: Seed) -> Result<(), String> {
     let membership = Membership::new(voters, BTreeMap::from([(config.id, seed.me)]));
     let membership = StoredMembership::new(Some(last), membership.map_err(|e| e.to_string())?);
     let meta = SnapshotMeta { last_log_id: Some(last), last_membership: membership };
-    let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, 0).map_err(|e| e.to_string())?;
+    let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.cadence.clone())
+        .map_err(|e| e.to_string())?;
     snapshots.save(&meta, &Bytes::from(seed.state)).map_err(|e| e.to_string())?;
     begin_log(config, last, Vote::new(term, config.id)).map_err(|e| e.to_string())
 }

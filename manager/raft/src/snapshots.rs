@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::config::StoreKey;
+use crate::config::{Cadence, StoreKey};
 use crate::types::{LogId, Snapshot, SnapshotMeta};
 use crate::vault::{Vault, VaultError};
 
@@ -40,7 +41,7 @@ impl From<SnapshotError> for io::Error {
 pub struct Snapshots {
     dir: PathBuf,
     vault: Vault,
-    keep_older: usize,
+    cadence: watch::Receiver<Cadence>,
     /// Held while a file is written: all are written under one temporary name.
     writing: Mutex<()>,
 }
@@ -54,7 +55,11 @@ struct Content {
 
 impl Snapshots {
     /// Opens or makes the folder and removes what an interrupted write left there.
-    pub fn open(dir: PathBuf, key: &StoreKey, keep_older: usize) -> Result<Self, SnapshotError> {
+    pub fn open(
+        dir: PathBuf,
+        key: &StoreKey,
+        cadence: watch::Receiver<Cadence>,
+    ) -> Result<Self, SnapshotError> {
         let vault = Vault::new(key).map_err(|source| SnapshotError::Sealed { path: dir.clone(), source })?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at("cannot make", &dir))?;
         // The log is purged once a snapshot is safe; a snapshot in a folder whose name is lost is not.
@@ -65,7 +70,7 @@ impl Snapshots {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(at("cannot remove", &temporary)(error))
             }
-            _ => Ok(Self { dir, vault, keep_older, writing: Mutex::new(()) }),
+            _ => Ok(Self { dir, vault, cadence, writing: Mutex::new(()) }),
         }
     }
 
@@ -132,7 +137,7 @@ impl Snapshots {
 
     fn remove_old(&self) -> Result<(), SnapshotError> {
         let mut paths = self.list()?;
-        paths.truncate(paths.len().saturating_sub(self.keep_older + 1));
+        paths.truncate(paths.len().saturating_sub(self.cadence.borrow().keep.saturating_add(1)));
         paths.iter().try_for_each(|path| fs::remove_file(path).map_err(at("cannot remove", path)))
     }
 }
@@ -189,8 +194,12 @@ mod tests {
         SnapshotMeta { last_log_id: Some(LogId::new(leader, index)), last_membership: Default::default() }
     }
 
+    fn keeping(keep: usize) -> watch::Receiver<Cadence> {
+        Cadence { keep, ..Cadence::default() }.for_good()
+    }
+
     fn open(dir: &Path, keep: usize) -> Snapshots {
-        Snapshots::open(dir.to_owned(), &StoreKey::new([9; 32]), keep).unwrap()
+        Snapshots::open(dir.to_owned(), &StoreKey::new([9; 32]), keeping(keep)).unwrap()
     }
 
     #[test]
@@ -220,7 +229,7 @@ mod tests {
         snapshots.change_key(&fresh).unwrap();
         assert_eq!(snapshots.list().unwrap().len(), 2);
         for path in snapshots.list().unwrap() {
-            let alone = Snapshots::open(dir.path().to_owned(), &fresh.alone(), 1).unwrap();
+            let alone = Snapshots::open(dir.path().to_owned(), &fresh.alone(), keeping(1)).unwrap();
             assert!(alone.read(&path).is_ok() && open(dir.path(), 1).read(&path).is_err());
         }
         assert_eq!(&snapshots.newest().unwrap().unwrap().snapshot[..], b"state 90");

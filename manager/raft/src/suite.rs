@@ -37,7 +37,9 @@ impl StoreBuilder<Types, LogStore, Applier, TempDir> for Builder {
         let key = StoreKey::new([3; 32]);
         let engine = DiskEngine::on_sled(&dir.path().join("log")).unwrap();
         let log = LogStore::open(Box::new(engine), &dir.path().join("mark"), &key, 1).unwrap();
-        let snapshots = Snapshots::open(dir.path().join("snapshots"), &key, 0).unwrap();
+        let snapshots =
+            Snapshots::open(dir.path().join("snapshots"), &key, crate::config::Cadence::default().for_good())
+                .unwrap();
         let (progress, _) = watch::channel(0);
         let (_, full) = watch::channel(false);
         Ok((dir, log, Applier::new(Box::new(Empty), Arc::new(snapshots), progress, full)))

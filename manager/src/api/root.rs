@@ -23,6 +23,8 @@ pub async fn update(
             cert_grace_ms: asked.cert_grace_ms,
             heartbeat_ms: asked.heartbeat_ms,
             key_rotation_ms: asked.key_rotation_ms,
+            snapshot_interval: asked.snapshot_interval,
+            max_snapshots: asked.max_snapshots,
         })
     });
     let done = seat.proposer.propose(command, request).await?;

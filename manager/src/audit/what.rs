@@ -52,11 +52,14 @@ impl What for v1::RenewExpiredRequest {
 impl What for v1::UpdateClusterRequest {
     fn what(&self) -> String {
         let setting = |name: &str, value: Option<u64>| value.map(|ms| format!("{name} {ms} ms"));
+        let count = |name: &str, value: Option<u64>| value.map(|count| format!("{name} {count}"));
         let named = [
             setting("certificate expiry", self.cert_expiry_ms),
             setting("grace", self.cert_grace_ms),
             setting("heartbeat", self.heartbeat_ms),
             setting("key rotation", self.key_rotation_ms),
+            count("snapshot interval", self.snapshot_interval),
+            count("old snapshots", self.max_snapshots.map(u64::from)),
         ];
         named.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }

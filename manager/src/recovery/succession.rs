@@ -74,11 +74,7 @@ pub enum RecoverError {
 }
 
 pub fn raft_config(config: &ManagerConfig, id: u64) -> RaftConfig {
-    RaftConfig {
-        snapshot_interval: config.snapshot_interval,
-        keep_snapshots: config.keep_snapshots,
-        ..RaftConfig::new(id, config.dir.clone(), config.key.clone())
-    }
+    RaftConfig::new(id, config.dir.clone(), config.key.clone())
 }
 
 /// Makes a Raft of this manager alone.

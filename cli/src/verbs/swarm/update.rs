@@ -9,14 +9,10 @@ use swarm_model::SettingsChange;
 use swarm_proto::v1;
 
 pub async fn run(target: &Target, args: UpdateArgs) -> Result<(), CliError> {
-    super::check(&SettingsChange {
-        cert_expiry_ms: args.cert_expiry,
-        cert_grace_ms: args.cert_grace,
-        heartbeat_ms: args.dispatcher_heartbeat,
-        key_rotation_ms: args.key_rotation,
-    })?;
+    let wanted = wanted(&args);
+    super::check(&wanted)?;
     let client = Client::connect(target).await?;
-    change(&client, &args).await?;
+    change(&client, wanted).await?;
     match args.autolock {
         Some(true) => lock(&client).await?,
         Some(false) => unlock(&client).await?,
@@ -55,17 +51,30 @@ fn is_away(node: &v1::Node) -> bool {
     node.manager.as_ref().is_some_and(|manager| manager.reachability() == v1::Reachability::Unreachable)
 }
 
-/// What is a number. Asked for on its own: it needs no answer but that it is done.
-async fn change(client: &Client, args: &UpdateArgs) -> Result<(), CliError> {
-    let UpdateArgs { cert_expiry, cert_grace, dispatcher_heartbeat, key_rotation, .. } = args;
-    if [cert_expiry, cert_grace, dispatcher_heartbeat, key_rotation].iter().all(|setting| setting.is_none()) {
+/// What is a number.
+fn wanted(args: &UpdateArgs) -> SettingsChange {
+    SettingsChange {
+        cert_expiry_ms: args.cert_expiry,
+        cert_grace_ms: args.cert_grace,
+        heartbeat_ms: args.dispatcher_heartbeat,
+        key_rotation_ms: args.key_rotation,
+        snapshot_interval: args.snapshot_interval,
+        max_snapshots: args.max_snapshots,
+    }
+}
+
+/// Asked for on its own: it needs no answer but that it is done.
+async fn change(client: &Client, wanted: SettingsChange) -> Result<(), CliError> {
+    if wanted == SettingsChange::default() {
         return Ok(());
     }
     let request = v1::UpdateClusterRequest {
-        cert_expiry_ms: *cert_expiry,
-        cert_grace_ms: *cert_grace,
-        heartbeat_ms: *dispatcher_heartbeat,
-        key_rotation_ms: *key_rotation,
+        cert_expiry_ms: wanted.cert_expiry_ms,
+        cert_grace_ms: wanted.cert_grace_ms,
+        heartbeat_ms: wanted.heartbeat_ms,
+        key_rotation_ms: wanted.key_rotation_ms,
+        snapshot_interval: wanted.snapshot_interval,
+        max_snapshots: wanted.max_snapshots,
         request_id: request_id()?,
     };
     call(client.control().update_cluster(request)).await.map(drop)

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 use super::distance::Clocks;
 use super::reads::Rounds;
 use super::report::Reporter;
-use super::{Inner, RaftNode, distance, room};
+use super::{Inner, RaftNode, cadence, distance, room};
 use crate::api::{Dial, Machine};
 use crate::apply::Applier;
 use crate::config::{RaftConfig, Timing};
@@ -54,6 +54,7 @@ pub async fn start(
         .await
         .map_err(|fatal| StartError::Raft(fatal.to_string()))?;
     elect_alone(&raft, config.id).await?;
+    cadence::keep(&raft, config.cadence.clone());
     let suitable = distance::measure(&raft, links.clone(), clocks);
     let reporter = Reporter { timing: config.timing, log: watch_log.clone(), links };
     let status = reporter.run(&raft, applied.clone());
@@ -79,7 +80,6 @@ pub async fn start(
 
 fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
     let Timing { heartbeat_ms, election_min_ms, election_max_ms, .. } = config.timing;
-    let kept = (config.snapshot_interval / 5).max(100);
     let raft = Config {
         cluster_name: "swarm".to_owned(),
         heartbeat_interval: heartbeat_ms,
@@ -87,11 +87,9 @@ fn raft_config(config: &RaftConfig) -> Result<Config, StartError> {
         election_timeout_max: election_max_ms,
         install_snapshot_timeout: 60_000,
         max_payload_entries: ENTRIES_PER_MESSAGE,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_interval),
-        max_in_snapshot_log_to_keep: kept,
-        purge_batch_size: (kept / 2).max(1),
-        // Must exceed what a snapshot leaves, or a follower just served one would at once need the next.
-        replication_lag_threshold: config.snapshot_interval * 2 + kept,
+        // Both are asked for by `cadence`.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         api_channel_size: Some(4096),
         notification_channel_size: Some(4096),
         enable_pre_vote: Some(true),
@@ -115,7 +113,7 @@ fn open_blocking(config: &RaftConfig) -> Result<(LogStore, Snapshots), String> {
     let engine = DiskEngine::on_sled(&config.log_dir()).map_err(|error| error.to_string())?;
     let log = LogStore::open(Box::new(engine), &config.mark_file(), &config.key, config.id)
         .map_err(|error| error.to_string())?;
-    let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.keep_snapshots);
+    let snapshots = Snapshots::open(config.snapshots_dir(), &config.key, config.cadence.clone());
     Ok((log, snapshots.map_err(|error| error.to_string())?))
 }
 

@@ -83,7 +83,12 @@ mod tests {
     async fn follower(disk: &Arc<Disk>, dir: &std::path::Path) -> (Raft, LogWatch) {
         let log = open(disk);
         let watched = log.watch();
-        let snapshots = Snapshots::open(dir.join("snapshots"), &StoreKey::new([1; 32]), 0).unwrap();
+        let snapshots = Snapshots::open(
+            dir.join("snapshots"),
+            &StoreKey::new([1; 32]),
+            crate::config::Cadence::default().for_good(),
+        )
+        .unwrap();
         let applier =
             Applier::new(Box::new(Empty), Arc::new(snapshots), watch::channel(0).0, watch::channel(false).1);
         let network = Network::new(2, SOON, Links::new(Arc::new(Nobody)));

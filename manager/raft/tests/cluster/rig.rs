@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use swarm_raft::{
-    Dial, FreeSpace, Machine, MachineError, Member, ProposeError, RaftConfig, RaftNode, Role, StartError,
-    StoreKey, Timing,
+    Cadence, Dial, FreeSpace, Machine, MachineError, Member, ProposeError, RaftConfig, RaftNode, Role,
+    StartError, StoreKey, Timing,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -187,7 +187,7 @@ pub const STORE_KEY: [u8; 32] = [7; 32];
 pub fn config(id: u64, dir: &Path) -> RaftConfig {
     RaftConfig {
         timing: Timing { heartbeat_ms: 60, election_min_ms: 300, election_max_ms: 600, request_ms: 3_000 },
-        snapshot_interval: 100,
+        cadence: Cadence { interval: 100, keep: 0 }.for_good(),
         // Nobody's disk is full unless a test says so.
         reserve_bytes: 0,
         ..RaftConfig::new(id, dir.to_owned(), StoreKey::new(STORE_KEY))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use swarm_raft::{Dial, Machine, MachineError, Member, RaftConfig, RaftNode, Role, StoreKey};
+use swarm_raft::{Cadence, Dial, Machine, MachineError, Member, RaftConfig, RaftNode, Role, StoreKey};
 use tonic::transport::Channel;
 
 use crate::child::{given, say};
@@ -60,8 +60,10 @@ impl Dial for Nobody {
 
 async fn start(dir: &Path) -> Result<(RaftNode, Counter), String> {
     let counter = Counter::default();
-    let config =
-        RaftConfig { snapshot_interval: 60, ..RaftConfig::new(ID, dir.to_owned(), StoreKey::new(KEY)) };
+    let config = RaftConfig {
+        cadence: Cadence { interval: 60, keep: 0 }.for_good(),
+        ..RaftConfig::new(ID, dir.to_owned(), StoreKey::new(KEY))
+    };
     let node = RaftNode::start(config, counter.clone(), Arc::new(Nobody)).await.map_err(|e| e.to_string())?;
     Ok((node, counter))
 }
