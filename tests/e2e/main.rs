@@ -13,6 +13,7 @@ mod copies;
 mod crowd;
 mod data_plane;
 mod disks;
+mod encrypted;
 mod events;
 mod failover;
 mod gossip;

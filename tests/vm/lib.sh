@@ -103,7 +103,7 @@ machines() {
 
 on() {
   local answer rc
-  answer=$(printf '%s\n' "$(printf '%s' "$2" | base64 -w0)" | busybox nc -w "${LONGEST:-60}" "10.98.0.$1" 23) || return 99
+  answer=$(printf '%s\n' "$(printf '%s' "$2" | base64 -w0)" | timeout "${LONGEST:-60}" busybox nc "10.98.0.$1" 23) || return 99
   rc=${answer##*@@}; printf '%s' "${answer%@@*}" | sed -e '/^$/d'
   case $rc in '' | *[!0-9]*) return 99 ;; *) return "$rc" ;; esac
 }

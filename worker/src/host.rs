@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use swarm_model::{EndpointId, NetworkId, Revision, SandboxId};
+use swarm_model::{DnsName, EndpointId, NetworkId, Revision, SandboxId};
 use swarm_netns::NsId;
 use swarm_overlay::{Desired, LocalSandbox};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -108,7 +108,7 @@ impl Host {
     /// States what is desired and waits until this sandbox's part of it holds, in the kernel and in the file a restart
     /// begins with.
     pub(crate) async fn program(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
-        self.refuse_unencrypted(sandbox)?;
+        self.refuse_unencrypted(sandbox).await?;
         match self.submit() {
             None => Err(WorkerError::Unavailable("no assignment has come from a manager yet".into())),
             Some(submitted) => {
@@ -127,20 +127,35 @@ impl Host {
 
     /// A sandbox on an encrypted network that this kernel cannot encrypt does not come to be: nothing of such a network is
     /// ever built here.
-    fn refuse_unencrypted(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
-        let facts = self.facts.facts.borrow();
-        let Some(lacks) = facts.lacks_esp.clone() else { return Ok(()) };
-        let on: Vec<NetworkId> = self.store.get(sandbox).iter().flat_map(Sandbox::networks).collect();
-        let encrypted = self.assignments.read(|assigned| {
-            let all = on.iter().filter_map(|id| assigned.networks.get(id));
-            all.filter(|network| network.spec.encrypted).map(|network| network.name().clone()).next()
-        });
-        match encrypted {
-            None => Ok(()),
-            Some(name) => Err(WorkerError::Precondition(format!(
+    async fn refuse_unencrypted(&self, sandbox: SandboxId) -> Result<(), WorkerError> {
+        let ipv4 = {
+            let facts = self.facts.facts.borrow();
+            if facts.lacks_esp.is_none() {
+                return Ok(());
+            }
+            facts.data_path_addr.is_ipv4()
+        };
+        let Some(name) = self.encrypted_network(sandbox) else { return Ok(()) };
+        // What was missing may have been mended since: modules were installed.
+        let lacks = tokio::task::spawn_blocking(move || crate::esp::lacks(ipv4)).await;
+        match lacks.map_err(|e| WorkerError::Internal(e.to_string()))? {
+            None if self.facts.can_encrypt_now().await => Ok(()),
+            None => Err(WorkerError::Unavailable(format!(
+                "network {name} is encrypted, and this host has only just come to be able to: try again"
+            ))),
+            Some(lacks) => Err(WorkerError::Precondition(format!(
                 "network {name} is encrypted, and this host cannot encrypt: {lacks}"
             ))),
         }
+    }
+
+    /// One that the sandbox is to be on.
+    fn encrypted_network(&self, sandbox: SandboxId) -> Option<DnsName> {
+        let on: Vec<NetworkId> = self.store.get(sandbox).iter().flat_map(Sandbox::networks).collect();
+        self.assignments.read(|assigned| {
+            let all = on.iter().filter_map(|id| assigned.networks.get(id));
+            all.filter(|network| network.spec.encrypted).map(|network| network.name().clone()).next()
+        })
     }
 
     /// States what is desired and waits until what was taken out of it is gone. Errors are told and passed over: taking

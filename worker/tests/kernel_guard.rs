@@ -111,14 +111,21 @@ fn bare_device() -> (World, NetNs, NetNs) {
     (world, from, to)
 }
 
+/// The first host is a member of all.
 fn load(ns: &NetNs, plain: &[u32], encrypted: &[u32]) {
-    let vnis = |all: &[u32]| all.iter().map(|vni| Vni::new(*vni).unwrap()).collect();
+    let members = plain.iter().chain(encrypted).map(|vni| (*vni, 1)).collect::<Vec<_>>();
+    load_with(ns, [plain, encrypted], &members);
+}
+
+fn load_with(ns: &NetNs, [plain, encrypted]: [&[u32]; 2], members: &[(u32, u8)]) {
+    let vni = |number: &u32| Vni::new(*number).unwrap();
+    let member = |(of, host): &(u32, u8)| (vni(of), BTreeSet::from([IpAddr::from([192, 0, 2, *host])]));
     let guard = Guard {
         vtep: IpAddr::from([192, 0, 2, 2]),
         port: 4789,
-        plain: vnis(plain),
-        encrypted: vnis(encrypted),
-        members: BTreeSet::from([IpAddr::from([192, 0, 2, 1])]),
+        plain: plain.iter().map(vni).collect(),
+        encrypted: encrypted.iter().map(vni).collect(),
+        members: members.iter().map(member).collect(),
     };
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, guard.text()).unwrap();
@@ -174,6 +181,19 @@ fn what_comes_in_clear_into_an_encrypted_network_is_dropped() {
     send(&from, "192.0.2.2", 4098);
     assert!(arrives(0, &to, "other"));
     assert_eq!(taken(&to, "vx"), before, "neither whole nor in fragments");
+}
+
+#[test]
+fn a_member_of_one_network_sends_into_no_other() {
+    let (_world, from, to) = bare_device();
+    must(&to, "ip link add other type vxlan id 4098 dstport 4789 local 192.0.2.2 nolearning");
+    must(&to, "ip link set other up");
+    load_with(&to, [&[4097, 4098], &[]], &[(4097, 9), (4098, 1)]);
+    let before = taken(&to, "vx");
+    send(&from, "192.0.2.2", VNI);
+    send(&from, "192.0.2.2", 4098);
+    assert!(arrives(0, &to, "other"));
+    assert_eq!(taken(&to, "vx"), before);
 }
 
 /// With no IPsec there is no way out for it: silent, not clear.

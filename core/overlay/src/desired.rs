@@ -91,7 +91,10 @@ impl Desired {
     fn guard(&self, assigned: &Assigned, facts: &HostFacts) -> Option<Guard> {
         let built: Vec<&Vxlan> =
             self.segments.values().filter_map(|segment| segment.vxlan.as_ref()).collect();
-        let entries = self.segments.values().flat_map(|segment| segment.fdb.values());
+        let members = |segment: &Segment| {
+            let there = segment.fdb.values().filter_map(|entry| entry.vtep).collect();
+            segment.vxlan.as_ref().map(|vxlan| (vxlan.vni, there))
+        };
         let encrypted: BTreeSet<Vni> =
             assigned.networks.values().filter(|n| n.spec.encrypted).map(|n| n.vni).collect();
         let (encrypted, plain) = built.iter().map(|vxlan| vxlan.vni).partition(|vni| encrypted.contains(vni));
@@ -100,7 +103,7 @@ impl Desired {
             port: assigned.defaults.data_path_port,
             plain,
             encrypted,
-            members: entries.filter_map(|entry| entry.vtep).collect(),
+            members: self.segments.values().filter_map(|segment| members(segment)).collect(),
         })
     }
 

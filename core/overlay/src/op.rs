@@ -122,7 +122,7 @@ impl fmt::Display for Op {
             | Act::SetVxlan(_)
             | Act::DeleteVxlan => self.device(f),
             Act::LoadRules { .. } | Act::DeleteRules | Act::Allow(_) | Act::Forbid(_) => self.rules(f),
-            Act::LoadGuard(guard) => write!(f, "nft -f - (the guard, {} members)", guard.members.len()),
+            Act::LoadGuard(guard) => write!(f, "nft -f - (the guard of {} networks)", guard.members.len()),
             Act::DeleteGuard => write!(f, "nft delete table inet {GUARD_TABLE}"),
             Act::AddPort(..) | Act::SetPort { .. } | Act::DeletePort(_) => self.port(f),
             Act::AddAddress(_, inside, address) => {

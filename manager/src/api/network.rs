@@ -5,7 +5,7 @@ use crate::authorise::Authorized;
 use crate::failure::{refusal, unexpected};
 use crate::seat::{Seat, request_id};
 use swarm_identity::random;
-use swarm_model::{HOST_NETWORKS, NetworkSpec};
+use swarm_model::HOST_NETWORKS;
 use swarm_proto::{required, v1};
 use swarm_state::{Command, CreateNetwork, Reply, Verb};
 use tonic::Status;
@@ -17,23 +17,13 @@ pub async fn create(
     let request = request_id(&permit.request().request_id)?;
     let avoid = (seat.host_routes)();
     let command = permit.try_map(|asked| {
-        let spec = buildable(required("spec", asked.spec)?.try_into()?)?;
+        let spec = required("spec", asked.spec)?.try_into()?;
         Ok::<_, Status>(Command::CreateNetwork(CreateNetwork { id: random::new_id(), spec, avoid }))
     })?;
     match seat.proposer.propose(command, request).await?.reply {
         Reply::Network(network) => Ok(v1::CreateNetworkResponse { network: Some(network.as_ref().into()) }),
         other => Err(unexpected(&other)),
     }
-}
-
-/// Encrypted means encrypted or silent: what no host here can encrypt is not made in clear.
-fn buildable(spec: NetworkSpec) -> Result<NetworkSpec, Status> {
-    if spec.encrypted {
-        return Err(Status::failed_precondition(
-            "encrypted networks are not available in this version: leave --opt encrypted out, or the network would be silent",
-        ));
-    }
-    Ok(spec)
 }
 
 pub fn list(seat: &Seat) -> v1::ListNetworksResponse {

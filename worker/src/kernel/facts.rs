@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarm_model::NodeId;
 use swarm_overlay::{GATEWAY_BRIDGE, HostFacts, Route, gateway};
 use tokio::io::unix::AsyncFd;
@@ -23,6 +23,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Notifications taken for one bunch at most.
 const BUNCH: usize = 4096;
 const READ_BYTES: usize = 16 * 1024;
+/// A kernel that cannot encrypt is not asked again before.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// Until what was just found out stands in the facts.
+const SEEN_WITHIN: Duration = Duration::from_secs(2);
 /// Where no link says otherwise.
 const ETHERNET_MTU: u32 = 1500;
 
@@ -44,16 +48,57 @@ impl FactsWatch {
     fn begin(node: NodeId, data_path_addr: IpAddr) -> Result<Self, KernelError> {
         // Listening comes before reading, so that nothing falls between.
         let heard = EventSocket::host()?.into_async()?;
-        let first = read_facts(node, data_path_addr)?;
+        let mut encryption = Encryption::default();
+        let first = read_facts(node, data_path_addr, &mut encryption)?;
         let (sender, facts) = watch::channel(first);
         let (moves, moved) = watch::channel(data_path_addr);
         tokio::spawn(async move {
             tokio::select! {
                 () = sender.closed() => {}
-                () = follow(&heard, moved, &sender) => tracing::warn!("cannot follow the host's links any more"),
+                () = follow(&heard, moved, &sender, encryption) => tracing::warn!("cannot follow the host's links any more"),
             }
         });
         Ok(Self { facts, data_path_addr: moves })
+    }
+
+    /// This kernel has come to be able to encrypt, which no event tells: waits until the facts say so.
+    pub async fn can_encrypt_now(&self) -> bool {
+        self.data_path_addr.send_modify(|_| {});
+        let mut facts = self.facts.clone();
+        let seen = facts.wait_for(|facts| facts.lacks_esp.is_none());
+        matches!(tokio::time::timeout(SEEN_WITHIN, seen).await, Ok(Ok(_)))
+    }
+}
+
+/// What was found of encryption, by the family of addresses it was found for. The kernel is asked by making an association,
+/// which it may look for modules for: not at every change of a link.
+#[derive(Default)]
+struct Encryption {
+    can: Option<bool>,
+    lacks: Option<(bool, Instant, Arc<str>)>,
+}
+
+impl Encryption {
+    /// What is missing. What can be done once can be done for good.
+    fn lacks(&mut self, ipv4: bool) -> Option<Arc<str>> {
+        if self.can == Some(ipv4) {
+            return None;
+        }
+        let held = self.lacks.as_ref().filter(|(of, at, _)| *of == ipv4 && at.elapsed() < ASK_AGAIN);
+        if let Some((_, _, sentence)) = held {
+            return Some(sentence.clone());
+        }
+        match xfrm::detect(ipv4) {
+            Ok(_) => {
+                self.can = Some(ipv4);
+                None
+            }
+            Err(sentence) => {
+                let sentence: Arc<str> = Arc::from(sentence);
+                self.lacks = Some((ipv4, Instant::now(), sentence.clone()));
+                Some(sentence)
+            }
+        }
     }
 }
 
@@ -61,25 +106,29 @@ async fn follow(
     heard: &AsyncFd<EventSocket>,
     mut moved: watch::Receiver<IpAddr>,
     sender: &watch::Sender<HostFacts>,
+    mut encryption: Encryption,
 ) {
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        tokio::select! {
+        let asked = tokio::select! {
             ready = heard.readable() => match ready {
                 Ok(mut ready) => match ready.try_io(|socket| Ok(socket.get_ref().foreign(&mut buffer)?)) {
-                    Ok(Ok(true)) => {}
+                    Ok(Ok(true)) => false,
                     Ok(Ok(false)) | Err(_) => continue,
                     Ok(Err(_)) => return,
                 },
                 Err(_) => return,
             },
-            Ok(()) = moved.changed() => {}
-        }
+            Ok(()) = moved.changed() => true,
+        };
         sleep(SETTLE).await;
         // What was told meanwhile is seen in what is read now.
         let _told = (0..BUNCH).take_while(|_| heard.get_ref().discard(&mut buffer).is_ok()).count();
         let (node, addr) = (sender.borrow().node, *moved.borrow_and_update());
-        match read_facts(node, addr) {
+        if asked {
+            encryption.lacks = None;
+        }
+        match read_facts(node, addr, &mut encryption) {
             Ok(facts) => drop(sender.send_if_modified(|held| {
                 let changed = *held != facts;
                 *held = facts;
@@ -90,7 +139,11 @@ async fn follow(
     }
 }
 
-fn read_facts(node: NodeId, data_path_addr: IpAddr) -> Result<HostFacts, KernelError> {
+fn read_facts(
+    node: NodeId,
+    data_path_addr: IpAddr,
+    encryption: &mut Encryption,
+) -> Result<HostFacts, KernelError> {
     let mut route = NetlinkSocket::route()?;
     let (links, addresses) = (links(&mut route)?, addresses(&mut route)?);
     let routes: Vec<(u32, Route)> =
@@ -103,7 +156,7 @@ fn read_facts(node: NodeId, data_path_addr: IpAddr) -> Result<HostFacts, KernelE
         data_path_addr,
         underlay_mtu: mtu(underlay),
         outside_mtu: mtu(outside.or(underlay)),
-        lacks_esp: xfrm::detect(data_path_addr.is_ipv4()).err().map(Arc::from),
+        lacks_esp: encryption.lacks(data_path_addr.is_ipv4()),
         gateway: gateway_subnet(&links, &addresses, &routes),
     })
 }

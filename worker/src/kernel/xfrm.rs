@@ -122,14 +122,14 @@ fn host_prefix(ip: IpAddr) -> u8 {
     if ip.is_ipv4() { 32 } else { 128 }
 }
 
-/// Asks for the association to be made. The kernel refuses one that is there.
+/// Asks for the association to be made. The kernel refuses one that is there. It is for packets between these two
+/// addresses: the kernel finds it by its index and receiver alone, and without a selector takes what it opens from any
+/// sender's address.
 pub fn add_sa(messages: &mut Messages, id: &SaId, key: &[u8; KEY_BYTES], context: Context) {
     let mut info = Fields::default();
-    info.zeros(40)
-        .u16(u16::from(family(id.dst)))
-        .zeros(SELECTOR - 42)
-        .id(id.dst, Some(id.spi))
-        .address(id.src);
+    info.address(id.dst).address(id.src).zeros(8).u16(u16::from(family(id.dst)));
+    info.u8(host_prefix(id.dst)).u8(host_prefix(id.src)).zeros(12);
+    info.id(id.dst, Some(id.spi)).address(id.src);
     let packets = match context.extended {
         true => [Limits::SOFT_PACKETS, Limits::HARD_PACKETS],
         false => [Limits::SOFT_SHORT, Limits::HARD_SHORT],
@@ -390,6 +390,9 @@ mod tests {
             add_sa(&mut messages, &id, &[7; KEY_BYTES], context);
             let body_ = body(messages);
             assert_eq!(read_sa(&body_), Some((id, Seen { packets: 0, bytes: 0, extended: true })));
+            let (src, dst) = (address(&body_, 16, family(id.src)), address(&body_, 0, family(id.dst)));
+            assert_eq!((dst, src), (Some(id.dst), Some(id.src)), "for these two alone");
+            assert_eq!(body_[42..44], [host_prefix(id.dst); 2]);
             let aead = attr(&body_, SA_INFO, ATTR_AEAD).expect("a key");
             assert_eq!(
                 (aead.len(), u32_at(aead, 64), &aead[72..]),

@@ -2,14 +2,14 @@
 //! not know: how to load it.
 //!
 //! It holds for plain networks too: nobody but the kernel's own VXLAN devices sends to the data-path port (a datagram made
-//! by any program would be taken for a frame, CVE-2026-92542), and only members are listened to. For encrypted networks it
+//! by any program would be taken for a frame, CVE-2026-92542), and a network listens to its own members only. For encrypted networks it
 //! marks what is to go through IPsec, and drops what would leave or has come without it.
 //!
 //! What comes in is judged after fragments are put together: a first fragment may end before the VNI.
 
 use super::sa::Mark;
 use crate::rules::{Expected, Fnv, RulesDigest, comment};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -32,11 +32,11 @@ pub struct Guard {
     /// The networks that are built here.
     pub plain: BTreeSet<Vni>,
     pub encrypted: BTreeSet<Vni>,
-    /// Outer addresses of the other nodes on them.
-    pub members: BTreeSet<IpAddr>,
+    /// Outer addresses of the other nodes on each of them.
+    pub members: BTreeMap<Vni, BTreeSet<IpAddr>>,
 }
 
-/// The chains with the hooks they are on, in order.
+/// The chains with the hooks they are on, in order. After them comes one for what arrives for each network.
 const CHAINS: [(&str, &str); 5] = [
     ("own", "type filter hook output priority -160"),
     // Another mark means another look for a route, and that is where IPsec policies are looked up.
@@ -60,36 +60,49 @@ impl Guard {
     }
 
     /// The rules with their chains, in order.
-    fn rules(&self) -> Vec<(&'static str, String)> {
+    fn rules(&self) -> Vec<(String, String)> {
         let (port, vtep) = (self.port, self.vtep);
-        let family = if vtep.is_ipv4() { "ip" } else { "ip6" };
-        let version = if vtep.is_ipv4() { "ipv4" } else { "ipv6" };
-        let all = list(self.plain.union(&self.encrypted));
+        let family = family(vtep);
         let mut rules = Vec::new();
+        let mut put = |chain: &str, rule: String| rules.push((chain.to_string(), rule));
         // A packet of the kernel's own has no socket, or one in another network namespace. The number is nobody's.
-        rules.push(("own", format!("udp dport {port} meta skuid != {} drop", u32::MAX)));
+        put("own", format!("udp dport {port} meta skuid != {} drop", u32::MAX));
         if !self.encrypted.is_empty() {
             let encrypted = format!("udp dport {port} @th,96,24 {}", list(self.encrypted.iter()));
-            rules.push(("marking", format!("{encrypted} meta mark set {:#x}", Mark::DATA.0)));
-            rules.push(("leaving", format!("{encrypted} rt ipsec missing drop")));
+            put("marking", format!("{encrypted} meta mark set {:#x}", Mark::DATA.0));
+            put("leaving", format!("{encrypted} rt ipsec missing drop"));
             // The mark stays on what IPsec makes of a packet, which has none left to go through.
             let probe = format!("meta l4proto != {ESP} meta mark {:#x}", Mark::PROBE.0);
-            rules.push(("leaving", format!("{probe} rt ipsec missing drop")));
+            put("leaving", format!("{probe} rt ipsec missing drop"));
         }
         // Made elsewhere and given this host's address on the way out, which would be a member's.
-        rules.push(("translated", format!("udp dport {port} {family} saddr {vtep} ct status snat drop")));
-        rules.push(("arriving", format!("udp dport {port} @th,96,24 {all} meta nfproto != {version} drop")));
-        let strangers = match self.members.is_empty() {
-            true => String::new(),
-            false => format!(" {family} saddr != {}", list(self.members.iter())),
+        put("translated", format!("udp dport {port} {family} saddr {vtep} ct status snat drop"));
+        if self.networks().next().is_some() {
+            let ways = list(self.networks().map(|vni| format!("{vni} : goto {}", chain_of(*vni))));
+            put("arriving", format!("udp dport {port} @th,96,24 vmap {ways}"));
+        }
+        for vni in self.networks() {
+            self.arriving(*vni).into_iter().for_each(|rule| put(&chain_of(*vni), rule));
+        }
+        rules
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &Vni> {
+        self.plain.union(&self.encrypted)
+    }
+
+    /// What of a network's packets is not for its device.
+    fn arriving(&self, vni: Vni) -> Vec<String> {
+        let version = if self.vtep.is_ipv4() { "ipv4" } else { "ipv6" };
+        let Some(members) = self.members.get(&vni).filter(|members| !members.is_empty()) else {
+            return Vec::from(["drop".to_string()]);
         };
-        rules.push(("arriving", format!("udp dport {port} @th,96,24 {all}{strangers} drop")));
-        if !self.encrypted.is_empty() {
-            let encrypted = list(self.encrypted.iter());
-            rules.push((
-                "arriving",
-                format!("udp dport {port} @th,96,24 {encrypted} meta secpath missing drop"),
-            ));
+        let mut rules = Vec::from([
+            format!("meta nfproto != {version} drop"),
+            format!("{} saddr != {} drop", family(self.vtep), list(members.iter())),
+        ]);
+        if self.encrypted.contains(&vni) {
+            rules.push("meta secpath missing drop".to_string());
         }
         rules
     }
@@ -114,10 +127,12 @@ impl Guard {
         let _ = writeln!(out, "table inet {GUARD_TABLE} {{");
         for (chain, hook) in CHAINS {
             let _ = writeln!(out, "  chain {chain} {{\n    {hook}; policy accept;");
-            for (number, (_, rule)) in rules.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
-                let _ = writeln!(out, "    {rule} comment \"{}\"", comment(digest, number));
-            }
-            out.push_str("  }\n");
+            of_chain(&rules, chain, digest, &mut out);
+        }
+        for vni in self.networks() {
+            let chain = chain_of(*vni);
+            let _ = writeln!(out, "  chain {chain} {{");
+            of_chain(&rules, &chain, digest, &mut out);
         }
         out.push_str("}\n");
         out
@@ -127,6 +142,23 @@ impl Guard {
     pub fn removal() -> String {
         format!("table inet {GUARD_TABLE} {{}}\ndelete table inet {GUARD_TABLE}\n")
     }
+}
+
+fn family(vtep: IpAddr) -> &'static str {
+    if vtep.is_ipv4() { "ip" } else { "ip6" }
+}
+
+fn chain_of(vni: Vni) -> String {
+    format!("from{vni}")
+}
+
+/// Its rules, each with its number among all, and the bracket that ends it.
+fn of_chain(rules: &[(String, String)], chain: &str, digest: RulesDigest, out: &mut String) {
+    for (number, (_, rule)) in rules.iter().enumerate().filter(|(_, (of, _))| of == chain) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "    {rule} comment \"{}\"", comment(digest, number));
+    }
+    out.push_str("  }\n");
 }
 
 /// A set without a name, never of nothing.
@@ -140,13 +172,18 @@ mod tests {
     use super::*;
 
     fn guard(plain: &[u32], encrypted: &[u32], members: &[&str]) -> Guard {
+        let addresses = || members.iter().filter_map(|m| m.parse().ok()).collect();
         let vnis = |all: &[u32]| all.iter().filter_map(|v| Vni::new(*v)).collect();
         Guard {
             vtep: IpAddr::from([10, 0, 0, 1]),
             port: 4789,
             plain: vnis(plain),
             encrypted: vnis(encrypted),
-            members: members.iter().filter_map(|m| m.parse().ok()).collect(),
+            members: plain
+                .iter()
+                .chain(encrypted)
+                .filter_map(|v| Some((Vni::new(*v)?, addresses())))
+                .collect(),
         }
     }
 
@@ -154,7 +191,8 @@ mod tests {
     fn a_plain_host_marks_nothing_and_whatever_differs_has_another_digest() {
         let plain = guard(&[4096], &[], &["10.0.0.2"]);
         assert!(!plain.text().contains("mark set") && !plain.text().contains("ipsec"));
-        assert!(plain.text().contains("@th,96,24 { 4096 } ip saddr != { 10.0.0.2 } drop"));
+        assert!(plain.text().contains("@th,96,24 vmap { 4096 : goto from4096 }"));
+        assert!(plain.text().contains("ip saddr != { 10.0.0.2 } drop"));
         let others = [
             guard(&[4097], &[], &["10.0.0.2"]),
             guard(&[], &[4096], &["10.0.0.2"]),
@@ -168,6 +206,19 @@ mod tests {
 
     #[test]
     fn nobody_is_listened_to_where_nobody_is_a_member() {
-        assert!(guard(&[4096], &[], &[]).text().contains("@th,96,24 { 4096 } drop"));
+        let text = guard(&[4096], &[], &[]).text();
+        assert!(text.contains("chain from4096 {\n    drop comment"), "{text}");
+    }
+
+    #[test]
+    fn a_member_of_one_network_is_a_stranger_to_another() {
+        let mut guard = guard(&[4096], &[4097], &["10.0.0.2"]);
+        guard.members.insert(Vni::new(4097).unwrap(), BTreeSet::from([IpAddr::from([10, 0, 0, 3])]));
+        let text = guard.text();
+        let chain = |vni: &str| {
+            text.split(&format!("chain from{vni} {{")).nth(1).unwrap().split('}').next().unwrap().to_string()
+        };
+        assert!(chain("4096").contains("10.0.0.2") && !chain("4096").contains("10.0.0.3"), "{text}");
+        assert!(chain("4097").contains("10.0.0.3") && !chain("4097").contains("10.0.0.2"), "{text}");
     }
 }
