@@ -15,7 +15,7 @@ FUZZ_TARGETS := token csr dns_query assignment_chain log_record snapshot state_f
 # compiled once with one set of features.
 PURE_TESTS := derive diff dns conversions identity sim members linear corpus
 
-.PHONY: help build demo check advisories test test-vm bench chaos crash fuzz sim planted fmt packages bench-packages clean
+.PHONY: help build demo check advisories test test-vm bench bench-vm chaos crash fuzz sim planted fmt packages bench-packages clean
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,10 +53,16 @@ fuzz: $(FUZZ) ## look for bytes that break a parser: make fuzz MINUTES=10 (for e
 	cd fuzz/run && ../../$(FUZZ) fuzz build --fuzz-dir . --target-dir ../../target/fuzz --release -s none
 	fuzz/fuzz.sh $(or $(MINUTES),10) $(FUZZ_TARGETS)
 
-# Installs qemu and unpacks Debian's cloud kernel by itself; nothing is booted but that.
+# Installs qemu and unpacks Debian's cloud kernel by itself; nothing is booted but that. Not a part of `test`: without hardware
+# virtualisation, which it does not count on, it takes longer than a change should wait.
 test-vm: ## what needs a kernel with ESP, in virtual machines (root, software emulation)
-	cargo test --locked --no-run -p swarm-worker --test kernel_esp --test kernel_guard
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace --no-run --test kernel_esp --test kernel_guard
 	bash tests/vm/run.sh
+
+bench-vm: bench-packages ## what encryption costs, in virtual machines: PAIRS=5 ROTATIONS=100 (root, half an hour)
+	cargo build --locked --workspace --bins
+	bash tests/vm/bench.sh
 
 crash: packages ## the storage crash test in full
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-60} cargo test --locked -p swarm-raft --test crash -- --nocapture

@@ -3,6 +3,9 @@
 BIN=${SWARM_BIN_DIR:-target/debug}
 MEM=${MEM:-768}
 
+# What a network needs is loaded; what encryption needs cannot be, until the modules are moved back.
+HIDE='modprobe -a vxlan veth bridge nf_tables nft_masq nft_chain_nat nft_ct nf_conntrack nft_meta_bridge; mv /lib/modules /lib/hidden'
+
 daemon() { # daemon ID: starts it; its log is /run/swarmd.log there
   on "$1" 'setsid swarmd </dev/null >>/run/swarmd.log 2>&1 &
     n=0; until swarmctl info >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 100 ] || { tail -n 20 /run/swarmd.log; exit 1; }; sleep 0.2; done'
@@ -13,7 +16,7 @@ within() { # within SECONDS COMMAND…: it succeeds at last
   until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done
 }
 
-cluster() { # cluster N [PROGRAM…]: machines 1 … N; 1 is the manager
+cluster() { # cluster N [PROGRAM…]: machines 1 … N; 1 is the manager. WITHOUT_ESP: one that cannot encrypt at first
   local id token program machines=$1; shift
   for program in swarmd swarmctl; do
     [ -x "$BIN/$program" ] || { echo "no $BIN/$program: build it first (cargo build -p swarmd -p swarmctl)"; exit 1; }
@@ -23,6 +26,7 @@ cluster() { # cluster N [PROGRAM…]: machines 1 … N; 1 is the manager
   for id in $(seq "$machines"); do
     # Room for the managers' log, and the files that sandboxes get their own of.
     on "$id" 'mount -o remount,size=80% /var/lib; touch /etc/hosts; echo nameserver 10.99.0.254 >/etc/resolv.conf'
+    [ "$id" != "${WITHOUT_ESP:-}" ] || on "$id" "$HIDE"
     daemon "$id" || { echo "no daemon on machine $id"; exit 1; }
   done
   on 1 'swarmctl init --advertise-addr 10.99.0.1 >/dev/null' || exit 1
@@ -43,7 +47,7 @@ encrypts() { # encrypts ID PEER…: it says that encryption with these is verifi
 }
 
 # What is on the wire between `capture` and `captured`; `seen FILTER` counts it.
-capture() { tcpdump -i wire -U -w "$WORK/wire.pcap" 2>"$WORK/tcpdump" & TD=$!; STARTED="$STARTED $TD"; within 10 grep -q listening "$WORK/tcpdump"; }
+capture() { tcpdump --immediate-mode -i wire -U -w "$WORK/wire.pcap" 2>"$WORK/tcpdump" & TD=$!; STARTED="$STARTED $TD"; within 10 grep -q listening "$WORK/tcpdump"; }
 captured() { sleep 0.5; kill $TD; wait $TD 2>/dev/null || true; }
 seen() { tcpdump --count -n -r "$WORK/wire.pcap" "$@" 2>/dev/null | cut -d' ' -f1; }
 clear_of() { printf 'udp port 4789 and udp[12:2]=%d and udp[14]=%d' $(($1 >> 8)) $(($1 & 255)); } # clear_of VNI: a filter
