@@ -132,5 +132,6 @@ const METHOD: &str = "
 - Table entries: the reconciler of the worker, from a desired state to a kernel that has it, against the same messages made beforehand
   and sent as fast as the kernel takes them. The messages of one change are counted by strace.
 - Round trips: ICMP echo from a raw socket, timed by the sender.
+- What encryption costs is measured apart, by `make bench-vm`: docs/encryption.md.
 - Names: asked every half millisecond in a sandbox on each of the two other hosts; what counts is when the last one had its first answer.
 ";

@@ -6,7 +6,7 @@ use super::events::EventSocket;
 use super::observe::{addresses, dump_routes, links};
 use super::read::{self, Link};
 use super::socket::NetlinkSocket;
-use super::xfrm;
+use super::xfrm::{self, Context};
 use ipnet::{IpNet, Ipv4Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -80,7 +80,11 @@ struct Encryption {
 
 impl Encryption {
     /// What is missing. What can be done once can be done for good.
-    fn lacks(&mut self, ipv4: bool) -> Option<Arc<str>> {
+    fn lacks(
+        &mut self,
+        ipv4: bool,
+        detect: impl FnOnce(bool) -> Result<Context, String>,
+    ) -> Option<Arc<str>> {
         if self.can == Some(ipv4) {
             return None;
         }
@@ -88,7 +92,7 @@ impl Encryption {
         if let Some((_, _, sentence)) = held {
             return Some(sentence.clone());
         }
-        match xfrm::detect(ipv4) {
+        match detect(ipv4) {
             Ok(_) => {
                 self.can = Some(ipv4);
                 None
@@ -156,7 +160,7 @@ fn read_facts(
         data_path_addr,
         underlay_mtu: mtu(underlay),
         outside_mtu: mtu(outside.or(underlay)),
-        lacks_esp: encryption.lacks(data_path_addr.is_ipv4()),
+        lacks_esp: encryption.lacks(data_path_addr.is_ipv4(), xfrm::detect),
         gateway: gateway_subnet(&links, &addresses, &routes),
     })
 }
@@ -189,4 +193,28 @@ fn gateway_subnet(
     });
     let foreign = routes.iter().filter(|(index, r)| Some(*index) != ours && r.to.prefix_len() > 0);
     gateway::choose_subnet(held, &foreign.map(|(_, r)| r.to).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_asked_whether_it_can_encrypt_no_oftener_than_it_takes() {
+        let mut asked = 0;
+        let mut encryption = Encryption::default();
+        let mut ask = |encryption: &mut Encryption, ipv4, can: bool| {
+            let lacks = encryption.lacks(ipv4, |_| {
+                asked += 1;
+                if can { Ok(Context { port: 0, extended: true }) } else { Err("no ESP".to_owned()) }
+            });
+            (lacks.is_some(), asked)
+        };
+        assert_eq!(ask(&mut encryption, true, false), (true, 1));
+        assert_eq!(ask(&mut encryption, true, true), (true, 1), "so soon it is not asked again");
+        assert_eq!(ask(&mut encryption, false, false), (true, 2), "another family is another module");
+        encryption.lacks = None;
+        assert_eq!(ask(&mut encryption, true, true), (false, 3), "somebody wants to know");
+        assert_eq!(ask(&mut encryption, true, false), (false, 3), "for good");
+    }
 }
