@@ -167,6 +167,8 @@ fn encrypted_means_encrypted_or_silent() {
     // Deleted by hand: other keys, not the same again.
     let before = *pair.sides[0].esp.incarnation.borrow();
     must(&pair.world.hosts[0].ns, "ip xfrm state flush");
+    // It is looked at now, not only when the next probe is due.
+    pair.newest += 1;
     pair.tell(0);
     eventually("another incarnation", || *pair.sides[0].esp.incarnation.borrow() != before);
     pair.settle();
