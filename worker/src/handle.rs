@@ -2,10 +2,12 @@
 
 use crate::esp;
 use crate::farewell::{self, Left};
+use crate::gossip::Hearing;
 use crate::host::Host;
 use crate::sandbox::{self, view, view_all};
 use crate::start::Tasks;
 use crate::{Here, Tunnel, WorkerError, WorkerStatus};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use swarm_gossip::Verdict;
@@ -147,6 +149,11 @@ impl WorkerHandle {
         };
         let tunnel = |(node, state)| Tunnel { hostname: name(&node).unwrap_or_default(), node, state };
         status.peers.into_iter().map(tunnel).collect()
+    }
+
+    /// What gossip says of other nodes, as this host hears it.
+    pub fn hearings(&self) -> BTreeMap<NodeId, Hearing> {
+        self.host.liveness.hearings()
     }
 
     /// The cluster goes on in this epoch: managers of an earlier one, or of another branch, are turned down from now on.

@@ -34,6 +34,8 @@ pub use config::{Here, WorkerConfig};
 pub use dial::Dial;
 pub use error::WorkerError;
 pub use farewell::Left;
+pub use gossip::Hearing;
 pub use handle::{PendingRun, WorkerHandle};
 pub use start::Worker;
 pub use status::{Tunnel, WorkerStatus};
+pub use swarm_gossip::Verdict;

@@ -11,11 +11,15 @@
 
 extern crate alloc;
 
+mod effect;
 mod effects;
+mod exchange;
 pub mod frame;
 mod gossip;
+mod held;
 mod inbox;
 mod inner;
+mod known;
 pub mod message;
 mod roster;
 mod settings;
@@ -23,8 +27,11 @@ mod suspicion;
 mod translate;
 mod window;
 
+pub use effect::{Effect, Verdict};
+pub use exchange::{Exchange, Said};
 pub use frame::{Aead, Header, Number, Outbox};
-pub use gossip::{Effect, Gossip, Verdict};
+pub use gossip::Gossip;
 pub use inbox::{Dropped, Inbox, Opened};
 pub use message::{Accusation, Digest, Kind, Malformed, Message, Named, Standing, Update};
+pub use roster::Roster;
 pub use settings::Settings;

@@ -1,7 +1,8 @@
 //! Who belongs, as the managers say. Inside, a member is its slot: a tenth of its id and address, and foca keeps many.
+//! Must not know which of them is this one: members of one process may share a roster.
 
 use crate::frame::Number;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -14,13 +15,25 @@ pub(crate) struct Member {
 }
 
 /// A slot is not given out again: news of who had it may still be on its way.
-#[derive(Debug, Default)]
-pub(crate) struct Roster {
+#[derive(Debug, Default, Clone)]
+pub struct Roster {
     slots: Vec<Option<Member>>,
     by_number: BTreeMap<Number, Slot>,
 }
 
 impl Roster {
+    /// The roster that comes after this one: who stays keeps its slot.
+    #[must_use]
+    pub fn then(&self, members: &[(Number, SocketAddr)]) -> Self {
+        let mut next = self.clone();
+        let wanted: BTreeSet<Number> = members.iter().map(|(number, _)| *number).collect();
+        let gone: Vec<Slot> =
+            self.numbers().filter(|(number, _)| !wanted.contains(number)).map(|(_, slot)| slot).collect();
+        gone.into_iter().for_each(|slot| next.remove(slot));
+        members.iter().for_each(|(number, addr)| next.put(Member { number: *number, addr: *addr }));
+        next
+    }
+
     pub(crate) fn slot(&self, number: &Number) -> Option<Slot> {
         self.by_number.get(number).copied()
     }
@@ -29,23 +42,32 @@ impl Roster {
         self.slots.get(usize::try_from(slot).ok()?)?.as_ref()
     }
 
+    /// In the order of their numbers, which is the same everywhere.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = (Number, Slot)> {
         self.by_number.iter().map(|(number, slot)| (*number, *slot))
     }
 
-    /// The slot, and whether it is a new one.
-    pub(crate) fn put(&mut self, member: Member) -> Option<(Slot, bool)> {
+    /// How many are on it.
+    pub fn members(&self) -> usize {
+        self.by_number.len()
+    }
+
+    /// Slots there have been.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn put(&mut self, member: Member) {
         let known = self.slot(&member.number);
-        let slot = known.or_else(|| Slot::try_from(self.slots.len()).ok())?;
-        match self.slots.get_mut(usize::try_from(slot).ok()?) {
+        let Some(slot) = known.or_else(|| Slot::try_from(self.slots.len()).ok()) else { return };
+        match usize::try_from(slot).ok().and_then(|slot| self.slots.get_mut(slot)) {
             Some(place) => *place = Some(member),
             None => self.slots.push(Some(member)),
         }
         self.by_number.insert(member.number, slot);
-        Some((slot, known.is_none()))
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: Slot) {
         let place = usize::try_from(slot).ok().and_then(|slot| self.slots.get_mut(slot));
         if let Some(member) = place.and_then(Option::take) {
             self.by_number.remove(&member.number);

@@ -24,6 +24,8 @@ pub struct Settings {
     pub suspicion_most: u64,
     /// So often some of the dead are asked whether they are.
     pub again_ms: u64,
+    /// Every so often each member asks another, over a stream, whether they hold the same. 0: never.
+    pub exchange_ms: u64,
     /// How far one's own slowness stretches one's patience. 0: plain SWIM, which knows no slowness.
     pub most_awareness: u32,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             suspicion: 4,
             suspicion_most: 6,
             again_ms: 5000,
+            exchange_ms: 60_000,
             most_awareness: 8,
         }
     }

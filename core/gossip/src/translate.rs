@@ -1,11 +1,11 @@
 //! Between foca's words, in which a member is its slot, and those on the wire. Must not know what is made of them.
 
 use crate::inner::Name;
+use crate::known::Known;
 use crate::message::{Kind, Named, Standing, Update};
-use crate::roster::Roster;
 use foca::{Message as Said, State};
 
-impl Roster {
+impl Known {
     pub(crate) fn name(&self, named: &Named) -> Option<Name> {
         self.slot(&named.number).map(|slot| Name { slot, life: named.life })
     }

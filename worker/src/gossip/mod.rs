@@ -2,10 +2,16 @@
 
 mod boot;
 pub mod fuzz;
+mod given;
 mod liveness;
+mod member;
 mod ring;
+mod streams;
 mod task;
+#[cfg(test)]
+mod tests;
 
+pub use liveness::Hearing;
 pub(crate) use liveness::Liveness;
 pub use ring::{GossipKey, Ring};
 pub(crate) use task::run;

@@ -1,202 +1,151 @@
-//! The one task that gossips: socket, clock and keys around `swarm_gossip::Gossip`, which decides. Goes on without any
-//! manager, with the members and keys of the last assignment.
+//! The one task that gossips: sockets and clock around a member. Goes on without any manager, with the members and keys of
+//! the last assignment.
 
-use super::{GossipKey, Liveness, Ring, boot};
+use super::boot;
+use super::given::{Given, follow};
+use super::member::{Leaving, Me, Member};
+use super::streams::{Call, MOST_WAITING, Streams};
 use crate::host::Host;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use swarm_gossip::Number;
 use swarm_gossip::frame::MAX_DATAGRAM;
-use swarm_gossip::{Dropped, Effect, Gossip, Inbox, Number, Outbox, Settings};
-use swarm_model::{self as model, GOSSIP_PORT};
-use tokio::net::UdpSocket;
+use swarm_model::GOSSIP_PORT;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use zeroize::Zeroizing;
+use tokio_util::sync::CancellationToken;
 
-/// Until the port is tried again.
+/// Until a port is tried again.
 const PORT_PAUSE: Duration = Duration::from_secs(10);
 /// Datagrams looked at before timers get their turn.
 const AT_ONCE: usize = 64;
 /// Work in a second: a tenth or two of a processor. More comes only from who wants to keep this host busy, and waits.
 const MOST_PER_SECOND: u32 = 100_000;
-/// What a datagram costs of that, and one that a cipher was tried on in vain.
-const LOOK: u32 = 1;
-const CIPHER: u32 = 5;
 
 /// Runs until the worker stops. A host that cannot gossip is a host all the same.
 pub(crate) async fn run(host: Arc<Host>) {
-    let Some(me) = Number::of(&host.config.node) else { return };
+    let Some(number) = Number::of(&host.config.node) else { return };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (path, now_s) = (host.config.boot_file(), u32::try_from(now_s).unwrap_or(u32::MAX));
-    let number = tokio::task::spawn_blocking(move || boot::begin(path, now_s)).await;
-    let number = number.unwrap_or_else(|e| Err(io::Error::other(e)));
-    let number = match number {
-        Ok(number) => number,
+    let boot = tokio::task::spawn_blocking(move || boot::begin(path, now_s)).await;
+    let boot = match boot.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        Ok(boot) => boot,
         Err(e) => return tracing::warn!("no gossip from here: {}: {e}", host.config.boot_file().display()),
     };
-    let socket = tokio::select! {
-        socket = bind() => socket,
-        () = host.stop.cancelled() => return,
-    };
-    let addr = SocketAddr::new(host.config.addr, GOSSIP_PORT);
+    let sockets = async { (bind_datagrams().await, bind_streams().await) };
+    let Some((datagrams, listener)) = host.stop.run_until_cancelled(sockets).await else { return };
+    let me = Me { number, addr: SocketAddr::new(host.config.addr, GOSSIP_PORT), boot };
     let seed = u64::from_be_bytes(swarm_identity::random::bytes());
-    let member = Member {
-        gossip: Gossip::new(me, addr, number, seed, Settings::default()),
-        inbox: Inbox::new(me),
-        outbox: Outbox::new(me, number),
-        ring: Ring::default(),
-        keys: Vec::new(),
-        roster: Vec::new(),
-        begun: Instant::now(),
-        liveness: host.liveness.clone(),
-    };
-    member.go_on(&host, &socket).await;
+    let member = Member::new(me, seed, host.liveness.clone());
+    gossip(member, (datagrams, listener), follow(host.clone()), host.stop.clone()).await;
 }
 
 /// Both families by one socket, where the host has both.
-async fn bind() -> UdpSocket {
+fn anywhere() -> [SocketAddr; 2] {
+    let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)];
+    any.map(|ip| SocketAddr::new(ip, GOSSIP_PORT))
+}
+
+async fn bind_datagrams() -> UdpSocket {
+    until_free("UDP", || async { UdpSocket::bind(&anywhere()[..]).await }).await
+}
+
+async fn bind_streams() -> TcpListener {
+    until_free("TCP", || async { TcpListener::bind(&anywhere()[..]).await }).await
+}
+
+async fn until_free<T, F: Future<Output = io::Result<T>>>(kind: &str, bind: impl Fn() -> F) -> T {
     let mut said = false;
     loop {
-        let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)];
-        let mut failed = None;
-        for ip in any {
-            match UdpSocket::bind(SocketAddr::new(ip, GOSSIP_PORT)).await {
-                Ok(socket) => return socket,
-                Err(e) => failed = Some(e),
+        match bind().await {
+            Ok(socket) => return socket,
+            Err(e) if !std::mem::replace(&mut said, true) => {
+                tracing::warn!("no gossip from here until {kind} port {GOSSIP_PORT} is free: {e}");
             }
-        }
-        if let Some(e) = failed.filter(|_| !std::mem::replace(&mut said, true)) {
-            tracing::warn!("no gossip from here until UDP port {GOSSIP_PORT} is free: {e}");
+            Err(_) => {}
         }
         tokio::time::sleep(PORT_PAUSE).await;
     }
 }
 
-struct Member {
-    gossip: Gossip,
-    inbox: Inbox,
-    outbox: Outbox,
-    ring: Ring,
-    /// What `ring` was made of.
-    keys: Vec<model::GossipKey>,
-    roster: Vec<(Number, SocketAddr)>,
-    begun: Instant,
-    liveness: Arc<Liveness>,
+/// Until it is told to stop.
+pub(super) async fn gossip(
+    member: Member,
+    (datagrams, listener): (UdpSocket, TcpListener),
+    given: watch::Receiver<Given>,
+    stop: CancellationToken,
+) {
+    let (calls, called) = mpsc::channel(MOST_WAITING);
+    let streams = Streams::new(calls, stop.clone());
+    tokio::spawn(streams.clone().accept(listener));
+    let talk = Talk { member, datagrams, streams };
+    stop.run_until_cancelled(talk.go_on(given, called)).await;
 }
 
-impl Member {
-    async fn go_on(mut self, host: &Host, socket: &UdpSocket) {
-        let mut revisions = host.assignments.watch();
-        revisions.mark_changed();
+struct Talk {
+    member: Member,
+    datagrams: UdpSocket,
+    streams: Streams,
+}
+
+impl Talk {
+    async fn go_on(mut self, mut given: watch::Receiver<Given>, mut called: mpsc::Receiver<Call>) {
+        given.mark_changed();
         let (mut second, mut spent) = (Instant::now(), 0);
         let mut buffer = [0; MAX_DATAGRAM + 1];
         loop {
-            let due = self.gossip.next_timer().map(|ms| self.begun + Duration::from_millis(ms));
+            let due = self.member.due();
             tokio::select! {
-                Ok(()) = revisions.changed() => {
-                    revisions.mark_unchanged();
-                    let effects = self.follow(host);
-                    self.act(effects, socket);
+                Ok(()) = given.changed() => {
+                    let given = given.borrow_and_update().clone();
+                    let leaving = self.member.follow(&given);
+                    self.send(leaving);
                 }
-                Ok(()) = socket.readable(), if spent < MOST_PER_SECOND => {
-                    spent += self.drain(socket, &mut buffer);
+                Ok(()) = self.datagrams.readable(), if spent < MOST_PER_SECOND => self.drain(&mut buffer),
+                Some(call) = called.recv(), if spent < MOST_PER_SECOND => {
+                    let leaving = self.member.call(call);
+                    self.send(leaving);
                 }
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     // What has arrived is heard before anybody is judged.
-                    spent += self.drain(socket, &mut buffer);
-                    let effects = self.gossip.tick(self.now());
-                    self.act(effects, socket);
+                    self.drain(&mut buffer);
+                    let leaving = self.member.tick();
+                    self.send(leaving);
                 }
-                () = host.stop.cancelled() => return,
             }
+            spent += self.member.spent();
             if second.elapsed() >= Duration::from_secs(1) {
                 (second, spent) = (Instant::now(), 0);
             }
         }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The members and keys that are assigned now.
-    fn follow(&mut self, host: &Host) -> Vec<Effect> {
-        let member = |m: &model::Member| Some((Number::of(&m.node)?, m.addr));
-        let (keys, roster) = host.assignments.read(|assigned| {
-            let roster: Vec<_> = assigned.members.values().filter_map(member).collect();
-            (assigned.defaults.gossip_keys.clone(), roster)
-        });
-        if self.keys != keys {
-            let key = |k: &model::GossipKey| GossipKey {
-                generation: k.generation,
-                secret: Zeroizing::new(k.secret.0),
-            };
-            self.ring = Ring::new(keys.iter().map(key).collect());
-            self.keys = keys;
-        }
-        if self.roster == roster {
-            return Vec::new();
-        }
-        self.roster = roster;
-        self.inbox.admit(self.roster.iter().map(|(number, _)| *number));
-        let members: BTreeMap<_, _> =
-            self.roster.iter().map(|(number, addr)| (number.node(), *addr)).collect();
-        self.liveness.keep(|node| members.contains_key(node));
-        self.gossip.set_roster(self.now(), &self.roster)
-    }
-
-    /// Takes what has arrived, up to a bound. What it cost.
-    fn drain(&mut self, socket: &UdpSocket, buffer: &mut [u8]) -> u32 {
-        let mut cost = 0;
+    /// Takes what has arrived, up to a bound.
+    fn drain(&mut self, buffer: &mut [u8]) {
         for _ in 0..AT_ONCE {
-            match socket.try_recv_from(buffer) {
+            match self.datagrams.try_recv_from(buffer) {
                 Ok((length, _)) => {
-                    let (effects, spent) = self.take(buffer.get(..length).unwrap_or_default());
-                    self.act(effects, socket);
-                    cost += spent;
+                    let leaving = self.member.datagram(buffer.get(..length).unwrap_or_default());
+                    self.send(leaving);
                 }
                 // An answer to what was sent to where nobody listens.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(_) => break,
             }
         }
-        cost
     }
 
-    fn take(&mut self, frame: &[u8]) -> (Vec<Effect>, u32) {
-        let opened = match frame.len() <= MAX_DATAGRAM {
-            true => self.inbox.open(&mut self.ring, frame),
-            false => Err(Dropped::Shapeless),
-        };
-        match opened {
-            Err(why) => {
-                self.liveness.dropped(why);
-                (Vec::new(), if why == Dropped::Forged { CIPHER } else { LOOK })
-            }
-            Ok(opened) => {
-                let effects = self.gossip.receive(self.now(), opened.sender, &opened.message);
-                (effects.unwrap_or_default(), LOOK)
-            }
-        }
-    }
-
-    fn act(&mut self, effects: Vec<Effect>, socket: &UdpSocket) {
-        for effect in effects {
-            match effect {
-                Effect::Send { to, addr, message } => {
-                    if let Some(frame) = self.outbox.seal(&mut self.ring, to, &message) {
-                        // What cannot be sent now is lost on the way.
-                        let _ = socket.try_send_to(&frame, mapped(addr, socket));
-                    }
+    fn send(&self, leaving: Vec<Leaving>) {
+        for one in leaving {
+            match one {
+                // What cannot be sent now is lost on the way.
+                Leaving::Datagram { frame, to } => {
+                    drop(self.datagrams.try_send_to(&frame, mapped(to, &self.datagrams)));
                 }
-                Effect::Verdict { of, verdict } => {
-                    tracing::info!(node = %of.node(), ?verdict, "gossip says");
-                    self.liveness.set(of.node(), verdict);
-                }
-                Effect::Unanswered { of } => self.liveness.missed(of.node()),
-                Effect::RoundTrip { .. } => {}
+                Leaving::Stream { with, to } => self.streams.open(with, to),
             }
         }
     }

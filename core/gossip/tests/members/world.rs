@@ -1,42 +1,57 @@
 //! Members, a network between them and one clock, all of one seed. Knows nothing of sockets or ciphers: what is sealed by
 //! one is opened by the other, and what that adds to a packet is counted.
 
+use crate::machine::Machine;
+use crate::streams::Streams;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use swarm_gossip::frame::{HEADER_BYTES, TAG_BYTES};
-use swarm_gossip::{Effect, Gossip, Number, Settings, Verdict};
+use swarm_gossip::{Effect, Number, Roster, Settings, Verdict};
 
 /// IPv4, UDP, and what sealing adds.
 const OVERHEAD: usize = 20 + 8 + HEADER_BYTES + TAG_BYTES;
+/// Of what is due in one millisecond: first what waited for a processor, and of that timers before what has arrived.
+const TIMERS: u8 = 0;
+const ARRIVED: u8 = 1;
+const IN_TIME: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+pub enum Event {
     Wake { member: usize, life: u32 },
     Deliver { to: usize, from: usize, message: Vec<u8> },
+    Opened { member: usize, with: usize, stream: u64 },
+    Said { to: usize, from: usize, stream: u64, message: Vec<u8> },
 }
 
-pub struct Member {
-    pub gossip: Gossip,
+pub struct Member<M> {
+    pub machine: M,
     pub running: bool,
     /// It gets no processor until then.
     pub starved_until: u64,
     /// It is so now and then: its own death may be no mistake.
     pub starves: bool,
+    /// Datagrams to it are lost, streams are not.
+    pub deaf: bool,
     /// What its clock is ahead of the world's.
     pub clock_ahead: u64,
     pub island: usize,
     /// Those that asked it themselves and had no answer.
     pub missed_by: BTreeSet<usize>,
+    /// Those it knows more of than that they are on the roster.
+    pub met: usize,
+    /// What it says of those that it does not take for alive.
+    doubted: BTreeMap<usize, Verdict>,
     life: u32,
     wakes_at: u64,
 }
 
-pub struct World {
+pub struct World<M> {
     pub now: u64,
-    pub members: Vec<Member>,
+    pub members: Vec<Member<M>>,
     /// Of a thousand packets.
     pub lost: u32,
     pub doubled: u32,
@@ -45,9 +60,11 @@ pub struct World {
     /// How often one that ran and could be reached was declared dead by another.
     pub false_deaths: u64,
     pub seed: u64,
+    pub streams: Streams,
     settings: Settings,
+    roster: Arc<Roster>,
     rng: SmallRng,
-    queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    queue: BinaryHeap<Reverse<(u64, u8, u64, Event)>>,
     sent: u64,
     /// Packets that somebody on the way has kept.
     pub kept: Option<Vec<(usize, usize, Vec<u8>)>>,
@@ -68,9 +85,17 @@ pub fn addr(member: usize) -> SocketAddr {
     SocketAddr::from(([10, a, b, c], 7946))
 }
 
-impl World {
+impl<M: Machine> World<M> {
+    /// Members that begin within one second, each with everybody on its roster.
     pub fn new(members: usize, settings: Settings, seed: u64) -> Self {
-        let mut world = Self {
+        let mut world = Self::empty(settings, seed);
+        (0..members).for_each(|_| world.add());
+        world.settle_in();
+        world
+    }
+
+    pub fn empty(settings: Settings, seed: u64) -> Self {
+        Self {
             now: 0,
             members: Vec::new(),
             lost: 0,
@@ -79,29 +104,31 @@ impl World {
             bytes: 0,
             false_deaths: 0,
             seed,
+            streams: Streams::default(),
             settings,
+            roster: Arc::default(),
             rng: SmallRng::seed_from_u64(seed),
             queue: BinaryHeap::new(),
             sent: 0,
             kept: None,
-        };
-        (0..members).for_each(|_| world.add());
-        (0..members).for_each(|member| world.give_roster(member));
-        world
+        }
     }
 
     /// A member that nobody has on the roster yet.
     pub fn add(&mut self) {
         let member = self.members.len();
-        let gossip = Gossip::new(number(member), addr(member), 1, self.rng.random(), self.settings.clone());
+        let machine = M::new(member, 1, self.rng.random(), &self.settings);
         let new = Member {
-            gossip,
+            machine,
             running: true,
             starved_until: 0,
             starves: false,
+            deaf: false,
             clock_ahead: 0,
             island: 0,
             missed_by: BTreeSet::new(),
+            met: 0,
+            doubted: BTreeMap::new(),
             life: 1,
             wakes_at: u64::MAX,
         };
@@ -110,11 +137,31 @@ impl World {
         self.members[member].starved_until = self.now + self.rng.random_range(0..1000);
     }
 
+    /// Everybody gets the roster, on all processors: for ten thousand that is a hundred million entries.
+    fn settle_in(&mut self) {
+        self.list_all();
+        let (now, roster) = (self.now, &self.roster);
+        let share = self.members.len().div_ceil(std::thread::available_parallelism().map_or(1, usize::from));
+        let effects: Vec<Vec<Effect>> = std::thread::scope(|scope| {
+            let settle = |some: &mut [Member<M>]| -> Vec<Vec<Effect>> {
+                some.iter_mut().map(|m| m.machine.set_roster(now, roster)).collect()
+            };
+            let parts = self.members.chunks_mut(share.max(1));
+            let threads: Vec<_> = parts.map(|some| scope.spawn(move || settle(some))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        effects.into_iter().enumerate().for_each(|(member, effects)| self.take(member, effects));
+    }
+
+    /// The managers have everybody on the list.
+    pub fn list_all(&mut self) {
+        let all: Vec<_> = (0..self.members.len()).map(|m| (number(m), addr(m))).collect();
+        self.roster = Arc::new(self.roster.then(&all));
+    }
+
     pub fn give_roster(&mut self, member: usize) {
-        let roster: Vec<(Number, SocketAddr)> =
-            (0..self.members.len()).map(|m| (number(m), addr(m))).collect();
         let now = self.now + self.members[member].clock_ahead;
-        let effects = self.members[member].gossip.set_roster(now, &roster);
+        let effects = self.members[member].machine.set_roster(now, &self.roster);
         self.take(member, effects);
     }
 
@@ -124,13 +171,12 @@ impl World {
 
     /// As the same node, which knows that it was here before.
     pub fn restart(&mut self, member: usize) {
-        self.members[member].life += 1;
-        let life = self.members[member].life;
         let seed = self.rng.random();
-        self.members[member].gossip =
-            Gossip::new(number(member), addr(member), life, seed, self.settings.clone());
-        self.members[member].running = true;
-        self.members[member].wakes_at = u64::MAX;
+        let of = &mut self.members[member];
+        of.life += 1;
+        of.machine = M::new(member, of.life, seed, &self.settings);
+        (of.running, of.wakes_at, of.met) = (true, u64::MAX, 0);
+        of.doubted.clear();
         self.give_roster(member);
     }
 
@@ -139,15 +185,19 @@ impl World {
         self.push(at, Event::Wake { member, life: self.members[member].life });
     }
 
-    fn push(&mut self, at: u64, event: Event) {
+    pub fn push(&mut self, at: u64, event: Event) {
+        self.queue_up(at, IN_TIME, event);
+    }
+
+    fn queue_up(&mut self, at: u64, class: u8, event: Event) {
         self.sent += 1;
-        self.queue.push(Reverse((at, self.sent, event)));
+        self.queue.push(Reverse((at, class, self.sent, event)));
     }
 
     pub fn run_for(&mut self, ms: u64) {
         let end = self.now + ms;
         while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= end) {
-            let Some(Reverse((at, _, event))) = self.queue.pop() else { break };
+            let Some(Reverse((at, .., event))) = self.queue.pop() else { break };
             self.now = self.now.max(at);
             self.happen(event);
         }
@@ -168,13 +218,14 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         let who = match &event {
-            Event::Wake { member, .. } => *member,
-            Event::Deliver { to, .. } => *to,
+            Event::Wake { member, .. } | Event::Opened { member, .. } => *member,
+            Event::Deliver { to, .. } | Event::Said { to, .. } => *to,
         };
         let until = self.members[who].starved_until;
         if until > self.now {
-            // In the order in which it would have come to it.
-            return self.push(until, event);
+            // Its timers are all due at once when it runs again, and what has arrived still has to be read.
+            let class = if matches!(event, Event::Wake { .. }) { TIMERS } else { ARRIVED };
+            return self.queue_up(until, class, event);
         }
         if !self.members[who].running {
             return;
@@ -185,35 +236,44 @@ impl World {
             Event::Wake { life, .. } if life != member.life || member.wakes_at > self.now => return,
             Event::Wake { .. } => {
                 member.wakes_at = u64::MAX;
-                member.gossip.tick(now)
+                member.machine.tick(now)
             }
-            Event::Deliver { from, message, .. } => {
-                member.gossip.receive(now, number(from), &message).unwrap_or_default()
-            }
+            Event::Deliver { from, message, .. } => member.machine.receive(now, from, &message),
+            Event::Opened { with, stream, .. } => return self.opened(who, with, stream),
+            Event::Said { from, stream, message, .. } => return self.said((from, who), stream, &message),
         };
         self.take(who, effects);
     }
 
-    fn take(&mut self, member: usize, effects: Vec<Effect>) {
+    pub fn take(&mut self, member: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Send { to, message, .. } => self.send(member, index(to), message),
-                Effect::Verdict { of, verdict: Verdict::Down } => {
-                    let of = &self.members[index(of)];
-                    if of.running && of.island == self.members[member].island && !of.starves {
-                        self.false_deaths += 1;
-                    }
-                }
+                Effect::Exchange { with, .. } => self.call(member, index(with)),
+                Effect::Verdict { of, verdict } => self.note_verdict(member, index(of), verdict),
                 Effect::Unanswered { of } => drop(self.members[index(of)].missed_by.insert(member)),
-                Effect::Verdict { .. } | Effect::RoundTrip { .. } => {}
+                Effect::Met { .. } => self.members[member].met += 1,
+                Effect::Probe { .. } | Effect::Answer { .. } => {}
             }
         }
         let ahead = self.members[member].clock_ahead;
-        if let Some(next) = self.members[member].gossip.next_timer() {
+        if let Some(next) = self.members[member].machine.next_timer() {
             let next = next.saturating_sub(ahead).max(self.now + 1);
             if next < self.members[member].wakes_at {
                 self.wake_at(member, next);
             }
+        }
+    }
+
+    fn note_verdict(&mut self, member: usize, of: usize, verdict: Verdict) {
+        match verdict {
+            Verdict::Alive => drop(self.members[member].doubted.remove(&of)),
+            Verdict::Suspect | Verdict::Down => drop(self.members[member].doubted.insert(of, verdict)),
+        }
+        let judged = &self.members[of];
+        let here = judged.running && judged.island == self.members[member].island;
+        if verdict == Verdict::Down && here && !judged.starves {
+            self.false_deaths += 1;
         }
     }
 
@@ -225,15 +285,17 @@ impl World {
         }
         let copies = 1 + usize::from(self.rng.random_range(0..1000) < self.doubled);
         for _ in 0..copies {
-            let arrives = self.rng.random_range(0..1000) >= self.lost;
+            let arrives = self.rng.random_range(0..1000) >= self.lost && !self.members[to].deaf;
             if arrives && self.members[from].island == self.members[to].island {
                 // Packets overtake each other.
-                let delay = 1
-                    + self.rng.random_range(0..3)
-                    + if self.doubled > 0 { self.rng.random_range(0..40) } else { 0 };
+                let delay = self.delay() + if self.doubled > 0 { self.rng.random_range(0..40) } else { 0 };
                 self.push(self.now + delay, Event::Deliver { to, from, message: message.clone() });
             }
         }
+    }
+
+    pub fn delay(&mut self) -> u64 {
+        1 + self.rng.random_range(0..3)
     }
 
     /// A packet that was kept comes again.
@@ -242,20 +304,21 @@ impl World {
     }
 
     pub fn verdict(&self, at: usize, of: usize) -> Verdict {
-        let found = self.members[at].gossip.verdicts().find(|(of_number, _)| *of_number == number(of));
-        found.map(|(_, verdict)| verdict).expect("on the roster")
+        self.members[at].doubted.get(&of).copied().unwrap_or(Verdict::Alive)
     }
 
     /// Every running member thinks of every other one what is so.
     pub fn agrees(&self) -> bool {
-        let here = |m: &Member, of: &Member| of.running && of.island == m.island;
-        self.members.iter().enumerate().filter(|(_, m)| m.running).all(|(at, member)| {
-            let mut verdicts = member.gossip.verdicts();
-            verdicts.all(|(of, verdict)| {
-                let expected =
-                    if here(member, &self.members[index(of)]) { Verdict::Alive } else { Verdict::Down };
-                index(of) == at || verdict == expected
-            })
+        let mut here: BTreeMap<usize, usize> = BTreeMap::new();
+        for member in self.members.iter().filter(|member| member.running) {
+            *here.entry(member.island).or_default() += 1;
+        }
+        self.members.iter().filter(|member| member.running).all(|member| {
+            let gone = self.members.len() - here[&member.island];
+            let is_gone =
+                |of: &usize| !self.members[*of].running || self.members[*of].island != member.island;
+            member.doubted.len() == gone
+                && member.doubted.iter().all(|(of, verdict)| *verdict == Verdict::Down && is_gone(of))
         })
     }
 
