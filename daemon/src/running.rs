@@ -15,11 +15,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use swarm_identity::{Credentials, Dialler, NodeIdentity};
 use swarm_manager::{
-    BackupStream, EventStream, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin,
+    BackupStream, Ear, EventStream, Heard, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin,
 };
 use swarm_model::{Availability, Kin, Lineage, ManagerPeer, Role};
 use swarm_proto::v1::control_server::Control;
-use swarm_worker::{Dial, Worker, WorkerConfig, WorkerHandle};
+use swarm_worker::{Dial, Hearing, Verdict, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -165,6 +165,7 @@ fn sentence(status: Status) -> anyhow::Error {
 }
 
 fn running(start: Start, worker: WorkerHandle, serving: Option<Serving>) -> Arc<Running> {
+    serving.iter().for_each(|serving| serving.manager.listen(ear(&worker)));
     Arc::new(Running {
         worker,
         credentials: start.credentials,
@@ -301,6 +302,7 @@ impl Running {
     /// From here on this host is a manager, or is none any more; the worker turns to it or away from it.
     pub fn set_serving(&self, serving: Option<Arc<Serving>>) {
         self.worker.set_own_manager(serving.as_ref().map(|_| own_manager(&self.member()).to_string()));
+        serving.iter().for_each(|serving| serving.manager.listen(ear(&self.worker)));
         *self.serving.write() = serving;
     }
 
@@ -363,6 +365,21 @@ impl Running {
         self.worker.shutdown().await;
         self.stop_serving().await;
     }
+}
+
+/// What the manager on this host asks the worker's gossip.
+fn ear(worker: &WorkerHandle) -> Ear {
+    let worker = worker.clone();
+    Arc::new(move || worker.hearings().into_iter().map(|(node, hearing)| (node, heard(&hearing))).collect())
+}
+
+fn heard(said: &Hearing) -> Heard {
+    let hearing = match said.verdict {
+        Verdict::Alive => pb::Hearing::Alive,
+        Verdict::Suspect => pb::Hearing::Suspect,
+        Verdict::Down => pb::Hearing::Down,
+    };
+    Heard { hearing, round_trip: said.round_trip }
 }
 
 /// The cluster's dialler, as the worker wants it.

@@ -48,7 +48,7 @@ mod recovery;
 mod seat;
 
 pub use addresses::{Found, ask, last_found};
-pub use api::{BackupStream, ControlService, EventStream};
+pub use api::{BackupStream, ControlService, Ear, EventStream, Heard};
 pub use audit::{LocalAudit, LocalCaller};
 pub use backup::{BackupError, Passphrase, size as backup_size};
 pub use config::{FirstNode, ManagerConfig, NewCluster};

@@ -3,7 +3,7 @@
 //! listen: the daemon serves `tls_routes` on TCP 2377 and `local_control` on its own socket.
 
 use crate::addresses::{self, Addresses, greet_others};
-use crate::api::{self, ControlService};
+use crate::api::{self, ControlService, Ear};
 use crate::applied::AppliedState;
 use crate::attachments::AttachmentsService;
 use crate::audit::Audit;
@@ -165,6 +165,11 @@ impl Manager {
     /// The control API for the local socket: its callers are the operator.
     pub fn local_control(&self) -> ControlService {
         ControlService::new(self.seat.clone(), Door::Local)
+    }
+
+    /// Where the gossip of this host is asked what it says of the others.
+    pub fn listen(&self, ear: Ear) {
+        self.seat.hearsay.listen(ear);
     }
 
     /// The managers as this one sees them; asks the leader, for at most a second.

@@ -2,6 +2,7 @@
 //! Knows: which parts there are. Must not know: what a service does with them.
 
 use crate::addresses::Addresses;
+use crate::api::Hearsay;
 use crate::applied::AppliedState;
 use crate::audit::Audit;
 use crate::authorise::Authorized;
@@ -40,6 +41,8 @@ pub struct Seat {
     pub host_routes: HostRoutes,
     /// What nodes say of each other.
     pub doubts: Doubts,
+    /// What this host's own node says of the others.
+    pub hearsay: Hearsay,
     /// For so long a leader may be silent before another is wanted.
     pub leader_silence: Duration,
     /// The feature level this manager announces and keeps to.
@@ -68,6 +71,7 @@ impl Seat {
             backups: Arc::new(tokio::sync::Semaphore::new(1)),
             tasks: TaskTracker::new(),
             doubts: Doubts::default(),
+            hearsay: Hearsay::default(),
             audit,
             leader_silence,
             applied,

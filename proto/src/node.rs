@@ -22,6 +22,7 @@ impl From<&model::Node> for v1::Node {
             revision: node.revision,
             features: node.features,
             tls: 0,
+            liveness: None,
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct NodeRow {
     /// Ready, or Needs Rotation while the root CA is being replaced.
     #[serde(rename = "TLSStatus")]
     pub tls_status: String,
+    #[serde(flatten)]
+    pub signs: Signs,
 }
 
 impl NodeRow {
@@ -50,6 +52,7 @@ impl NodeRow {
             addr: node.addr,
             labels: node.labels,
             tls_status: words::tls_status(node.tls).to_owned(),
+            signs: signs(node.liveness.unwrap_or_default()),
         }
     }
 }
@@ -81,6 +84,28 @@ impl Row for NodeRow {
     }
 }
 
+/// Whether a node is there, as far as the manager asked can tell.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Signs {
+    /// alive, suspect, down, or self; unknown while the manager's own node has not heard of it.
+    pub gossip: String,
+    /// Of its last answer to that node; empty: none.
+    pub round_trip: String,
+    /// held, none or unknown.
+    pub session: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Liveness {
+    #[serde(flatten)]
+    signs: Signs,
+    /// The manager that holds the session; empty: none, or not known.
+    #[serde(rename = "SessionManagerID")]
+    session_manager: String,
+}
+
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NodeObject {
@@ -92,6 +117,7 @@ pub struct NodeObject {
     spec: Spec,
     description: Description,
     status: Status,
+    liveness: Liveness,
     /// Ready, or Needs Rotation while the root CA is being replaced.
     #[serde(rename = "TLSStatus")]
     tls_status: String,
@@ -202,6 +228,7 @@ impl Row for EndpointRow {
 impl NodeObject {
     pub fn new(node: v1::Node, endpoints: Vec<v1::Endpoint>) -> Self {
         let status = node.status.unwrap_or_default();
+        let liveness = node.liveness.unwrap_or_default();
         Self {
             id: node.id,
             created_at: rfc3339(node.joined_ms),
@@ -219,10 +246,19 @@ impl NodeObject {
                 addr: node.addr,
                 data_path_addr: node.data_path_addr,
             },
+            liveness: Liveness { session_manager: liveness.session_manager.clone(), signs: signs(liveness) },
             tls_status: words::tls_status(node.tls).to_owned(),
             manager_status: node.manager.map(manager_status),
             endpoints: endpoints.into_iter().map(endpoint).collect(),
         }
+    }
+}
+
+fn signs(liveness: v1::Liveness) -> Signs {
+    Signs {
+        gossip: words::hearing(liveness.gossip).to_owned(),
+        round_trip: words::round_trip(liveness.round_trip_us),
+        session: words::session(liveness.session).to_owned(),
     }
 }
 
@@ -280,6 +316,11 @@ impl Object for NodeObject {
         lines.indented(1, "Address", &self.status.addr);
         lines.indented(1, "Data path address", &self.status.data_path_addr);
         lines.indented(1, "TLS status", &self.tls_status);
+        let Liveness { signs, session_manager } = &self.liveness;
+        lines.heading("Liveness");
+        lines.indented(1, "By gossip", capital(&signs.gossip)).indented(1, "Round trip", &signs.round_trip);
+        lines.indented(1, "By session", capital(&signs.session));
+        lines.indented(1, "Session with", session_manager);
         if let Some(manager) = &self.manager_status {
             lines.heading("Manager");
             lines.indented(1, "Address", &manager.addr).indented(1, "Raft member", capital(&manager.member));

@@ -50,6 +50,32 @@ pub fn encryption(state: &str, reason: &str) -> String {
     }
 }
 
+pub fn hearing(number: i32) -> &'static str {
+    match v1::Hearing::try_from(number) {
+        Ok(v1::Hearing::Alive) => "alive",
+        Ok(v1::Hearing::Suspect) => "suspect",
+        Ok(v1::Hearing::Down) => "down",
+        Ok(v1::Hearing::Itself) => "self",
+        Ok(v1::Hearing::Unspecified) | Err(_) => UNKNOWN,
+    }
+}
+
+pub fn session(number: i32) -> &'static str {
+    match v1::SessionStanding::try_from(number) {
+        Ok(v1::SessionStanding::Held) => "held",
+        Ok(v1::SessionStanding::None) => "none",
+        Ok(v1::SessionStanding::Unspecified) | Err(_) => UNKNOWN,
+    }
+}
+
+/// In milliseconds; empty: none.
+pub fn round_trip(micros: u64) -> String {
+    match micros {
+        0 => String::new(),
+        known => format!("{}.{:03}ms", known / 1000, known % 1000),
+    }
+}
+
 pub fn driver(number: i32) -> &'static str {
     swarm_proto::word::<Driver>("driver", number).map_or(UNKNOWN, Driver::as_str)
 }

@@ -43,12 +43,25 @@ fn manager(octet: u8, reachability: v1::Reachability) -> Option<v1::ManagerInfo>
     })
 }
 
+fn liveness(gossip: v1::Hearing, round_trip_us: u64, session: v1::SessionStanding) -> Option<v1::Liveness> {
+    let held = session == v1::SessionStanding::Held;
+    let session_manager = if held { OWN.to_owned() } else { String::new() };
+    Some(v1::Liveness { gossip: gossip.into(), round_trip_us, session: session.into(), session_manager })
+}
+
 pub fn nodes() -> Vec<v1::Node> {
+    use v1::{Hearing, SessionStanding};
     let role = v1::Role::Manager.into();
-    let own = v1::Node { role, manager: manager(1, v1::Reachability::Leader), ..node(OWN, "n1", 1) };
+    let own = v1::Node {
+        role,
+        manager: manager(1, v1::Reachability::Leader),
+        liveness: liveness(Hearing::Itself, 0, SessionStanding::Held),
+        ..node(OWN, "n1", 1)
+    };
     let worker = v1::Node {
         labels: map(&[("rack", "a"), ("ssd", "")]),
         availability: v1::Availability::Drain.into(),
+        liveness: liveness(Hearing::Alive, 412, SessionStanding::Held),
         ..node(WEB, "n10", 10)
     };
     let status = v1::NodeStatus {
@@ -60,6 +73,7 @@ pub fn nodes() -> Vec<v1::Node> {
         role,
         manager: manager(2, v1::Reachability::Unreachable),
         status: Some(status),
+        liveness: liveness(Hearing::Down, 0, SessionStanding::None),
         ..node(DOWN, "n2", 2)
     };
     vec![worker, own, down]

@@ -5,6 +5,7 @@ mod backup;
 mod cluster;
 mod endpoint;
 mod events;
+mod liveness;
 mod lock;
 mod network;
 mod node;
@@ -31,6 +32,7 @@ use tonic::{Request, Response, Status};
 pub use backup::BackupStream;
 pub use cluster::{ca_digest, no_cluster};
 pub use events::EventStream;
+pub use liveness::{Ear, Heard, Hearsay};
 pub use reachability::{quorum, quorum_and_leader};
 
 type Answer<T> = Result<Response<T>, Status>;

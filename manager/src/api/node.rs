@@ -1,5 +1,6 @@
 //! Nodes: list, look, change, remove. Knows: what is shown of a node. Must not know: when a change is allowed.
 
+use crate::api::liveness::Signs;
 use crate::api::reachability::{Reachabilities, as_heard, reachabilities};
 use crate::api::root::tls_status;
 use crate::authorise::{Authorized, Denied, permits_role};
@@ -15,18 +16,20 @@ use tonic::Status;
 pub async fn list(seat: &Seat) -> v1::ListNodesResponse {
     let reachable = reachabilities(seat).await;
     let branches = seat.met.warnings(&recovery::lineage(seat));
+    let signs = Signs::new(seat, &reachable);
     seat.applied.read(|state| v1::ListNodesResponse {
-        nodes: state.nodes().map(|node| shown(state, node, &reachable)).collect(),
+        nodes: state.nodes().map(|node| with_signs(seat, (state, node), &signs, &reachable)).collect(),
         warnings: [state.losses(|raft_id| reachable.presence(raft_id)).warnings(), branches].concat(),
     })
 }
 
 pub async fn get(seat: &Seat, request: &v1::GetNodeRequest) -> Result<v1::GetNodeResponse, Status> {
     let reachable = reachabilities(seat).await;
+    let signs = Signs::new(seat, &reachable);
     seat.applied.read(|state| {
         let node = state.resolve_node(&request.reference).map_err(|e| refusal(&e))?;
         Ok(v1::GetNodeResponse {
-            node: Some(shown(state, node, &reachable)),
+            node: Some(with_signs(seat, (state, node), &signs, &reachable)),
             endpoints: state.endpoints_of(&node.id).map(Into::into).collect(),
         })
     })
@@ -119,4 +122,13 @@ fn shown(state: &State, node: &Node, reachable: &Reachabilities) -> v1::Node {
         reachable.trouble(manager.raft_id).clone_into(&mut wire.trouble);
     }
     shown
+}
+
+fn with_signs(
+    seat: &Seat,
+    (state, node): (&State, &Node),
+    signs: &Signs<'_>,
+    reachable: &Reachabilities,
+) -> v1::Node {
+    v1::Node { liveness: Some(signs.of(seat, state, node)), ..shown(state, node, reachable) }
 }
