@@ -70,9 +70,9 @@ crash: packages ## the storage crash test in full
 sim: ## the simulated world: make sim SEEDS=10000
 	SIM_SEEDS=$${SEEDS:-1000} cargo test --locked --release -p swarm-tests -p swarm-gossip --test sim --test members -- --nocapture
 
-chaos: packages ## a cluster under faults, its history judged: make chaos SEED=1 SECONDS=300
+chaos: packages ## a cluster under faults, its history judged: make chaos SEED=1 SECONDS=300 ROUNDS=100
 	cargo build --locked -p swarmd -p swarmctl
-	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(or $(SECONDS),300) cargo test --locked -p swarm-tests --test chaos -- --nocapture
+	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(or $(SECONDS),300) CUT_OFF_ROUNDS=$(or $(ROUNDS),100) cargo test --locked -p swarm-tests --test chaos -- --nocapture
 
 planted: packages ## plants known bugs, each of which must be found: make planted BUGS="stale-read disorder"
 	tests/planted.sh $(BUGS)

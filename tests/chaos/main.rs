@@ -6,6 +6,7 @@
 //! seconds of faults; without them, a short run with a fixed seed. Needs root.
 
 mod caller;
+mod cut_off;
 mod faults;
 mod kernel;
 mod monitor;

@@ -1,9 +1,10 @@
-//! Nodes that know of each other without a manager: S97, F43, and what gossip may not do (I14, I15).
+//! Nodes that know of each other without a manager: S97, S98, F14, F43, and what gossip may not do (I14, I15).
 
 use anyhow::{Context, Result, ensure};
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
-use swarm_tests::capture::Counter;
+use swarm_tests::capture::{Counter, nft};
 use swarm_tests::space::Space;
 use swarm_tests::{Host, Setup, eventually, scenario, view, within};
 
@@ -56,6 +57,12 @@ fn s97_without_managers_nodes_see_each_other_die_and_come_back() {
         }
         a.pings_name("b")?;
         b.pings_name("a")?;
+        // S98: one that goes on from its files alone is known under its new life, and serves what it had.
+        w.host(2).restart()?;
+        within(VERDICT, "its names are answered, without a manager", || a.pings_name("b"))?;
+        b.pings_name("a")?;
+        within(VERDICT, "it knows who is not there", || takes_for_dead(w.host(2), &[&first, &last]))?;
+        within(VERDICT, "it is there for others", || takes_for_dead(w.host(3), &[&first, &last]))?;
         h4.start()?;
         for host in [w.host(2), w.host(3)] {
             within(VERDICT, "one is back, without a manager", || takes_for_dead(host, &[&first]))?;
@@ -93,6 +100,11 @@ fn f43_strangers_get_no_answer_and_old_keys_run_out() {
             };
             eventually("they are counted", counted)?;
             ensure!(stranger.recv(&mut [0; 2000]).is_err(), "a stranger was answered");
+            let mut stream = TcpStream::connect((h2.ip.as_str(), 7946))?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            stream.write_all(&[&60_u32.to_be_bytes()[..], &[7; 60]].concat())?;
+            let read = stream.read(&mut [0; 100]);
+            ensure!(matches!(read, Ok(0)), "a stranger on a stream was answered: {read:?}");
             Ok(())
         })?;
         ensure!(!h2.log().contains("10.88.0.253"), "strangers write into the log");
@@ -128,5 +140,90 @@ fn two_reports_and_a_missing_session_make_a_node_down() {
         })?;
         h4.start()?;
         eventually("it is back", || w.settled(4))
+    });
+}
+
+/// What `node ls` says of a host at one manager: gossip, session, and whether there is a round trip.
+fn signs(at: &Host, of: &Host) -> Result<(String, String, bool)> {
+    let listed = at.ctl("node ls --format json")?.ok()?;
+    let rows = view::lines(&listed)?;
+    let row = rows.iter().find(|row| view::text(row, "hostname").as_deref() == Some(of.name.as_str()));
+    let row = row.with_context(|| format!("{} is not listed: {listed}", of.name))?;
+    let word = |key: &str| view::text(row, key).unwrap_or_default();
+    Ok((word("gossip"), word("session"), !word("round_trip").is_empty()))
+}
+
+fn shows(at: &Host, of: &Host, expected: (&str, &str, bool)) -> Result<()> {
+    let found = signs(at, of)?;
+    let found = (found.0.as_str(), found.1.as_str(), found.2);
+    ensure!(found == expected, "{} says of {}: {found:?}, expected {expected:?}", at.name, of.name);
+    Ok(())
+}
+
+#[test]
+fn every_manager_shows_who_is_there_by_gossip_and_by_session() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["manager", "worker"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        for at in [h1, h2] {
+            eventually("it has heard of itself and of the worker", || {
+                shows(at, at, ("self", "held", false))?;
+                shows(at, h3, ("alive", "held", true))
+            })?;
+        }
+        let pretty = h1.ctl("node inspect --pretty h3")?.ok()?;
+        ensure!(["Liveness:", "Round trip:", "Session with:"].iter().all(|w| pretty.contains(w)), "{pretty}");
+        h3.kill()?;
+        for at in [h1, h2] {
+            within(VERDICT, "it is gone for both", || shows(at, h3, ("down", "none", false)))?;
+        }
+        h3.start()?;
+        within(VERDICT, "it is back for both", || {
+            shows(h1, h3, ("alive", "held", true))?;
+            shows(h2, h3, ("alive", "held", true))
+        })
+        .map(drop)
+    });
+}
+
+/// F14: datagrams to one node are lost, streams are not; it says on those that it is there, and nothing is decided.
+#[test]
+fn f14_who_hears_no_datagram_of_gossip_is_not_taken_for_dead() {
+    scenario(Setup::hosts(3), |w| {
+        w.form(&["worker", "worker"])?;
+        let (h1, h2, h3) = (w.host(1), w.host(2), w.host(3));
+        for host in w.hosts() {
+            eventually("gossip is at rest", || doubts_nobody(host))?;
+        }
+        let net = w.wire.net();
+        let rule = format!("ip daddr {} udp dport 7946", h3.ip);
+        let lost = Counter::on_bridge(&net, &rule)?;
+        nft(
+            &net,
+            &format!(
+                "add table bridge deaf; add chain bridge deaf c {{ type filter hook forward priority -200; }}; \
+                 add rule bridge deaf c {rule} drop"
+            ),
+        )?;
+        let before = lost.packets()?;
+        let mut died = None;
+        within(VERDICT, "enough was lost", || {
+            for host in w.hosts() {
+                died = died.take().or(takes_for_dead(host, &[]).err());
+            }
+            let now = lost.packets()?;
+            ensure!(now >= before + 40, "{} datagrams", now - before);
+            Ok(())
+        })?;
+        died.map_or(Ok(()), Err)?;
+        let status: Vec<String> = h1.nodes()?.into_iter().map(|node| node.status).collect();
+        ensure!(status == ["Ready", "Ready", "Ready"], "{status:?}");
+        nft(&net, "delete table bridge deaf")?;
+        for host in w.hosts() {
+            within(VERDICT, "nobody is doubted", || doubts_nobody(host))?;
+        }
+        let gone = id(h3)?;
+        h3.kill()?;
+        within(VERDICT, "who is dead is found to be", || takes_for_dead(h2, &[&gone])).map(drop)
     });
 }
