@@ -96,7 +96,8 @@ mod tests {
     /// SWIM, section 4.2, and a later life over all of an earlier one.
     #[test]
     fn news_beats_what_came_before_it_and_nothing_else() {
-        let held = |life, incarnation, state| Held::of(&Member::new(Name { slot: 0, life }, incarnation, state));
+        let held =
+            |life, incarnation, state| Held::of(&Member::new(Name { slot: 0, life }, incarnation, state));
         let rising = [
             held(0, 0, State::Alive),
             held(1, 0, State::Alive),
