@@ -18,6 +18,7 @@ use swarm_manager::{
     BackupStream, Ear, EventStream, Heard, ManagerConfig, ManagerError, NewCluster, followed, room_to_begin,
 };
 use swarm_model::{Availability, Kin, Lineage, ManagerPeer, Role};
+use swarm_proto::v1 as pb;
 use swarm_proto::v1::control_server::Control;
 use swarm_worker::{Dial, Hearing, Verdict, Worker, WorkerConfig, WorkerHandle};
 use tokio_util::sync::CancellationToken;

@@ -96,8 +96,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (1u64..4, 0u64..2, any::<bool>()).prop_map(|(days, grace, bad)| Command::UpdateSettings(SettingsChange {
             cert_expiry_ms: Some(if bad { 1 } else { days * 86_400_000 }),
             cert_grace_ms: Some(grace),
-            heartbeat_ms: None,
-            key_rotation_ms: None,
+            max_snapshots: Some(days as u32),
+            ..SettingsChange::default()
         })),
         1 => (0u64..3, 0u64..3).prop_map(|(old, new)| super::ca::rotate(old, new)),
         2 => (0..NODES, 0u64..60).prop_map(|(n, rotation)| Command::NoteRenewed { node: id(n), rotation }),
