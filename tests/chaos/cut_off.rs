@@ -16,8 +16,8 @@ const SEED: u64 = 1;
 const ROUNDS: usize = 5;
 const SHORTEST_S: usize = 10;
 const LONGEST_S: usize = 30;
-/// After the wire is whole.
-const BACK: Duration = Duration::from_secs(2);
+/// After the wire is whole: two seconds, and as much again for the programs that are started to see it.
+const BACK: Duration = Duration::from_secs(4);
 const BETWEEN_TALK: Duration = Duration::from_millis(200);
 const TABLE: &str = "bridge cut";
 

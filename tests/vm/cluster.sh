@@ -88,6 +88,20 @@ rotated() { # S104, F51
   check "and the newest key is verified at last" within 60 encrypts 1 2 3
 }
 
+disturbed() { # F51: keys change while frames are lost, and while a machine is cut off
+  local before; before=$(renewed)
+  on 1 'swarmctl update --key-rotation 10s >/dev/null'
+  on 2 'modprobe sch_netem; tc qdisc add dev eth0 root netem loss 10%'; load 500
+  check "two rotations while one in ten is lost" within 60 renewed_to $((before + 2))
+  check "lose no more than the wire does" lost_at_most 20
+  before=$(renewed); on 2 'tc qdisc replace dev eth0 root netem loss 100%'
+  check "two while a machine is not heard" within 60 renewed_to $((before + 2))
+  on 2 'tc qdisc del dev eth0 root'; on 1 'swarmctl update --key-rotation 12h >/dev/null'
+  check "it is reached again" within 30 pings 1 s1 s2
+  for id in 1 2 3; do check "all have verified the newest keys: $id" within 60 encrypts $id $(tr -d "$id" <<<'1 2 3'); done
+}
+lost_at_most() { wait $LOAD; cat "$WORK/load"; [ "$(sed -n 's/.* \([0-9]*\)\(\.[0-9]*\)\?% packet loss.*/\1/p' "$WORK/load")" -le "$1" ]; }
+
 killed() {
   load 300; sleep 2; on 2 'kill -9 $(pidof swarmd)'; sleep 2; daemon 2
   check "a killed daemon that comes back lost no ping" lost_none
@@ -115,7 +129,7 @@ removed() { # what the removed node knows opens nothing
   check "the others go on" pings 1 s1 s2
 }
 
-formed; only_esp; right_size; forgeries; rotated; killed; removed
+formed; only_esp; right_size; forgeries; rotated; disturbed; killed; removed
 [ $FAILED = 0 ] || for id in 1 2 3; do echo "--- the end of machine $id's log"; on $id 'tail -n 15 /run/swarmd.log'; done
 echo "      $SECONDS s"
 exit $FAILED

@@ -19,7 +19,7 @@ const CALM: Duration = Duration::from_millis(20);
 
 /// Runs as long as Raft does.
 pub fn keep(raft: &Raft, cadence: watch::Receiver<Cadence>) {
-    let mut keeper = Keeper { raft: raft.clone(), cadence, tried: 0, purged_for: None };
+    let mut keeper = Keeper { raft: raft.clone(), cadence, tried: 0, newest: None };
     let mut metrics = raft.data_metrics();
     tokio::spawn(async move {
         loop {
@@ -37,7 +37,7 @@ struct Keeper {
     cadence: watch::Receiver<Cadence>,
     /// What was applied when a snapshot was last asked for: it may still be in the making, or have failed.
     tried: u64,
-    purged_for: Option<LogId>,
+    newest: Option<LogId>,
 }
 
 impl Keeper {
@@ -45,16 +45,17 @@ impl Keeper {
     async fn look(&mut self, now: &RaftDataMetrics<Types>) -> Option<()> {
         let Cadence { interval, .. } = *self.cadence.borrow();
         let (applied, covered) = (next_index(&now.last_applied), next_index(&now.snapshot));
-        if applied.saturating_sub(covered.max(self.tried)) >= interval.max(1) {
-            self.tried = applied;
-            self.raft.trigger().snapshot().await.ok()?;
-        }
-        if now.snapshot != self.purged_for {
-            self.purged_for = now.snapshot;
+        if now.snapshot != self.newest {
+            // One that was asked for meanwhile was not begun.
+            (self.newest, self.tried) = (now.snapshot, 0);
             let last = covered.checked_sub(1 + kept(interval));
             if let Some(last) = last.filter(|last| *last >= next_index(&now.purged)) {
                 self.raft.trigger().purge_log(last).await.ok()?;
             }
+        }
+        if applied.saturating_sub(covered.max(self.tried)) >= interval.max(1) {
+            self.tried = applied;
+            self.raft.trigger().snapshot().await.ok()?;
         }
         Some(())
     }
