@@ -33,7 +33,7 @@ pub async fn init(daemon: &Arc<Daemon>, request: pb::InitRequest) -> Result<pb::
     let chosen = address::choose(typed, &host::addresses())?;
     let wishes = typed.kept();
     let settings = settings(&request)?;
-    settings.check().map_err(|e| refuse(e.to_string()))?;
+    settings.check_asked().map_err(|e| refuse(e.to_string()))?;
     check_labels(&request.labels.clone().into_iter().collect()).map_err(|e| refuse(e.to_string()))?;
 
     running::has_room(&daemon.state, 0)?;

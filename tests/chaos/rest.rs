@@ -139,9 +139,12 @@ fn records(runtime: &Runtime, manager: &Caller) -> Result<Records> {
         bail!("h{} does not list its records", manager.host)
     };
     let (mut nodes, mut networks, mut endpoints) = (nodes.nodes, networks.networks, endpoints.endpoints);
-    for manager in nodes.iter_mut().filter_map(|node| node.manager.as_mut()) {
-        // The one thing in the list that is whoever answers' own view.
-        manager.reachability = 0;
+    for node in &mut nodes {
+        // What is whoever answers' own view.
+        node.liveness = None;
+        if let Some(manager) = &mut node.manager {
+            manager.reachability = 0;
+        }
     }
     nodes.sort_by(|a, b| a.id.cmp(&b.id));
     networks.sort_by(|a, b| a.id.cmp(&b.id));

@@ -2,7 +2,7 @@
 //! typed.
 
 use super::output::{ListOutput, OneOutput};
-use super::values::{address, duration_ms, label, manager, reference};
+use super::values::{address, count, duration_ms, label, manager, reference};
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use std::path::PathBuf;
@@ -53,11 +53,11 @@ pub struct InitArgs {
     /// How often nodes tell their manager that they live [default: 1500ms]
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub dispatcher_heartbeat: Option<u64>,
-    /// Log entries between two Raft snapshots [default: 10000]
-    #[arg(long, value_name = "N")]
+    /// Log entries between two Raft snapshots, 1 to 1000000 [default: 10000]
+    #[arg(long, value_name = "N", value_parser = count::<u64>)]
     pub snapshot_interval: Option<u64>,
-    /// Old Raft snapshots kept [default: 0]
-    #[arg(long, value_name = "N")]
+    /// Old Raft snapshots kept, 0 to 100 [default: 0]
+    #[arg(long, value_name = "N", value_parser = count::<u32>)]
     pub max_snapshots: Option<u32>,
     /// Lock the managers' files: one that was restarted needs the unlock key, which is printed
     #[arg(long)]
@@ -237,14 +237,14 @@ pub struct UpdateArgs {
     /// How often nodes tell their manager that they live, from the next session of each node on, 100ms to 60s
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub dispatcher_heartbeat: Option<u64>,
-    /// How often the keys that nodes' own talk is sealed with are renewed, 10s to 30 days
+    /// How often the secrets of encrypted networks and of nodes' own talk are renewed, 10s to 30 days; at init it is 12h
     #[arg(long, value_name = "DUR", value_parser = duration_ms)]
     pub key_rotation: Option<u64>,
-    /// Log entries between two Raft snapshots, on each manager from now on
-    #[arg(long, value_name = "N")]
+    /// Log entries between two Raft snapshots on each manager, 1 to 1000000; without --snapshot-interval at init it is 10000
+    #[arg(long, value_name = "N", value_parser = count::<u64>)]
     pub snapshot_interval: Option<u64>,
-    /// Old Raft snapshots kept on each manager
-    #[arg(long, value_name = "N")]
+    /// Old Raft snapshots kept on each manager, 0 to 100; without --max-snapshots at init it is 0
+    #[arg(long, value_name = "N", value_parser = count::<u32>)]
     pub max_snapshots: Option<u32>,
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Who is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,11 @@ fn with_port(addr: &str) -> String {
         Err(_) if addr.ends_with(']') || !addr.contains(':') => format!("{addr}:{PORT}"),
         Err(_) => addr.to_owned(),
     }
+}
+
+/// A number of things, where the parser's own words would not say what is expected.
+pub fn count<N: FromStr>(given: &str) -> Result<N, String> {
+    given.parse().map_err(|_| "expected a whole number, as in 10000".to_owned())
 }
 
 /// A duration as `90m`, `1h30m`, `2160h0m0s`, `1.5s` or `500ms`, in milliseconds. Units: d, h, m, s, ms.

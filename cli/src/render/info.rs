@@ -103,6 +103,8 @@ struct ClusterView {
     dispatcher_heartbeat: String,
     snapshot_interval: u64,
     max_snapshots: u32,
+    /// Of the secrets of encrypted networks and of gossip; empty from a manager too old to say.
+    key_rotation: String,
     /// The managers' files are locked.
     autolock: bool,
     /// How long after its end a certificate still gets its node a new one; empty from a manager too old to say.
@@ -218,6 +220,7 @@ fn cluster_view(answer: v1::GetClusterResponse) -> ClusterView {
         dispatcher_heartbeat: duration(settings.heartbeat_ms),
         snapshot_interval: settings.snapshot_interval,
         max_snapshots: settings.max_snapshots,
+        key_rotation: settings.key_rotation_ms.map(duration).unwrap_or_default(),
         autolock: settings.autolock,
         cert_grace: settings.cert_grace_ms.map(duration).unwrap_or_default(),
         root_rotation_in_progress: answer.rotation.is_some(),
@@ -334,7 +337,14 @@ impl ClusterView {
         }
         lines.indented(1, "Autolock", if self.autolock { "on" } else { "off" });
         lines.indented(1, "Heartbeat", &self.dispatcher_heartbeat);
-        lines.indented(1, "Snapshots", format!("every {} entries", self.snapshot_interval));
+        if !self.key_rotation.is_empty() {
+            lines.indented(1, "Key rotation", format!("every {}", self.key_rotation));
+        }
+        let kept = match self.max_snapshots {
+            0 => String::new(),
+            kept => format!(", {kept} old ones kept"),
+        };
+        lines.indented(1, "Snapshots", format!("every {} entries{kept}", self.snapshot_interval));
     }
 
     fn losses(&self) -> String {

@@ -126,6 +126,18 @@ impl ClusterSettings {
         }
     }
 
+    /// What is asked for by `init` and `update`: as `check`, and with the bounds of what clusters may have from before
+    /// these bounds. Not for `apply`, which judges as older managers do.
+    pub fn check_asked(&self) -> Result<(), SettingsError> {
+        if self.snapshot_interval > 1_000_000 {
+            return Err(SettingsError::SnapshotInterval);
+        }
+        if self.max_snapshots > 100 {
+            return Err(SettingsError::MaxSnapshots);
+        }
+        self.check()
+    }
+
     pub fn check(&self) -> Result<(), SettingsError> {
         const HOUR_MS: u64 = 3_600_000;
         const YEAR_MS: u64 = 365 * 24 * HOUR_MS;
@@ -183,6 +195,7 @@ pub enum SettingsError {
     KeyRotation,
     Heartbeat,
     SnapshotInterval,
+    MaxSnapshots,
     NoPool,
     PoolHostBits { pool: Ipv4Net },
     PoolNotUnicast { pool: Ipv4Net },
@@ -200,7 +213,8 @@ impl fmt::Display for SettingsError {
             Self::CertGrace => f.write_str("grace period of certificates is out of range: 0s to 10 years"),
             Self::KeyRotation => f.write_str("key rotation is out of range: 10s to 30 days"),
             Self::Heartbeat => f.write_str("dispatcher heartbeat is out of range: 100ms to 60s"),
-            Self::SnapshotInterval => f.write_str("snapshot interval must be at least 1"),
+            Self::SnapshotInterval => f.write_str("snapshot interval is out of range: 1 to 1000000 entries"),
+            Self::MaxSnapshots => f.write_str("number of old snapshots is out of range: 0 to 100"),
             Self::NoPool => f.write_str("at least one default address pool is needed"),
             Self::PoolHostBits { pool } => {
                 write!(f, "default address pool {pool} has host bits set: did you mean {}?", pool.trunc())

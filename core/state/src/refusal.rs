@@ -152,7 +152,7 @@ pub enum Refusal {
     #[error("network {network} is in use by {}: release these first", Users(.users, *.more))]
     NetworkInUse { network: DnsName, users: Vec<User>, more: usize },
 
-    #[error("network {0} is not manually attachable: create it with --attachable")]
+    #[error("network {0} is not manually attachable: attach to one that was created with --attachable")]
     NotAttachable(DnsName),
     #[error("endpoint id {0} is used by another endpoint")]
     EndpointIdTaken(EndpointId),

@@ -17,21 +17,29 @@ pub async fn update(
     permit: Authorized<v1::UpdateClusterRequest>,
 ) -> Result<v1::UpdateClusterResponse, Status> {
     let request = request_id(&permit.request().request_id)?;
-    let command = permit.map(|asked| {
-        Command::UpdateSettings(SettingsChange {
-            cert_expiry_ms: asked.cert_expiry_ms,
-            cert_grace_ms: asked.cert_grace_ms,
-            heartbeat_ms: asked.heartbeat_ms,
-            key_rotation_ms: asked.key_rotation_ms,
-            snapshot_interval: asked.snapshot_interval,
-            max_snapshots: asked.max_snapshots,
-        })
-    });
+    let settings = seat.applied.read(|state| state.cluster().map(|cluster| cluster.settings.clone()));
+    let settings = settings.ok_or_else(no_cluster)?;
+    let command = permit.try_map(|asked| {
+        let change = change(&asked);
+        change.on(&settings).check_asked().map_err(|e| Status::invalid_argument(e.to_string()))?;
+        Ok::<_, Status>(Command::UpdateSettings(change))
+    })?;
     let done = seat.proposer.propose(command, request).await?;
     let Reply::Done = done.reply else { return Err(unexpected(&done.reply)) };
     seat.linearizer.applied_here(done.index).await?;
     let cluster = seat.applied.read(|state| state.cluster().map(Into::into));
     Ok(v1::UpdateClusterResponse { cluster: Some(cluster.ok_or_else(no_cluster)?) })
+}
+
+fn change(asked: &v1::UpdateClusterRequest) -> SettingsChange {
+    SettingsChange {
+        cert_expiry_ms: asked.cert_expiry_ms,
+        cert_grace_ms: asked.cert_grace_ms,
+        heartbeat_ms: asked.heartbeat_ms,
+        key_rotation_ms: asked.key_rotation_ms,
+        snapshot_interval: asked.snapshot_interval,
+        max_snapshots: asked.max_snapshots,
+    }
 }
 
 /// Begins; the records must be up to date. What comes of it stands in `rotation`.

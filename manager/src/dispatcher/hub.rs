@@ -29,12 +29,12 @@ impl Ended {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Replaced => "the node has opened a newer session",
-            Self::Stopping => "this manager stops: open a session with another one",
-            Self::Stale => "this manager hears no majority of managers: open a session with another one",
+            Self::Stopping => "this manager stops; the node turns to another one",
+            Self::Stale => "this manager hears no majority of managers; the node turns to another one",
             Self::Full => {
-                "the disk of this manager is full, and it learns of no changes: open a session with another one"
+                "the disk of this manager is full, and it learns of no changes; the node turns to another one"
             }
-            Self::Behind => "this manager does not keep up with the others: open a session with another one",
+            Self::Behind => "this manager does not keep up with the others; the node turns to another one",
         }
     }
 }

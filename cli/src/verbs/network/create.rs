@@ -5,6 +5,7 @@ use crate::client::{Client, Target, call, request_id};
 use crate::error::CliError;
 use crate::verbs::{print, say};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use swarm_model::{IpamConfig, NetworkSpec, SpecError};
 use swarm_proto::v1;
@@ -41,9 +42,19 @@ fn spec(args: NetworkCreateArgs) -> Result<NetworkSpec, CliError> {
         options: Default::default(),
         labels: args.labels.into_iter().collect(),
     };
+    once(&args.options)?;
     args.options.iter().try_for_each(|(option, value)| spec.set_option(option, value)).map_err(refused)?;
     spec.check().map_err(refused)?;
     Ok(spec)
+}
+
+/// Which of two would hold is not for guessing, least of all with `encrypted`.
+fn once(options: &[(String, String)]) -> Result<(), CliError> {
+    let mut seen = BTreeSet::new();
+    match options.iter().find(|(option, _)| !seen.insert(option)) {
+        Some((option, _)) => Err(CliError::Usage(format!("option {option} is given twice: give it once"))),
+        None => Ok(()),
+    }
 }
 
 fn refused(error: SpecError) -> CliError {

@@ -79,7 +79,7 @@ fn check(args: &InitArgs) -> Result<(), CliError> {
         max_snapshots: args.max_snapshots.unwrap_or(defaults.max_snapshots),
         ..defaults
     };
-    settings.check().map_err(|e| CliError::Usage(e.to_string()))?;
+    settings.check_asked().map_err(|e| CliError::Usage(e.to_string()))?;
     let labels = args.addresses.labels.iter().cloned().collect();
     check_labels(&labels).map_err(|e| CliError::Usage(e.to_string()))
 }

@@ -46,7 +46,7 @@ fn default_settings() -> ClusterSettings {
 
 /// Settings that no cluster can have are a slip of the one who types, as they are at `init`.
 pub fn check(change: &SettingsChange) -> Result<(), CliError> {
-    change.on(&default_settings()).check().map_err(|e| CliError::Usage(e.to_string()))
+    change.on(&default_settings()).check_asked().map_err(|e| CliError::Usage(e.to_string()))
 }
 
 /// `3 nodes, 2 networks and 7 endpoints`.
