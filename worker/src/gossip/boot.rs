@@ -5,6 +5,16 @@
 use crate::two_slots::TwoSlots;
 use std::io;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How far the clocks of two hosts may be apart. What was begun later than that from now is not believed.
+pub(super) const AHEAD_S: u32 = 24 * 3600;
+
+/// Seconds since the epoch, by this host's clock.
+pub(super) fn now_s() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(now.as_secs()).unwrap_or(u32::MAX)
+}
 
 /// The number of this boot. `now_s`: seconds since the epoch, by this host's clock.
 pub(super) fn begin(path: PathBuf, now_s: u32) -> io::Result<u32> {

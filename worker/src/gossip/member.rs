@@ -1,8 +1,10 @@
 //! This node as a member: keys, counters and what it thinks of others, around `swarm_gossip::Gossip`, which decides. Must not
 //! know sockets: what is to be sent goes out as frames.
 
+use super::boot;
 use super::given::Given;
 use super::streams::{Call, Turn};
+use super::told::Told;
 use super::{GossipKey, Liveness, Ring};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use zeroize::Zeroizing;
 /// What a frame costs of the work of a second, and one that a cipher was tried on in vain.
 const LOOK: u32 = 1;
 const CIPHER: u32 = 5;
+/// Bytes of a message to a piece of news.
+const PIECE: u32 = 24;
 
 /// What leaves this host.
 pub(super) enum Leaving {
@@ -44,6 +48,7 @@ pub(super) struct Member {
     liveness: Arc<Liveness>,
     /// Of this second's work.
     spent: u32,
+    told: Told,
 }
 
 impl Member {
@@ -59,6 +64,7 @@ impl Member {
             begun: Instant::now(),
             liveness,
             spent: 0,
+            told: Told::new(),
         }
     }
 
@@ -105,6 +111,7 @@ impl Member {
             false => self.refuse(Dropped::Shapeless),
         };
         let Some(opened) = opened else { return Vec::new() };
+        self.charge(&opened.message);
         let effects = self.gossip.receive(self.now(), opened.sender, &opened.message);
         self.act(effects.unwrap_or_default())
     }
@@ -129,6 +136,7 @@ impl Member {
 
     fn proceed(&mut self, exchange: Option<Exchange>, frame: &[u8]) -> (Option<Turn>, Vec<Leaving>) {
         let Some(Opened { sender, message }) = self.open(frame) else { return (None, Vec::new()) };
+        self.charge(&message);
         let Ok(said) = self.gossip.proceed(self.now(), exchange, (sender, &message)) else {
             return (None, Vec::new());
         };
@@ -137,11 +145,20 @@ impl Member {
         (turn, self.act(said.effects))
     }
 
+    /// Each piece of news in it costs a look.
+    fn charge(&mut self, message: &[u8]) {
+        self.spent =
+            self.spent.saturating_add(u32::try_from(message.len()).unwrap_or(u32::MAX) / PIECE * LOOK);
+    }
+
     fn seal(&mut self, to: Number, message: &[u8]) -> Option<Vec<u8>> {
         self.outbox.seal(&mut self.ring, to, message)
     }
 
     fn open(&mut self, frame: &[u8]) -> Option<Opened> {
+        let latest = boot::now_s().saturating_add(boot::AHEAD_S);
+        self.inbox.set_latest(latest);
+        self.gossip.set_latest(latest);
         match self.inbox.open(&mut self.ring, frame) {
             Ok(opened) => {
                 self.spent += LOOK;
@@ -169,7 +186,7 @@ impl Member {
             }
             Effect::Exchange { with, addr } => return Some(Leaving::Stream { with, to: addr }),
             Effect::Verdict { of, verdict } => {
-                tracing::info!(node = %of.node(), ?verdict, "gossip says");
+                self.told.tell(of, verdict);
                 self.liveness.set(of.node(), verdict);
             }
             Effect::Unanswered { of } => self.liveness.missed(of.node()),

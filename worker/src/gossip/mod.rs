@@ -10,6 +10,7 @@ mod streams;
 mod task;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use liveness::Hearing;
 pub(crate) use liveness::Liveness;

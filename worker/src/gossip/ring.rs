@@ -168,6 +168,18 @@ mod tests {
         assert_eq!(at_b.open(&mut ring, &before), Err(Dropped::Replayed));
     }
 
+    /// Found by a breaker: with a boot that had not been yet, whoever held a key shut a member out for good.
+    #[test]
+    fn a_boot_that_has_not_been_is_not_believed_and_the_next_key_is_free_of_what_was_forged() {
+        let mut at_b = inbox(B);
+        at_b.set_latest(1_000);
+        let sealed = |boot, generation| Outbox::new(A, boot).seal(&mut ring(&[generation]), B, b"x").unwrap();
+        assert_eq!(at_b.open(&mut ring(&[1]), &sealed(1_001, 1)), Err(Dropped::Ahead));
+        at_b.open(&mut ring(&[1]), &sealed(1_000, 1)).unwrap();
+        assert_eq!(at_b.open(&mut ring(&[1]), &sealed(5, 1)), Err(Dropped::Replayed));
+        at_b.open(&mut ring(&[1, 2]), &sealed(5, 2)).unwrap();
+    }
+
     fn ring_of_one() -> Ring {
         ring(&[1])
     }

@@ -2,7 +2,7 @@
 //! gets no byte. Must not know what is in a frame: the member is asked.
 
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,8 +20,10 @@ const MOST_TAKEN: usize = 32;
 const MOST_OF_ONE: usize = 4;
 /// Opened from here. What would be one more is left for the next time.
 const MOST_OPENED: usize = 4;
+/// That have not said yet who they are; of these the one that has waited longest makes room.
+const MOST_SILENT: usize = 256;
 /// Between two that are taken: nobody keeps this host busy by calling.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(1);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Without a whole frame.
 const IDLE_DEADLINE: Duration = Duration::from_secs(3);
@@ -72,7 +74,7 @@ impl Streams {
             let talk = async {
                 let mut stream = timeout(CONNECT_DEADLINE, TcpStream::connect(to)).await.ok()?.ok()?;
                 let first = ask(&streams.calls, |reply| Call::Opened { with, reply }).await?;
-                timeout(DEADLINE, streams.talk(&mut stream, first, MAX_STREAM_FRAME)).await.ok()
+                timeout(DEADLINE, streams.talk(&mut stream, first)).await.ok()
             };
             streams.stop.run_until_cancelled(talk).await;
         });
@@ -80,42 +82,49 @@ impl Streams {
 
     /// Takes those that others open, until the worker stops.
     pub(super) async fn accept(self, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(MOST_TAKEN));
-        let of_each: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
+        let (strangers, of_each): (Strangers, Arc<_>) = Default::default();
+        let taken = Arc::new(Semaphore::new(MOST_TAKEN));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = self.stop.cancelled() => return,
             };
-            if let (Ok((mut stream, from)), Ok(place)) = (accepted, places.clone().try_acquire_owned())
-                && let Some(one) = OneOf::take(&of_each, from.ip())
-            {
-                let streams = self.clone();
-                tokio::spawn(async move {
-                    let _held = (place, one);
-                    // Who has not said who it is yet has not much to say.
-                    let talk = timeout(DEADLINE, streams.talk(&mut stream, Turn::default(), MAX_DATAGRAM));
-                    streams.stop.run_until_cancelled(talk).await;
-                });
-            }
+            let Ok((mut stream, from)) = accepted else {
+                sleep(PACE).await;
+                continue;
+            };
+            // Whoever has said nothing yet makes room for whoever comes: strangers keep each other from a place, and no member.
+            let Some(one) = OneOf::take(&of_each, from.ip()) else { continue };
+            let silent = strangers.enter(self.stop.child_token());
+            let (streams, taken) = (self.clone(), taken.clone());
+            tokio::spawn(async move {
+                let _one = one;
+                let first =
+                    silent.gone.run_until_cancelled(timeout(IDLE_DEADLINE, read(&mut stream, MAX_DATAGRAM)));
+                let Some(Ok(Ok(frame))) = first.await else { return };
+                let Some(turn) =
+                    ask(&streams.calls, |reply| Call::Frame { exchange: None, frame, reply }).await
+                else {
+                    return;
+                };
+                drop(silent);
+                let Ok(_place) = taken.try_acquire_owned() else { return };
+                let talk = timeout(DEADLINE, streams.talk(&mut stream, turn));
+                streams.stop.run_until_cancelled(talk).await;
+            });
             sleep(PACE).await;
         }
     }
 
     /// Says what there is to say, listens, and so on until there is no more. How it ended concerns nobody: what was not told
     /// is told another time.
-    async fn talk(&self, stream: &mut TcpStream, first: Turn, first_most: usize) {
+    async fn talk(&self, stream: &mut TcpStream, mut turn: Turn) {
         let _ = stream.set_nodelay(true);
-        let (mut turn, mut most, mut begun) = (first, first_most, false);
-        loop {
-            if send(stream, &turn.frames).await.is_err() || (begun && turn.next.is_none()) {
-                break;
-            }
-            begun = true;
-            let Ok(Ok(frame)) = timeout(IDLE_DEADLINE, read(stream, most)).await else { return };
+        while send(stream, &turn.frames).await.is_ok() && turn.next.is_some() {
+            let Ok(Ok(frame)) = timeout(IDLE_DEADLINE, read(stream, MAX_STREAM_FRAME)).await else { return };
             let exchange = turn.next.take();
             match ask(&self.calls, |reply| Call::Frame { exchange, frame, reply }).await {
-                Some(next) => (turn, most) = (next, MAX_STREAM_FRAME),
+                Some(next) => turn = next,
                 None => return,
             }
         }
@@ -152,6 +161,44 @@ async fn read(stream: &mut TcpStream, most: usize) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; length];
     stream.read_exact(&mut frame).await?;
     Ok(frame)
+}
+
+/// Those who have not said who they are, in the order they came.
+#[derive(Clone, Default)]
+struct Strangers(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    came: u64,
+    silent: VecDeque<(u64, CancellationToken)>,
+}
+
+/// One of them, until it is dropped.
+struct Silent {
+    strangers: Strangers,
+    number: u64,
+    gone: CancellationToken,
+}
+
+impl Strangers {
+    fn enter(&self, gone: CancellationToken) -> Silent {
+        let mut waiting = self.0.lock();
+        if waiting.silent.len() >= MOST_SILENT
+            && let Some((_, oldest)) = waiting.silent.pop_front()
+        {
+            oldest.cancel();
+        }
+        waiting.came += 1;
+        let number = waiting.came;
+        waiting.silent.push_back((number, gone.clone()));
+        Silent { strangers: self.clone(), number, gone }
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.strangers.0.lock().silent.retain(|(number, _)| *number != self.number);
+    }
 }
 
 /// One of the streams from an address; given back when it is dropped.

@@ -9,7 +9,7 @@ use crate::host::Host;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use swarm_gossip::Number;
 use swarm_gossip::frame::MAX_DATAGRAM;
 use swarm_model::GOSSIP_PORT;
@@ -28,13 +28,18 @@ const MOST_PER_SECOND: u32 = 100_000;
 /// Runs until the worker stops. A host that cannot gossip is a host all the same.
 pub(crate) async fn run(host: Arc<Host>) {
     let Some(number) = Number::of(&host.config.node) else { return };
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (path, now_s) = (host.config.boot_file(), u32::try_from(now_s).unwrap_or(u32::MAX));
+    let (path, now_s) = (host.config.boot_file(), boot::now_s());
     let boot = tokio::task::spawn_blocking(move || boot::begin(path, now_s)).await;
     let boot = match boot.unwrap_or_else(|e| Err(io::Error::other(e))) {
         Ok(boot) => boot,
         Err(e) => return tracing::warn!("no gossip from here: {}: {e}", host.config.boot_file().display()),
     };
+    if boot > now_s.saturating_add(boot::AHEAD_S) {
+        tracing::warn!(
+            "others do not listen to this node's gossip: by its clock of now, its clock of before was more than a day \
+            ahead; once that is past it is heard again, or after it has left and joined anew"
+        );
+    }
     let sockets = async { (bind_datagrams().await, bind_streams().await) };
     let Some((datagrams, listener)) = host.stop.run_until_cancelled(sockets).await else { return };
     let me = Me { number, addr: SocketAddr::new(host.config.addr, GOSSIP_PORT), boot };

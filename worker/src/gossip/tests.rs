@@ -11,7 +11,7 @@ use swarm_gossip::frame::MAX_DATAGRAM;
 use swarm_gossip::{Number, Outbox, Verdict};
 use swarm_model::{self as model, NodeId, SecretBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -140,4 +140,24 @@ async fn a_stranger_on_a_stream_gets_no_byte_and_keeps_nobody_from_one() {
     assert!(!answered(to, &u32::MAX.to_be_bytes()).await, "who promises too much");
     let long = u32::try_from(MAX_DATAGRAM + 1).unwrap().to_be_bytes();
     assert!(!answered(to, &long).await, "who has not said who it is");
+}
+
+/// Found by a breaker: strangers at many addresses held all places, and every member was sent away.
+#[tokio::test]
+async fn silent_strangers_make_room_for_who_comes() {
+    let members = members(2, 0).await;
+    let to = members[1].addr;
+    let mut held = Vec::new();
+    for address in 1..=100u8 {
+        for _ in 0..4 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 9, 9, address], 0))).unwrap();
+            held.push(socket.connect(to).await.unwrap());
+        }
+    }
+    let before = members[1].liveness.frames_dropped();
+    let ring = |secret| Ring::new(vec![GossipKey { generation: 1, secret: Zeroizing::new([secret; 32]) }]);
+    let frame = Outbox::new(number(0), 2).seal(&mut ring(8), number(1), &[11; 19]).unwrap();
+    assert!(!answered(to, &with_length(&frame)).await);
+    assert_eq!(members[1].liveness.frames_dropped(), before + 1, "it was not listened to");
 }

@@ -49,6 +49,9 @@ impl Gossip {
         self.shown.remove(&slot);
         self.touched.remove(&slot);
         self.down.remove(&slot);
+        if let Some(key) = self.doubted.remove(&slot) {
+            self.timers.remove(&key);
+        }
         self.unmet = self.unmet.saturating_sub(usize::from(held.life == 0));
     }
 

@@ -59,6 +59,10 @@ pub struct Gossip {
     unheard: u16,
     suspicions: Suspicions,
     down: BTreeSet<Slot>,
+    /// When those whose death was doubted have had their time.
+    doubted: BTreeMap<Slot, Key>,
+    /// The latest life that anybody may have begun by now.
+    latest: u32,
     /// How many nothing was heard of yet.
     unmet: usize,
     /// Until the next exchange but one, since there was much to learn, and as long as anything is learned.
@@ -93,6 +97,8 @@ impl Gossip {
             unheard: 0,
             suspicions: Suspicions::default(),
             down: BTreeSet::new(),
+            doubted: BTreeMap::new(),
+            latest: u32::MAX,
             unmet: 0,
             hurry_ms: None,
             exchange_due: None,
@@ -103,6 +109,16 @@ impl Gossip {
         gossip.arm(gossip.settings.again_ms, Due::Again);
         gossip.hurry();
         gossip
+    }
+
+    /// The latest life that anybody may have begun by now. One that has not come yet would end a member that lives for good:
+    /// it could never say that it is alive in a later one.
+    pub fn set_latest(&mut self, life: u32) {
+        self.latest = life;
+    }
+
+    pub(crate) fn may_be(&self, life: u32) -> bool {
+        life <= self.latest.max(self.foca.identity().life)
     }
 
     /// To be called when `next_timer` says so.

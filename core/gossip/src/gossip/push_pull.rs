@@ -40,7 +40,7 @@ impl Gossip {
         (from, bytes): (Number, &[u8]),
     ) -> Result<Said, Malformed> {
         let message = Message::decode(bytes)?;
-        let src = self.known.other(&from).ok_or(Malformed)?;
+        let src = self.known.other(&from).filter(|_| self.may_be(message.life)).ok_or(Malformed)?;
         let asked = exchange.is_none();
         let mut exchange = exchange.unwrap_or_else(|| Exchange::asked(from, self.digest()));
         let step = exchange.take(from, &message)?;

@@ -112,10 +112,15 @@ impl Gossip {
         self.tell(Member::new(name, incarnation, State::Suspect), true, effects);
         self.look_again(name.slot);
         let longest = self.settings.suspicion_ms(self.foca.num_members() + 1, 0);
-        self.arm(longest, Due::Expire(name, incarnation));
+        let key = self.arm(longest, Due::Expire(name, incarnation));
+        // One at a time for each, however often others say and take back that it is dead.
+        if let Some(earlier) = self.doubted.insert(name.slot, key) {
+            self.timers.remove(&earlier);
+        }
     }
 
     pub(super) fn expire(&mut self, name: Name, incarnation: u16, effects: &mut Effects) {
+        self.doubted.remove(&name.slot);
         let held = self.held.of(name.slot);
         let same = held.is_some_and(|held| {
             held.state() == State::Suspect && (held.life, held.incarnation) == (name.life, incarnation)
