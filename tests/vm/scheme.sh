@@ -90,7 +90,7 @@ FRAME='printf "\010\0\0\0\0\020\001\0abcdefghijklmnopqrstuvwxyz" >/dev/udp/10.99
 capture; on 1 "bash -c '$FRAME'; nft list chain inet wire local | grep counter"; captured
 check "a local socket sends no VXLAN" test "$(seen 'udp port 4789')" = 0
 capture; eval "$FRAME"; eval "$FRAME"; captured
-check "two arrived here from a stranger" test "$(seen 'udp port 4789')" = 2
+check "what a stranger sends is on the wire" test "$(seen 'udp port 4789')" -gt 0
 check "and were dropped" on 2 'nft list chain inet wire arriving | grep -q "saddr.*packets 2 "'
 # in clear from a member's address: this side takes machine 1's address for a moment
 on 1 'ip link set eth0 down'; ip addr add 10.99.0.1/24 dev wire; ip route replace 10.99.0.2 dev wire src 10.99.0.1; on 2 'ip neigh flush all' || true
@@ -100,8 +100,8 @@ check "three forged in clear with a member's address arrived and were dropped" o
 check "after all that it works" ping4097
 # MTU: of an underlay of 1500, 1416 fits and 1418 is sent in two pieces (core/overlay/src/mtu.rs)
 size() { for id in 1 2; do on $id "for d in vx p0 br0; do ip -n ov4097 link set \$d mtu $1; done; ip -n sb4097 link set eth0 mtu $1"; done
-  capture; on 1 "ip netns exec sb4097 ping -q -M do -s $(($1 - 28)) -c 1 -W 1 10.0.20.2 >/dev/null"; captured
+  capture; on 1 "ip netns exec sb4097 ping -q -M do -s $(($1 - 28)) -c 3 -i 0.3 -W 1 10.0.20.2 >/dev/null"; captured
   pieces=$(tcpdump -n -v -r "$WORK/wire.pcap" esp 2>/dev/null | grep -c 'flags \[+\]' || true); }
-size 1416; check "the largest packet fits" test "$pieces" = 0
+size 1416; check "the largest packet fits" test "$pieces" = 0 -a "$(seen esp)" -gt 0
 size 1418; check "and a larger one does not" test "$pieces" != 0
 exit $FAILED
