@@ -4,20 +4,15 @@ use crate::kernel::xfrm::KEY_BYTES;
 use ring::hkdf;
 use swarm_model::PairSecret;
 use swarm_overlay::esp::{Spi, Tunnel};
+use zeroize::{Zeroize, Zeroizing};
 
 const SPI_BYTES: usize = 4;
 const SALT: &[u8] = b"swarmd esp pair";
 
 /// The key of one tunnel and the index its receiver finds it by.
 pub struct TunnelKey {
-    pub key: [u8; KEY_BYTES],
+    pub key: Zeroizing<[u8; KEY_BYTES]>,
     pub spi: Spi,
-}
-
-impl Drop for TunnelKey {
-    fn drop(&mut self) {
-        self.key.fill(0);
-    }
 }
 
 struct Length(usize);
@@ -36,11 +31,11 @@ pub fn derive(secret: &PairSecret, tunnel: &Tunnel) -> TunnelKey {
     root.expand(&[&label], Length(bytes.len()))
         .and_then(|okm| okm.fill(&mut bytes))
         .expect("two blocks are expanded");
-    let mut made = TunnelKey { key: [0; KEY_BYTES], spi: Spi::from_bytes([0; SPI_BYTES]) };
+    let mut made = TunnelKey { key: Zeroizing::new([0; KEY_BYTES]), spi: Spi::from_bytes([0; SPI_BYTES]) };
     let (key, spi) = bytes.split_at(KEY_BYTES);
     made.key.copy_from_slice(key);
     made.spi = Spi::from_bytes(spi.try_into().unwrap_or_default());
-    bytes.fill(0);
+    bytes.zeroize();
     made
 }
 
@@ -75,7 +70,7 @@ mod tests {
                 {
                     let tunnel = Tunnel { generation, from: end(a, i), to: end(b, j) };
                     let made = derive(&PairSecret([secret; 32]), &tunnel);
-                    keys.insert(made.key);
+                    keys.insert(*made.key);
                     names += 1;
                     assert!(made.spi.get() >= 256);
                     assert_eq!(made.key, derive(&PairSecret([secret; 32]), &tunnel).key);

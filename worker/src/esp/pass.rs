@@ -11,6 +11,7 @@ use std::time::Duration;
 use swarm_identity::random;
 use swarm_model::{Incarnation, NodeId};
 use swarm_overlay::esp::{Memory, PeerState, Policy, Purpose, SaId, Step, Turn, plan};
+use zeroize::Zeroizing;
 
 /// What a pass needs and leaves behind.
 pub struct Hands {
@@ -130,7 +131,7 @@ fn forget(memory: &mut Memory, undone: &Undone) {
     }
 }
 
-fn key(aim: &Aim, step: &Step) -> Option<[u8; xfrm::KEY_BYTES]> {
+fn key(aim: &Aim, step: &Step) -> Option<Zeroizing<[u8; xfrm::KEY_BYTES]>> {
     let Step::AddSa { tunnel, .. } = step else { return None };
     let other = if tunnel.from.node == aim.wanted.node { tunnel.to.node } else { tunnel.from.node };
     let ring = aim.wanted.peers.get(&other)?.ring.as_ref()?;

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use swarm_overlay::esp::{Limits, Observed, Policy, Purpose, SaId, Seen, Spi, Step};
+use zeroize::{Zeroize, Zeroizing};
 
 const NEW_SA: u16 = 0x10;
 const DEL_SA: u16 = 0x11;
@@ -144,7 +145,7 @@ pub fn add_sa(messages: &mut Messages, id: &SaId, key: &[u8; KEY_BYTES], context
     aead.0.resize(64, 0);
     aead.u32(8 * KEY_BYTES as u32).u32(ICV_BITS).0.extend_from_slice(key);
     messages.attr(ATTR_AEAD, &aead.0);
-    aead.0.fill(0);
+    aead.0.zeroize();
     let mut replay = Fields::default();
     replay.u32(WINDOW / 32).zeros(16).u32(WINDOW).zeros(WINDOW as usize / 8);
     messages.attr(ATTR_REPLAY_ESN, &replay.0);
@@ -268,7 +269,7 @@ pub fn observe(socket: &mut NetlinkSocket, port: u16) -> Result<Observed, Kernel
     let mut answers = socket.dump(|m| _ = m.begin(GET_SA, 0, &[]), "list security associations")?;
     let sas: BTreeMap<SaId, Seen> = answers.iter().filter_map(|a| read_sa(&a.body)).collect();
     // The kernel tells keys too.
-    answers.iter_mut().for_each(|answer| answer.body.fill(0));
+    answers.iter_mut().for_each(|answer| answer.body.zeroize());
     let answers = socket.dump(|m| _ = m.begin(GET_POLICY, 0, &[]), "list IPsec policies")?;
     let policies = answers.iter().filter_map(|a: &Answer| read_policy(&a.body, port)).collect();
     Ok(Observed { sas, policies })
@@ -286,17 +287,14 @@ pub fn execute(
     socket: &mut NetlinkSocket,
     steps: &[Step],
     context: Context,
-    key: &dyn Fn(&Step) -> Option<[u8; KEY_BYTES]>,
+    key: &dyn Fn(&Step) -> Option<Zeroizing<[u8; KEY_BYTES]>>,
 ) -> Result<Vec<Undone>, KernelError> {
     let mut batch = Messages::default();
     let mut sent = Vec::new();
     for step in steps {
         match step {
             Step::AddSa { id, .. } => match key(step) {
-                Some(mut bytes) => {
-                    add_sa(&mut batch, id, &bytes, context);
-                    bytes.fill(0);
-                }
+                Some(bytes) => add_sa(&mut batch, id, &bytes, context),
                 None => continue,
             },
             Step::DeleteSa(id) => delete_sa(&mut batch, id),
