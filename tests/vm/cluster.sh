@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/swarm.sh"
 . "$(dirname "$0")/frame.sh"
-not() { ! "$@"; }
 is() { [ "$1" = "$2" ] || { echo "'$1' instead of '$2'"; return 1; }; } # is FOUND EXPECTED
 above() { [ "$1" -gt "$2" ] || { echo "$1 is not above $2"; return 1; }; }
 none() { is "$(seen "$@")" 0; }

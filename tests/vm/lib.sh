@@ -108,6 +108,17 @@ on() {
   case $rc in '' | *[!0-9]*) return 99 ;; *) return "$rc" ;; esac
 }
 
+within() { # within SECONDS COMMAND…: it succeeds at last
+  local end=$((SECONDS + $1)); shift
+  until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done
+}
+
+# What is on the wire between `capture` and `captured`; `seen FILTER` counts it.
+capture() { tcpdump --immediate-mode -i wire -U -w "$WORK/wire.pcap" 2>"$WORK/tcpdump" & TD=$!; STARTED="$STARTED $TD"; within 10 grep -q listening "$WORK/tcpdump"; }
+captured() { sleep 0.5; kill $TD; wait $TD 2>/dev/null || true; }
+seen() { tcpdump --count -n -r "$WORK/wire.pcap" "$@" 2>/dev/null | cut -d' ' -f1; }
+not() { ! "$@"; }
+
 check() { # check WHAT COMMAND…: the command must succeed
   local what=$1; shift
   if "$@" >"$WORK/check" 2>&1; then echo "ok    $what"; else echo "FAIL  $what"; sed 's/^/      /' "$WORK/check"; FAILED=1; fi

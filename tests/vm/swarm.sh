@@ -11,11 +11,6 @@ daemon() { # daemon ID: starts it; its log is /run/swarmd.log there
     n=0; until swarmctl info >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 100 ] || { tail -n 20 /run/swarmd.log; exit 1; }; sleep 0.2; done'
 }
 
-within() { # within SECONDS COMMAND…: it succeeds at last
-  local end=$((SECONDS + $1)); shift
-  until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done
-}
-
 cluster() { # cluster N [PROGRAM…]: machines 1 … N; 1 is the manager. WITHOUT_ESP: one that cannot encrypt at first
   local id token program machines=$1; shift
   for program in swarmd swarmctl; do
@@ -46,8 +41,4 @@ encrypts() { # encrypts ID PEER…: it says that encryption with these is verifi
   for peer in "$@"; do grep -q "^Encryption: *vm$peer: encrypted and verified$" <<<"$said" || return 1; done
 }
 
-# What is on the wire between `capture` and `captured`; `seen FILTER` counts it.
-capture() { tcpdump --immediate-mode -i wire -U -w "$WORK/wire.pcap" 2>"$WORK/tcpdump" & TD=$!; STARTED="$STARTED $TD"; within 10 grep -q listening "$WORK/tcpdump"; }
-captured() { sleep 0.5; kill $TD; wait $TD 2>/dev/null || true; }
-seen() { tcpdump --count -n -r "$WORK/wire.pcap" "$@" 2>/dev/null | cut -d' ' -f1; }
 clear_of() { printf 'udp port 4789 and udp[12:2]=%d and udp[14]=%d' $(($1 >> 8)) $(($1 & 255)); } # clear_of VNI: a filter
